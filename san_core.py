@@ -1,0 +1,436 @@
+"""Sparsely Activated Networks (SANs): the paper as code.
+
+P. Bizopoulos and D. Koutsouris, *Sparsely Activated Networks*, arXiv 1907.06592,
+doi 10.1109/TNNLS.2020.2984514. The order is that of the article: the metric phi (Sec. II), the
+five activation functions (Sec. III-A), the network (Sec. III-B). Equation names such as
+``eq-phi`` are the labels in this book's pages "phi", "activations" and "model".
+
+Axes, the same letters everywhere:
+
+- ``B``: examples of a batch; ``q``: kernels of one network
+- ``n``: samples of one example; ``m``: kernel size along one axis, a kernel is (m,) or (m, m)
+- ``*spatial``: (n,) for signals (``ndim=1``), (height, width) for images (``ndim=2``)
+
+An activation function takes ``(..., *spatial)``, every leading axis is a batch of maps; the entries
+that it keeps, keep value and gradient, the others become 0.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "ACTIVATIONS",
+    "SAN",
+    "activate",
+    "extrema",
+    "extrema_pool_indices",
+    "identity",
+    "inverse_compression_ratio",
+    "is_extremum",
+    "normalized_loss",
+    "phi",
+    "relu",
+    "topk_absolutes",
+]
+
+ACTIVATIONS = ("identity", "relu", "top-k absolutes", "extrema-pool indices", "extrema")
+
+
+# --- Section II: the metric phi -------------------------------------------------------------------
+
+
+def inverse_compression_ratio(a: Tensor, num_weights: int, ndim: int = 1) -> Tensor:
+    r"""Description length of the activations and the weights, relative to that of the data.
+
+    .. math:: CR^{-1} = \frac{W + (\mathrm{dim} + 1) \sum_i \|a_i\|_0}{n}
+
+    Every non-zero activation costs its amplitude and its ``ndim`` coordinates. (``eq-inverse-cr``,
+    Sec. II. ``W`` counts every sample of a kernel; the published 2D tables count ``m`` instead of
+    ``m * m``.)
+
+    ``a`` is ``(B, q, *spatial)``, ``num_weights`` is ``W``, the samples of all kernels together.
+    Returns ``(B,)``, at least 0; 1 is as verbose as the data. ValueError if ``a`` has other axes.
+
+    >>> a = torch.tensor([[[0.0, 3.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]])
+    >>> inverse_compression_ratio(a, num_weights=3)  # (3 + 2 * 2) / 10
+    tensor([0.7000])
+    """
+    _check_rank(a, ndim, leading="B, q", exactly=True)
+    n = math.prod(a.shape[2:])
+    nonzero = a.count_nonzero(dim=tuple(range(1, a.ndim)))  # (B,)
+    return (num_weights + (ndim + 1) * nonzero) / n
+
+
+def normalized_loss(x: Tensor, x_hat: Tensor) -> Tensor:
+    r"""Mean absolute error of a reconstruction, relative to that of predicting zeros.
+
+    .. math:: \tilde{L} = \frac{\mathcal{L}(\hat{x}, x)}{\mathcal{L}(0, x)}
+              = \frac{\sum |\hat{x} - x|}{\sum |x|}
+
+    (``eq-normalized-loss``, Sec. II.)
+
+    ``x`` and ``x_hat`` are ``(B, *spatial)``. Returns ``(B,)``, at least 0; 1 is no better than
+    predicting zeros. ValueError if the shapes differ, an example is zero everywhere (the ratio is
+    undefined), or a reconstruction is not finite (the training diverged).
+
+    >>> normalized_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[1.0, -2.0]]))
+    tensor([0.2500])
+    """
+    if x.shape != x_hat.shape:
+        raise ValueError(
+            f"x_hat must have the shape of x, {tuple(x.shape)}, but is {tuple(x_hat.shape)}"
+        )
+    axes = tuple(range(1, x.ndim))
+    scale = x.abs().sum(dim=axes)  # (B,)
+    if (scale == 0).any():
+        blank = (scale == 0).nonzero().flatten().tolist()
+        raise ValueError(
+            f"the loss relative to an all-zero example is undefined: examples {blank} of "
+            f"{len(x)} are zero everywhere; leave them out and say so"
+        )
+    loss = (x_hat - x).abs().sum(dim=axes) / scale
+    if not loss.isfinite().all():
+        broken = (~loss.isfinite()).nonzero().flatten().tolist()
+        raise ValueError(
+            f"the loss must be finite, but examples {broken} of {len(x)} give NaN or infinity; "
+            "check x for non-finite samples and the training for divergence"
+        )
+    return loss
+
+
+def phi(inverse_cr: Tensor, loss: Tensor) -> Tensor:
+    r"""The metric phi (flithos): distance from a free and perfect description.
+
+    .. math:: \varphi = \sqrt{(CR^{-1})^2 + \tilde{L}^2}
+
+    (``eq-phi``, Sec. II.) A set is scored by the mean of phi over its examples, not by the phi of
+    the means. phi has no useful gradient: train with the loss, select with phi.
+
+    Both arguments and the result are ``(B,)``, at least 0; smaller is better.
+
+    >>> phi(torch.tensor([0.3]), torch.tensor([0.4]))
+    tensor([0.5000])
+    """
+    return torch.hypot(inverse_cr, loss)
+
+
+# --- Section III-A: the activation functions ------------------------------------------------------
+
+
+def identity(s: Tensor) -> Tensor:
+    """Keep every similarity, ``a = s``: a dense base of reference (``eq-identity``, Sec. III-A1).
+
+    >>> identity(torch.tensor([1.0, -3.0, 2.0, 0.5]))
+    tensor([ 1.0000, -3.0000,  2.0000,  0.5000])
+    """
+    return s
+
+
+def relu(s: Tensor) -> Tensor:
+    """Keep the positive similarities, ``a = max(s, 0)`` (``eq-relu``, Sec. III-A2).
+
+    >>> relu(torch.tensor([1.0, -3.0, 2.0, 0.5]))
+    tensor([1.0000, 0.0000, 2.0000, 0.5000])
+    """
+    return torch.relu(s)
+
+
+def topk_absolutes(s: Tensor, k: int, ndim: int = 1) -> Tensor:
+    """Keep the ``k`` entries of largest ``|s|`` of each map (``eq-topk``, Sec. III-A3).
+
+    ``s`` and the result are ``(..., *spatial)``. Ties go to the lower index (row-major). ValueError
+    unless ``1 <= k <= n``, or if ``s`` has fewer than ``ndim`` axes.
+
+    >>> topk_absolutes(torch.tensor([1.0, -3.0, 2.0, 0.5]), k=2)
+    tensor([ 0., -3.,  2.,  0.])
+    """
+    _check_rank(s, ndim)
+    maps = s.flatten(-ndim)  # (..., n)
+    if not 1 <= k <= maps.shape[-1]:
+        raise ValueError(
+            f"k must lie in 1..{maps.shape[-1]}, the number of samples of a map, but k={k}"
+        )
+    strongest_first = maps.abs().argsort(dim=-1, descending=True, stable=True)
+    kept = torch.zeros_like(maps, dtype=torch.bool).scatter(-1, strongest_first[..., :k], True)
+    return torch.where(kept, maps, 0.0).view_as(s)
+
+
+def extrema_pool_indices(s: Tensor, cell: int, ndim: int = 1) -> Tensor:
+    """Keep the entry of largest ``|s|`` of each cell (``eq-extrema-pool``, Sec. III-A4).
+
+    ``s`` and the result are ``(..., *spatial)``. Each map is cut into cells of ``cell`` samples
+    (``cell x cell`` in 2D) from the first sample on; samples after the last whole cell lie in no
+    cell and become 0. Ties go to the lower index. ValueError unless ``cell`` lies in 1..shortest
+    side, or if ``s`` has fewer than ``ndim`` axes.
+
+    >>> extrema_pool_indices(torch.tensor([1.0, -3.0, 2.0, 0.5, 9.0]), cell=2)
+    tensor([ 0., -3.,  2.,  0.,  0.])
+    """
+    _check_rank(s, ndim)
+    spatial = s.shape[-ndim:]
+    if not 1 <= cell <= min(spatial):
+        raise ValueError(
+            f"cell must lie in 1..{min(spatial)}, the shortest side of a map, but cell={cell}"
+        )
+    pool = F.max_pool1d if ndim == 1 else F.max_pool2d
+    maps = s.reshape(-1, 1, *spatial)  # pooling wants (batch, channel, *spatial)
+    _, strongest = pool(maps.detach().abs(), cell, return_indices=True)
+    kept = (
+        torch.zeros_like(maps, dtype=torch.bool).flatten(1).scatter(1, strongest.flatten(1), True)
+    )
+    return torch.where(kept.view_as(s), s, 0.0)
+
+
+def extrema(s: Tensor, min_distance: int, ndim: int = 1) -> Tensor:
+    """Keep the strongest peaks and valleys, further apart than ``min_distance`` (``eq-extrema``).
+
+    A peak is positive, higher than the sample before and not lower than the one after; a valley is
+    not positive, not higher than the sample before and lower than the one after. The map goes on
+    flat beyond its borders: its first sample can be a valley, its last a peak. In 2D the condition
+    holds along both axes.
+
+    Of the extrema the strongest (largest ``|s|``, ties to the lower index, row-major) is kept and
+    suppresses all others within ``min_distance`` samples along every axis, inclusive; then the
+    strongest of the rest, and so on. (Sec. III-A5.)
+
+    ``s`` and the result are ``(..., *spatial)``. ValueError if ``min_distance < 1`` or ``s`` has
+    fewer than ``ndim`` axes.
+
+    >>> extrema(torch.tensor([0.0, 3.0, 1.0, 2.0, -1.0, 0.5]), min_distance=2)
+    tensor([ 0.,  3.,  0.,  0., -1.,  0.])
+    """
+    _check_rank(s, ndim)
+    if min_distance < 1:
+        raise ValueError(f"min_distance must be at least 1 sample, but is {min_distance}")
+    distance = min(min_distance, max(s.shape[-ndim:]))
+    # A map is laid out as one line, `distance` zeros after each row, so that a neighbour along any
+    # axis is a fixed number of entries away and no neighbourhood reaches into the next row or map.
+    padded = F.pad(s.detach().abs() * is_extremum(s, ndim), [0, distance] * ndim)
+    strides = padded.stride()[-ndim:]
+    living = padded.flatten()
+    kept = torch.zeros_like(living)
+    # What is decided one after the other in the definition is decided at once wherever the order
+    # cannot matter: an extremum stays if no living one in reach comes before it in the order.
+    while living.amax() > 0:
+        strongest_earlier, strongest = torch.zeros_like(living), living
+        for stride in reversed(strides):
+            before, after = _window_maxima(strongest, distance, stride)
+            strongest_earlier = torch.maximum(strongest_earlier, before)
+            strongest = torch.maximum(strongest, torch.maximum(before, after))
+        # A tie with an earlier entry is lost, with a later one won.
+        stays = ((living > strongest_earlier) & (living == strongest)).to(s.dtype)
+        kept += stays
+        in_reach = stays
+        for stride in strides:
+            before, after = _window_maxima(in_reach, distance, stride)
+            in_reach = torch.maximum(in_reach, torch.maximum(before, after))
+        living = living * (1 - in_reach)
+    kept = kept.view_as(padded)
+    for axis in range(-ndim, 0):
+        kept = kept.narrow(axis, 0, s.shape[axis])
+    return torch.where(kept > 0, s, 0.0)
+
+
+def is_extremum(s: Tensor, ndim: int = 1) -> Tensor:
+    """Where peaks and valleys are, before any is suppressed; see `extrema` for what they are.
+
+    ``(..., *spatial)`` in, booleans of the same shape out.
+
+    >>> is_extremum(torch.tensor([0.0, 3.0, 3.0, -1.0, -1.0, 2.0])).int()
+    tensor([1, 1, 0, 0, 1, 1], dtype=torch.int32)
+    """
+    positive = s > 0
+    extremum = torch.ones_like(positive)
+    for axis in range(-ndim, 0):
+        steps = s.shape[axis] - 1
+        rises = s.narrow(axis, 1, steps) > s.narrow(axis, 0, steps)
+        border = [0, 0] * (-1 - axis)  # F.pad counts axes from the last; it pads False: flat
+        rises_before, rises_after = F.pad(rises, [*border, 1, 0]), F.pad(rises, [*border, 0, 1])
+        extremum &= (rises_before == positive) & (rises_after != positive)
+    return extremum
+
+
+def _window_maxima(line: Tensor, reach: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Maxima of the ``reach`` entries before and after each entry, in steps of ``stride``.
+
+    ``line`` is flat and not negative; beyond its ends it counts as 0. Windows double in width, so
+    the cost grows with the logarithm of ``reach``.
+    """
+    maxima = F.pad(line, (reach * stride, reach * stride))  # windows of one entry
+    width = 1
+    while width < reach:
+        step = min(width, reach - width)
+        maxima = torch.maximum(maxima[: -step * stride], maxima[step * stride :])
+        width += step
+    return maxima[: len(line)], maxima[(reach + 1) * stride :]
+
+
+def activate(
+    s: Tensor, activation: str, kernel_size: int, *, ndim: int = 1, border_tolerance: int = 2
+) -> Tensor:
+    """Apply an activation function with the sparsity density that belongs to a kernel size.
+
+    The density ``d`` follows from ``m``: top-k keeps ``floor(side / m)`` entries (the product over
+    both sides in 2D), extrema-pool has cells of ``m``, extrema keeps a distance of
+    ``max(m - border_tolerance, 1)``. (Sec. III-A; the article's text has no border tolerance in
+    the distance, its code and its published numbers have.)
+
+    ``s`` and the result are ``(..., *spatial)``. ValueError if ``activation`` is not one of
+    `ACTIVATIONS`, or as the activation function itself.
+
+    >>> activate(torch.tensor([1.0, -3.0, 2.0, 0.5]), "top-k absolutes", kernel_size=3)
+    tensor([ 0., -3.,  0.,  0.])
+    """
+    _check_activation(activation)
+    match activation:
+        case "identity":
+            return identity(s)
+        case "relu":
+            return relu(s)
+        case "top-k absolutes":
+            k = math.prod(side // kernel_size for side in s.shape[-ndim:])
+            return topk_absolutes(s, k, ndim)
+        case "extrema-pool indices":
+            return extrema_pool_indices(s, kernel_size, ndim)
+        case "extrema":
+            return extrema(s, max(kernel_size - border_tolerance, 1), ndim)
+
+
+# --- Section III-B: the network -------------------------------------------------------------------
+
+
+class SAN(nn.Module):
+    r"""A Sparsely Activated Network: one layer, the same kernels to encode and to decode.
+
+    .. math:: s_i = x * w_i, \quad a_i = \phi(s_i, d_i), \quad r_i = a_i * w_i, \quad
+              \hat{x} = \sum_i r_i
+
+    (``eq-similarity``, ``eq-activation``, ``eq-partial``, ``eq-reconstruction``, Sec. III-B.)
+    As in the published code ``*`` is cross-correlation with zeros beyond the borders, so a pattern
+    is drawn as the mirror image of the template that was matched.
+
+    Args:
+        kernel_sizes: ``m`` of each kernel, at least 1; even ones too.
+        activation: one of `ACTIVATIONS`.
+        ndim: 1 for signals, 2 for images.
+        border_tolerance: in samples; see `activate`.
+        init: ``"normal"`` draws weights from N(0, 0.1^2), as the article says; ``"constant"`` sets
+            them to 0.1, as its code does (equal kernels then stay equal for ever).
+        generator: source of the normal weights; ``None`` uses torch's own.
+
+    Raises:
+        ValueError: an argument is none of those above.
+
+    >>> model = SAN([7], "top-k absolutes", generator=torch.Generator().manual_seed(0))
+    >>> x = torch.sin(torch.arange(100.0) / 5).expand(3, 100)  # (B, n)
+    >>> model.encode(x).shape, model(x).shape, model.num_weights
+    (torch.Size([3, 1, 100]), torch.Size([3, 100]), 7)
+    """
+
+    def __init__(
+        self,
+        kernel_sizes: Sequence[int],
+        activation: str,
+        ndim: int = 1,
+        border_tolerance: int = 2,
+        init: str = "normal",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if not len(kernel_sizes) or min(kernel_sizes) < 1:
+            raise ValueError(
+                "kernel_sizes must be one or more sizes of at least 1 sample, "
+                f"but are {list(kernel_sizes)}"
+            )
+        _check_activation(activation)
+        if ndim not in (1, 2):
+            raise ValueError(f"ndim must be 1 (signals) or 2 (images), but is {ndim}")
+        if init not in ("normal", "constant"):
+            raise ValueError(f"init must be 'normal' or 'constant', but is {init!r}")
+        self.activation, self.ndim, self.border_tolerance = activation, ndim, border_tolerance
+        self.kernels = nn.ParameterList()  # (m,) or (m, m) each
+        for kernel_size in kernel_sizes:
+            shape = (kernel_size,) * ndim
+            if init == "normal":
+                weights = torch.normal(0.0, 0.1, shape, generator=generator)
+            else:
+                weights = torch.full(shape, 0.1)
+            self.kernels.append(nn.Parameter(weights))
+
+    @property
+    def num_weights(self) -> int:
+        """``W``: the samples of all kernels together."""
+        return sum(kernel.numel() for kernel in self.kernels)
+
+    def similarities(self, x: Tensor) -> Tensor:
+        """Similarity maps ``s_i = x * w_i``, ``(B, *spatial) -> (B, q, *spatial)``.
+
+        ValueError if ``x`` has other axes, or a kernel is larger than an example.
+        """
+        _check_rank(x, self.ndim, leading="B", exactly=True)
+        return torch.stack([_correlate(x, w) for w in self.kernels], dim=1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Activation maps ``a_i = phi(s_i, d_i)``, ``(B, *spatial) -> (B, q, *spatial)``."""
+        settings = {"ndim": self.ndim, "border_tolerance": self.border_tolerance}
+        maps = [
+            activate(s, self.activation, len(w), **settings)  # (B, *spatial)
+            for s, w in zip(self.similarities(x).unbind(dim=1), self.kernels, strict=True)
+        ]
+        return torch.stack(maps, dim=1)
+
+    def partial_reconstructions(self, a: Tensor) -> Tensor:
+        """What each kernel draws, ``r_i = a_i * w_i``, ``(B, q, *spatial) -> (B, q, *spatial)``.
+
+        ValueError if ``a`` has other axes or not one map for each kernel.
+        """
+        _check_rank(a, self.ndim, leading="B, q", exactly=True)
+        if a.shape[1] != len(self.kernels):
+            raise ValueError(f"expected {len(self.kernels)} maps, one per kernel; got {a.shape[1]}")
+        return torch.stack([_correlate(a[:, i], w) for i, w in enumerate(self.kernels)], dim=1)
+
+    def decode(self, a: Tensor) -> Tensor:
+        """Sum of what the kernels draw, ``(B, q, *spatial) -> (B, *spatial)``."""
+        return self.partial_reconstructions(a).sum(dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruction of examples, ``(B, *spatial) -> (B, *spatial)``."""
+        return self.decode(self.encode(x))
+
+
+def _correlate(maps: Tensor, kernel: Tensor) -> Tensor:
+    """Cross-correlation of ``(B, *spatial)`` with one kernel, same size out, zeros beyond borders.
+
+    An even kernel reaches one sample further behind than ahead of its centre, as "same" padding
+    does in torch.
+    """
+    m, ndim = len(kernel), kernel.ndim
+    shortest = min(maps.shape[1:])
+    if m > shortest:
+        raise ValueError(
+            f"kernel size must lie in 1..{shortest}, the shortest side of an example, but is {m}"
+        )
+    convolve = F.conv1d if ndim == 1 else F.conv2d
+    padded = F.pad(maps, [(m - 1) // 2, m // 2] * ndim)
+    return convolve(padded[:, None], kernel[None, None])[:, 0]
+
+
+def _check_activation(activation: str) -> None:
+    """Complain unless ``activation`` is one of the five names."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, but is {activation!r}")
+
+
+def _check_rank(tensor: Tensor, ndim: int, leading: str = "...", exactly: bool = False) -> None:
+    """Complain unless ``tensor`` has ``ndim`` spatial axes behind the leading ones."""
+    expected = ndim + (len(leading.split(",")) if exactly else 0)
+    if tensor.ndim < expected or (exactly and tensor.ndim > expected):
+        spatial = "n" if ndim == 1 else "height, width"
+        raise ValueError(
+            f"expected a tensor ({leading}, {spatial}) for ndim={ndim}, "
+            f"but its shape is {tuple(tensor.shape)}"
+        )

@@ -1,0 +1,504 @@
+"""Train Sparsely Activated Networks: one by one (`fit`), or all kernel sizes at once (`sweep`).
+
+`fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` computes the
+same thing for many kernel sizes and seeds as one batched computation and is tested to follow `fit`.
+Both minimise the mean absolute reconstruction error with Adam (article Sec. III-B; learning rate
+0.01, betas 0.9 and 0.999), keep a copy of the weights of the epoch with the smallest mean phi on
+validation, and return the same tidy table.
+
+Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and in a sweep also
+
+- ``S``: seeds; ``M``: kernel sizes; ``K = M * q``: kernels of one seed; ``T``: taps, the largest m
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from scipy.fft import next_fast_len
+from torch import Tensor
+from tqdm import tqdm
+
+from san_core import (
+    SAN,
+    activate,
+    inverse_compression_ratio,
+    is_extremum,
+    normalized_loss,
+    phi,
+)
+
+# Entries of all activation maps that are evaluated at once: 64 MB in single precision.
+LARGEST_BATCH = 2**24
+METRICS = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How SANs are trained; the defaults are those of the PhysioNet experiment (Sec. IV-A).
+
+    ``num_kernels`` is q, all of equal size; ``border_tolerance`` is in samples; ``init`` is
+    ``"constant"`` (0.1, as the published code) or ``"normal"`` (N(0, 0.1^2), as the article says).
+    """
+
+    epochs: int = 30
+    batch_size: int = 2
+    num_kernels: int = 1
+    border_tolerance: int = 3
+    init: str = "constant"
+    learning_rate: float = 0.01
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training returns.
+
+    ``table`` has one row for each (kernel_size, seed, epoch, split) with the means over examples of
+    CR^-1, the normalized loss and phi. ``train`` rows are measured on the batches during the epoch,
+    ``validation`` rows after it; ``test`` rows exist for the best epoch and for the last.
+    ``best[kernel_size, seed]`` are the kernels ``(q, *(m,) * ndim)`` of the best epoch on
+    validation, ``last`` those of the last; `model` makes a SAN of them.
+    """
+
+    table: pd.DataFrame
+    best: dict[tuple[int, int], Tensor] = field(repr=False)
+    last: dict[tuple[int, int], Tensor] = field(repr=False)
+    activation: str
+    protocol: Protocol
+
+    def model(self, kernel_size: int, seed: int, rule: str = "best") -> SAN:
+        """The trained SAN of a kernel size and a seed, of the ``"best"`` or the ``"last"`` epoch."""
+        kernels = {"best": self.best, "last": self.last}[rule][kernel_size, seed]
+        ndim = kernels.ndim - 1
+        model = initial_san(kernel_size, seed, self.activation, ndim, self.protocol)
+        for kernel, trained in zip(model.kernels, kernels, strict=True):
+            kernel.data = trained.clone()
+        return model
+
+    def select(self) -> pd.DataFrame:
+        """Two test rows for each kernel size and seed, with the mean phi on validation.
+
+        ``rule`` is ``"best"``, the epoch with the smallest mean phi on validation (the first of
+        equals), or ``"last"``, the last epoch, which the published code tests.
+        """
+        keys = ["kernel_size", "seed"]
+        validation = self.table[self.table.split == "validation"]
+        best = validation.loc[validation.groupby(keys).phi.idxmin()]
+        last = validation[validation.epoch == validation.epoch.max()]
+        chosen = pd.concat([best.assign(rule="best"), last.assign(rule="last")])
+        chosen = chosen[[*keys, "epoch", "rule", "phi"]].rename(columns={"phi": "validation_phi"})
+        test = self.table[self.table.split == "test"]
+        return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
+
+
+def initial_san(kernel_size: int, seed: int, activation: str, ndim: int, protocol: Protocol) -> SAN:
+    """The untrained SAN of a kernel size and a seed, whatever else is trained beside it.
+
+    Every kernel size draws its weights from a stream of its own, so that neighbouring sizes do not
+    start alike.
+    """
+    stream = np.random.SeedSequence([seed, kernel_size]).generate_state(1)[0]
+    return SAN(
+        [kernel_size] * protocol.num_kernels,
+        activation,
+        ndim,
+        protocol.border_tolerance,
+        protocol.init,
+        torch.Generator().manual_seed(int(stream)),
+    )
+
+
+def _batches(count: int, protocol: Protocol, generator: torch.Generator) -> Iterator[Tensor]:
+    """Indices of the batches of one epoch, shuffled."""
+    yield from torch.randperm(count, generator=generator).split(protocol.batch_size)
+
+
+# --- one at a time --------------------------------------------------------------------------------
+
+
+def evaluate(model: SAN, x: Tensor) -> Tensor:
+    """CR^-1, normalized loss and phi of each example, ``(B, *spatial) -> (B, 3)``.
+
+    >>> evaluate(SAN([1], "identity", init="constant"), torch.ones(2, 10))[0]
+    tensor([2.1000, 0.9900, 2.3217])
+    """
+    with torch.no_grad():
+        a = model.encode(x)
+        inverse_cr = inverse_compression_ratio(a, model.num_weights, model.ndim)
+        loss = normalized_loss(x, model.decode(a))
+    return torch.stack([inverse_cr, loss, phi(inverse_cr, loss)], dim=-1)
+
+
+def fit(
+    data, activation: str, kernel_size: int, *, seed: int, protocol: Protocol = Protocol()
+) -> Trained:
+    """Train one SAN as published, plainly.
+
+    Args:
+        data: has ``train``, ``validation`` and ``test``, each ``(B, *spatial)``, such as
+            `san_data.DataSet`.
+        activation: one of `san_core.ACTIVATIONS`.
+        kernel_size: m, in samples.
+        seed: of the weights and of the order of the batches.
+        protocol: see `Protocol`.
+    """
+    model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
+    best, best_phi = model, torch.inf
+    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for epoch in range(1, protocol.epochs + 1):
+        seen = []
+        for batch in _batches(len(data.train), protocol, generator):
+            x = data.train[batch]
+            seen.append(evaluate(model, x))
+            optimizer.zero_grad()
+            F.l1_loss(model(x), x).backward()
+            optimizer.step()
+        validation = evaluate(model, data.validation).mean(dim=0)
+        rows.append((epoch, "train", *torch.cat(seen).mean(dim=0).tolist()))
+        rows.append((epoch, "validation", *validation.tolist()))
+        if validation[-1] < best_phi:
+            best, best_phi, best_epoch = copy.deepcopy(model), validation[-1], epoch
+    for epoch, tested in {best_epoch: best, protocol.epochs: model}.items():
+        rows.append((epoch, "test", *evaluate(tested, data.test).mean(dim=0).tolist()))
+    kernels = [
+        {(kernel_size, seed): torch.stack([w.detach() for w in trained.kernels])}
+        for trained in (best, model)
+    ]
+    table = pd.DataFrame(rows, columns=["epoch", "split", *METRICS])
+    table.insert(0, "kernel_size", kernel_size)
+    table.insert(1, "seed", seed)
+    return Trained(table, *kernels, activation, protocol)
+
+
+# --- all at once ----------------------------------------------------------------------------------
+
+
+def sweep(
+    data,
+    activation: str,
+    kernel_sizes: Sequence[int],
+    *,
+    seeds: Sequence[int] = (1,),
+    protocol: Protocol = Protocol(),
+    device: str = "cpu",
+) -> Trained:
+    """Train one SAN for each kernel size and seed, all in one batched computation.
+
+    Gives what `fit` gives for each of them, up to rounding. Similarities are one matrix product of
+    the unfolded examples with all kernels, laid zero-padded around a common centre; decoding and
+    its gradients are products of Fourier transforms; Adam on the padded bank with masked gradients
+    is Adam on each kernel. A progress bar shows in a terminal only.
+
+    Args:
+        data: as in `fit`.
+        activation: one of `san_core.ACTIVATIONS`.
+        kernel_sizes: every m to train, each from 1 to the shortest side of an example.
+        seeds: one SAN for each of them and each kernel size.
+        protocol: see `Protocol`.
+        device: where torch computes, such as ``"cuda"``.
+
+    Raises:
+        ValueError: a kernel size is out of range, an example is zero everywhere, or a training
+            diverged.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch finds no CUDA device; use device='cpu'")
+    spatial = data.train.shape[1:]
+    bank = _Bank(activation, kernel_sizes, seeds, spatial, protocol, device)
+    splits = (data.train, data.validation, data.test)
+    train, validation, test = (split.to(device) for split in splits)
+    for split in (train, validation, test):
+        normalized_loss(split, split)  # complains about examples that are zero everywhere
+    optimizer = torch.optim.Adam([bank.weights], lr=protocol.learning_rate)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    best_weights = bank.weights.clone()
+    best_phi = torch.full((len(seeds), len(bank.kernel_sizes)), torch.inf, device=device)
+    best_epoch = torch.zeros_like(best_phi, dtype=torch.long)
+    tables = []
+    for epoch in tqdm(range(1, protocol.epochs + 1), desc=activation, leave=False, disable=None):
+        orders = [_batches(len(train), protocol, generator) for generator in generators]
+        seen = []
+        for batch in zip(*orders, strict=True):
+            x = train[torch.stack(batch).to(device)]  # (S, B, *spatial)
+            bank.weights.grad, metrics = bank.gradient(x)
+            optimizer.step()
+            seen.append(metrics)
+        tables.append(bank.table(torch.cat(seen, dim=2), epoch, "train"))
+        metrics = bank.evaluate(validation, bank.weights)
+        tables.append(bank.table(metrics, epoch, "validation"))
+        mean_phi = metrics[..., -1].mean(dim=2)  # (S, M)
+        better = mean_phi < best_phi
+        best_phi[better], best_epoch[better] = mean_phi[better], epoch
+        best_weights[better] = bank.weights[better]
+    tables.append(bank.table(bank.evaluate(test, bank.weights), protocol.epochs, "test"))
+    best_test = bank.table(bank.evaluate(test, best_weights), best_epoch, "test")
+    tables.append(best_test[best_test.epoch != protocol.epochs])
+    table = pd.concat(tables, ignore_index=True)
+    kernels = bank.kernels(best_weights), bank.kernels(bank.weights)
+    return Trained(table, *kernels, activation, protocol)
+
+
+class _Bank:
+    """The kernels of a sweep in one tensor, and what a training step does to all of them.
+
+    ``weights`` is ``(S, M, q, *taps)``: each kernel lies zero-padded around a common centre, so
+    that the same unfolded examples serve every kernel size.
+    """
+
+    def __init__(self, activation, kernel_sizes, seeds, spatial, protocol, device):
+        self.kernel_sizes, self.seeds = sorted(set(kernel_sizes)), list(seeds)
+        self.activation, self.protocol, self.spatial = activation, protocol, tuple(spatial)
+        self.ndim, self.n = len(spatial), math.prod(spatial)
+        self.axes = tuple(range(-self.ndim, 0))
+        smallest, largest = self.kernel_sizes[0], self.kernel_sizes[-1]
+        if smallest < 1 or largest > min(spatial):
+            raise ValueError(
+                f"kernel sizes must lie in 1..{min(spatial)}, the shortest side of an example, "
+                f"but are {smallest}..{largest}"
+            )
+        self.taps, self.centre = largest, (largest - 1) // 2
+        # From this length on, correlation on a circle is the one with zeros beyond the borders.
+        self.circle = [next_fast_len(side + largest // 2, real=True) for side in spatial]
+        members = (len(self.seeds), len(self.kernel_sizes), protocol.num_kernels)
+        weights = torch.zeros(*members, *[self.taps] * self.ndim)
+        mask = torch.zeros_like(weights)
+        for i, seed in enumerate(self.seeds):
+            for j, m in enumerate(self.kernel_sizes):
+                model = initial_san(m, seed, activation, self.ndim, protocol)
+                place = (i, j, slice(None), *self._place(m))
+                weights[place] = torch.stack(list(model.kernels)).detach()
+                mask[place] = 1.0
+        self.weights, self.mask = weights.to(device), mask.to(device)
+        self.num_weights = self.mask.sum(dim=(2, *self.axes))[0]  # (M,)
+
+    def _place(self, kernel_size: int) -> list[slice]:
+        """Where a kernel lies among the taps: centred as `san_core` pads it."""
+        first = self.centre - (kernel_size - 1) // 2
+        return [slice(first, first + kernel_size)] * self.ndim
+
+    def kernels(self, weights: Tensor) -> dict[tuple[int, int], Tensor]:
+        """The kernels without their padding, by (kernel size, seed)."""
+        weights = weights.cpu()
+        return {
+            (m, seed): weights[(i, j, slice(None), *self._place(m))].clone()
+            for i, seed in enumerate(self.seeds)
+            for j, m in enumerate(self.kernel_sizes)
+        }
+
+    def encode(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Unfolded examples ``(S, B * n, taps)``, similarities and what is kept of them.
+
+        ``x`` is ``(S, B, *spatial)``; similarities and kept are ``(S, M, q, B, *spatial)``.
+        """
+        unfolded = F.pad(x, [self.centre, self.taps - 1 - self.centre] * self.ndim)
+        for axis in range(2, 2 + self.ndim):
+            unfolded = unfolded.unfold(axis, self.taps, 1)
+        unfolded = unfolded.reshape(len(x), x.shape[1] * self.n, self.taps**self.ndim)
+        s = weights.flatten(3).flatten(1, 2) @ unfolded.mT  # (S, M * q, B * n)
+        s = s.view(*weights.shape[:3], *x.shape[1:])
+        tolerance = self.protocol.border_tolerance
+        return unfolded, s, kept_entries(s, self.activation, self.kernel_sizes, tolerance)
+
+    def transform(self, maps: Tensor) -> Tensor:
+        """Fourier transform of maps, on a circle with room for the largest kernel."""
+        return torch.fft.rfftn(maps, s=self.circle, dim=self.axes)
+
+    def restore(self, transformed: Tensor) -> Tensor:
+        """Inverse of `transform`, the whole circle."""
+        return torch.fft.irfftn(transformed, s=self.circle, dim=self.axes)
+
+    def transform_kernels(self, weights: Tensor) -> Tensor:
+        """Fourier transform of the kernels, their centre at the origin: ``(S, M, q, 1, *f)``."""
+        room = [k for side in reversed(self.circle) for k in (0, side - self.taps)]
+        circular = F.pad(weights, room).roll([-self.centre] * self.ndim, self.axes)
+        return self.transform(circular).unsqueeze(3)
+
+    def example(self, maps: Tensor) -> Tensor:
+        """The part of a circle that is an example."""
+        return maps[(..., *[slice(side) for side in self.spatial])]
+
+    def metrics(self, x: Tensor, a: Tensor, residual: Tensor) -> Tensor:
+        """CR^-1, normalized loss and phi of each example, ``(S, M, B, 3)``."""
+        nonzero = a.count_nonzero(dim=self.axes).sum(dim=2)  # (S, M, B)
+        inverse_cr = (self.num_weights[:, None] + (self.ndim + 1) * nonzero) / self.n
+        scale = x.abs().sum(dim=self.axes)[:, None]  # (S, 1, B)
+        loss = residual.abs().sum(dim=self.axes) / scale
+        return torch.stack([inverse_cr, loss, phi(inverse_cr, loss)], dim=-1)
+
+    def gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient of the mean absolute errors, and the metrics; ``x`` is ``(S, B, *spatial)``.
+
+        Written out rather than left to autograd, so that each transform is computed once.
+        """
+        unfolded, s, kept = self.encode(x, self.weights)
+        a = s * kept
+        kernels_f, a_f = self.transform_kernels(self.weights), self.transform(a)
+        x_hat = self.example(
+            self.restore((a_f * kernels_f.conj()).sum(dim=2))
+        )  # (S, M, B, *spatial)
+        residual = x_hat - x[:, None]
+        error_f = self.transform(residual.sign() / (x.shape[1] * self.n)).unsqueeze(2)
+        # As weights of the decoder: correlation of the error with the activations.
+        decoder = self.restore((a_f * error_f.conj()).sum(dim=3))  # (S, M, q, *circle)
+        decoder = decoder.roll([self.centre] * self.ndim, self.axes)
+        decoder = decoder[(..., *[slice(self.taps)] * self.ndim)]
+        # As weights of the encoder: through the kept activations to the unfolded examples.
+        s_error = self.example(self.restore(error_f * kernels_f)) * kept
+        encoder = s_error.flatten(1, 2).flatten(2) @ unfolded  # (S, M * q, taps)
+        gradient = (decoder + encoder.view_as(decoder)) * self.mask
+        return gradient, self.metrics(x, a, residual)
+
+    def evaluate(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Metrics ``(S, M, B, 3)`` of examples ``(B, *spatial)``, in batches that fit in memory."""
+        kernels_f = self.transform_kernels(weights)
+        maps_of_one_example = weights[..., 0].numel() // self.taps ** (self.ndim - 1) * self.n
+        metrics = []
+        for batch in x.split(max(1, LARGEST_BATCH // maps_of_one_example)):
+            batch = batch.expand(len(self.seeds), *batch.shape)
+            _, s, kept = self.encode(batch, weights)
+            a = s * kept
+            x_hat = self.example(self.restore((self.transform(a) * kernels_f.conj()).sum(dim=2)))
+            metrics.append(self.metrics(batch, a, x_hat - batch[:, None]))
+        return torch.cat(metrics, dim=2)
+
+    def table(self, metrics: Tensor, epoch: int | Tensor, split: str) -> pd.DataFrame:
+        """Means over examples as rows (kernel_size, seed, epoch, split)."""
+        means = metrics.mean(dim=2)  # (S, M, 3)
+        if not means.isfinite().all():
+            i, j = (~means.isfinite()).nonzero()[0, :2].tolist()
+            raise ValueError(
+                f"the loss must be finite, but training with {self.activation} diverged at kernel "
+                f"size {self.kernel_sizes[j]}, seed {self.seeds[i]}; use a smaller learning rate"
+            )
+        table = pd.DataFrame(means.flatten(0, 1).cpu().numpy(), columns=METRICS)
+        table.insert(0, "kernel_size", self.kernel_sizes * len(self.seeds))
+        table.insert(1, "seed", np.repeat(self.seeds, len(self.kernel_sizes)))
+        table.insert(
+            2, "epoch", np.broadcast_to(torch.as_tensor(epoch).flatten().cpu(), len(table))
+        )
+        table.insert(3, "split", split)
+        return table
+
+
+# --- the activation functions of many kernel sizes ------------------------------------------------
+
+
+def kept_entries(
+    s: Tensor, activation: str, kernel_sizes: Sequence[int], border_tolerance: int
+) -> Tensor:
+    """What `san_core.activate` keeps, for many kernel sizes at once.
+
+    ``s`` is ``(S, M, q, B, *spatial)``, kernel sizes ascend along M. Returns 1 where an entry is
+    kept and 0 elsewhere, same shape and dtype.
+    """
+    if activation == "identity":
+        return torch.ones_like(s)
+    if activation == "relu":
+        return (s > 0).to(s.dtype)
+    if s.ndim == 6:  # images: few kernel sizes, so a loop over them costs little
+        return torch.stack(
+            [
+                activate(maps, activation, m, ndim=2, border_tolerance=border_tolerance) != 0
+                for maps, m in zip(s.unbind(dim=1), kernel_sizes, strict=True)
+            ],
+            dim=1,
+        ).to(s.dtype)
+    if activation == "top-k absolutes":
+        return _kept_by_topk(s.abs(), [s.shape[-1] // m for m in kernel_sizes])
+    if activation == "extrema-pool indices":
+        return _kept_by_pooling(s.abs(), kernel_sizes)
+    return _kept_by_extrema(s, [max(m - border_tolerance, 1) for m in kernel_sizes])
+
+
+def _kept_by_topk(magnitude: Tensor, k: Sequence[int]) -> Tensor:
+    """Marks the k largest of each map; ``k`` descends along M, ``magnitude`` is (S, M, q, B, n)."""
+    k = torch.tensor(k, device=magnitude.device)
+    # Selecting more than is needed costs time: maps go in groups whose k differ by a factor of 2.
+    _, group_sizes = k.log2().int().unique_consecutive(return_counts=True)
+    thresholds = []
+    for maps, group in zip(
+        magnitude.split(group_sizes.tolist(), dim=1), k.split(group_sizes.tolist()), strict=True
+    ):
+        largest = maps.topk(int(group[0]), dim=-1).values
+        last = (group - 1)[:, None, None, None].expand(*maps.shape[:-1], 1)
+        thresholds.append(largest.gather(-1, last))
+    threshold = torch.cat(thresholds, dim=1)  # (S, M, q, B, 1), the k-th largest
+    kept = magnitude >= threshold
+    surplus = kept.sum(dim=-1, keepdim=True) - k[:, None, None, None]
+    if surplus.any():  # ties with the k-th largest: the lower indices are kept
+        tied = magnitude == threshold
+        kept &= ~tied | (tied.flip(-1).cumsum(dim=-1).flip(-1) > surplus)
+    return kept.to(magnitude.dtype)
+
+
+def _kept_by_pooling(magnitude: Tensor, cells: Sequence[int]) -> Tensor:
+    """Marks the largest entry of each cell; ``magnitude`` is (S, M, q, B, n)."""
+    kept = torch.zeros_like(magnitude)
+    for j, cell in enumerate(cells):
+        count = magnitude.shape[-1] // cell
+        in_cells = magnitude[:, j, ..., : count * cell].unflatten(-1, (count, cell))
+        kept[:, j, ..., : count * cell].unflatten(-1, (count, cell)).scatter_(
+            -1, in_cells.argmax(dim=-1, keepdim=True), 1.0
+        )
+    return kept
+
+
+def _kept_by_extrema(s: Tensor, distances: Sequence[int]) -> Tensor:
+    """Marks the extrema that stay, each map with its own distance; ``s`` is (S, M, q, B, n).
+
+    Follows `san_core.extrema`, on the list of all extrema rather than on all samples: an extremum
+    stays in this round if no living one in reach comes before it in the order. Maxima over reaches
+    of different lengths come from a table of maxima over the powers of 2.
+    """
+    seeds, _, kernels, examples, n = s.shape
+    extrema = is_extremum(s, ndim=1).flatten().nonzero().flatten()
+    magnitude = s.abs().flatten()[extrema]
+    living = magnitude > 0  # a zero changes nothing, kept or not
+    extrema, magnitude = extrema[living], magnitude[living]
+    reach = torch.tensor(distances, device=s.device).repeat_interleave(kernels * examples)
+    reach = reach.repeat(seeds)[extrema // n]
+    # Maps stand further apart on one line than any reach.
+    position = extrema + extrema // n * max(distances)
+    kept = torch.zeros(s.numel(), dtype=s.dtype, device=s.device)
+    while len(extrema):
+        own = torch.arange(len(extrema), device=s.device)
+        first = torch.searchsorted(position, position - reach)
+        end = torch.searchsorted(position, position + reach, right=True)
+        widths = torch.stack([own - first, end - own - 1])
+        table = _maxima_over_powers_of_two(magnitude, int(widths.max()))
+        earlier = _range_maximum(table, first, widths[0])
+        later = _range_maximum(table, own + 1, widths[1])
+        stays = (magnitude > earlier) & (magnitude >= later)
+        kept[extrema[stays]] = 1.0
+        stayed = F.pad(stays.cumsum(dim=0), (1, 0))
+        living = stayed[end] == stayed[first]
+        extrema, magnitude = extrema[living], magnitude[living]
+        position, reach = position[living], reach[living]
+    return kept.view_as(s)
+
+
+def _maxima_over_powers_of_two(values: Tensor, widest: int) -> Tensor:
+    """Row p holds the maximum of the 2^p values from each position on, ``(N,) -> (levels, N)``."""
+    levels = [values]
+    width = 1
+    while 2 * width <= widest:
+        shifted = F.pad(levels[-1][width:], (0, min(width, len(values))))
+        levels.append(torch.maximum(levels[-1], shifted))
+        width *= 2
+    return torch.stack(levels)
+
+
+def _range_maximum(table: Tensor, start: Tensor, width: Tensor) -> Tensor:
+    """Maxima of ``width`` values from ``start`` on, 0 where there are none."""
+    level = (torch.frexp(width.float()).exponent - 1).clamp(min=0).long()
+    last = (start + width - (1 << level)).clamp(min=0)
+    flat, row = table.flatten(), level * table.shape[1]
+    maxima = torch.maximum(flat[row + start.clamp(max=table.shape[1] - 1)], flat[row + last])
+    return maxima * (width > 0)

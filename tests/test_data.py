@@ -1,0 +1,509 @@
+"""Tests of san_data: recordings written by wfdb, a made-up PhysioNet, never the network."""
+
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import neurokit2
+import numpy as np
+import pytest
+import requests
+import torch
+import wfdb
+from hypothesis import given
+from hypothesis import strategies as st
+
+import san_data
+
+REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
+needs_recordings = pytest.mark.skipif(
+    not (REAL / "physionet" / "mitdb").is_dir(),
+    reason="needs the recordings: set SAN_DATA to a folder that has physionet/mitdb",
+)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """No connection: `requests` raises, as without a network; returns the urls asked for."""
+    asked = []
+
+    def refuse(url, **options):
+        asked.append(url)
+        raise requests.ConnectionError("no network in tests")
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setattr(requests, "get", refuse)
+    san_data._unreachable.cache_clear()
+    yield asked
+    san_data._unreachable.cache_clear()
+
+
+@pytest.fixture
+def online(monkeypatch, tmp_path):
+    """A made-up PhysioNet: serves the files below the folder returned, with 404 for others."""
+    server = tmp_path / "server"
+
+    def answer(url, *, timeout):
+        response = requests.Response()
+        response.url = url
+        file = server / url.removeprefix(f"{san_data.PHYSIONET}/files/")
+        response.status_code = 200 if file.is_file() else 404
+        response.reason = "OK" if file.is_file() else "Not Found"
+        response._content = file.read_bytes() if file.is_file() else b""
+        return response
+
+    monkeypatch.setattr(requests, "head", answer)
+    monkeypatch.setattr(requests, "get", answer)
+    return server
+
+
+def noise(samples=san_data.SAMPLES):
+    return np.random.default_rng(0).normal(size=samples)
+
+
+def write(folder, record="100", channels=("MLII",), signal=None):
+    """Write a record whose first channel is `signal`, (n,); returns the path of its header."""
+    signal = noise() if signal is None else signal
+    folder.mkdir(parents=True, exist_ok=True)
+    wfdb.wrsamp(
+        record,
+        fs=360,
+        units=["mV"] * len(channels),
+        sig_name=list(channels),
+        p_signal=np.stack([signal] + [noise(len(signal))] * (len(channels) - 1), axis=1),
+        fmt=["16"] * len(channels),
+        write_dir=str(folder),
+    )
+    return folder / f"{record}.hea"
+
+
+def mitdb(root):
+    return root / "physionet" / "mitdb"
+
+
+# The names
+
+
+def test_databases_are_those_of_the_paper_in_its_order():
+    assert " ".join(san_data.DATABASES) == (
+        "apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb noneeg prcp shhpsgdb "
+        "slpdb sufhsdb voiced wrist"
+    )
+
+
+def test_unknown_name_lists_the_valid_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown data set 'mit'.*apnea-ecg, bidmc.*wrist"):
+        san_data.load("mit", directory=tmp_path)
+
+
+def test_unknown_data_lists_the_valid_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown data='fake'.*auto, real, sample"):
+        san_data.load("mitdb", data="fake", directory=tmp_path)
+
+
+# Windows
+
+
+def test_windows_by_hand():
+    # Mean 1; squares sum to 1000, over 999: the unbiased standard deviation is sqrt(1000 / 999).
+    alternating = torch.tensor([0.0, 2.0]).repeat(6000)
+    expected = torch.tensor([-1.0, 1.0]).repeat(500) * (999 / 1000) ** 0.5
+    result = san_data.windows(alternating)
+    assert result.shape == (12, 1000)
+    assert result.dtype == torch.float32
+    assert torch.allclose(result, expected.expand(12, 1000), atol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3), st.floats(-1e4, 1e4))
+def test_windows_have_mean_0_and_unbiased_deviation_1(seed, scale, offset):
+    signal = np.random.default_rng(seed).normal(size=12_000) * scale + offset
+    result = san_data.windows(signal)
+    assert torch.allclose(result.mean(1), torch.zeros(12), atol=1e-5)
+    assert torch.allclose(result.std(1, correction=1), torch.ones(12), atol=1e-5)
+
+
+def test_windows_keep_their_order_and_their_source():
+    signal = noise()
+    before = signal.copy()
+    cut = signal.reshape(12, 1000)
+    expected = (cut - cut.mean(1, keepdims=True)) / cut.std(1, ddof=1, keepdims=True)
+    assert np.allclose(san_data.windows(signal), expected, atol=1e-6)
+    assert np.array_equal(signal, before)
+
+
+@pytest.mark.parametrize("shape", [(11_999,), (12_001,), (12_000, 1), (12, 1000), ()])
+def test_windows_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"expected shape \(12000,\), got \("):
+        san_data.windows(torch.rand(shape))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_windows_not_finite(value):
+    signal = noise()
+    signal[[4321, 7000]] = value
+    with pytest.raises(ValueError, match=r"lead: .*got 2 NaN or infinite, the first at index 4321"):
+        san_data.windows(signal, origin="lead")
+
+
+def test_windows_constant():
+    signal = noise()
+    signal[3000:4000] = 0.1
+    with pytest.raises(ValueError, match=r"lead: .*got a constant window at \[3\]"):
+        san_data.windows(signal, origin="lead")
+
+
+# Recordings
+
+
+def test_paper_record_is_real(tmp_path, offline):
+    header = write(mitdb(tmp_path), channels=("MLII", "V5"))
+    write(mitdb(tmp_path), record="099")
+    result = san_data.load("mitdb", data="real", directory=tmp_path)
+    stored = wfdb.rdrecord(str(header.with_suffix(""))).p_signal[:, 0]
+    expected = san_data.windows(stored)
+    assert torch.equal(result.train, expected[:6])
+    assert torch.equal(result.validation, expected[6:8])
+    assert torch.equal(result.test, expected[8:])
+    card = result.card
+    assert (card.source, card.data_source) == ("real", "real")
+    assert (card.record, card.channel, card.sampling_rate, card.units) == ("100", "MLII", 360, "mV")
+    assert card.note == "Record 100, channel MLII, is the paper's."
+    assert card.sha256 == {
+        name: hashlib.sha256((mitdb(tmp_path) / name).read_bytes()).hexdigest()
+        for name in ("100.hea", "100.dat")
+    }
+    assert (card.simulator, card.seed) == (None, None)
+    assert offline == []
+
+
+def test_only_the_first_samples_count(tmp_path):
+    write(mitdb(tmp_path / "long"), signal=np.append(noise(), [np.nan] * 500))
+    write(mitdb(tmp_path / "exact"))
+    long, exact = (
+        san_data.load("mitdb", directory=tmp_path / folder).test for folder in ("long", "exact")
+    )
+    # Each file has its own resolution, 16 bits over the range of its own samples.
+    assert torch.allclose(long, exact, atol=1e-3)
+
+
+def test_channel_name_with_trailing_comma_is_real(tmp_path):
+    write(tmp_path / "physionet" / "bidmc", record="bidmc01", channels=("RESP,", "PLETH,"))
+    assert san_data.load("bidmc", directory=tmp_path).card.source == "real"
+
+
+def test_channel_that_was_never_seen_is_not_checked(tmp_path):
+    write(tmp_path / "physionet" / "shhpsgdb", record="0000", channels=("SaO2",))
+    card = san_data.load("shhpsgdb", directory=tmp_path).card
+    assert card.source == "real"
+    assert "could not be checked" in card.note
+
+
+def test_other_record_is_a_substitute_also_under_real(tmp_path, offline):
+    write(mitdb(tmp_path), record="102")
+    write(mitdb(tmp_path), record="101")
+    card = san_data.load("mitdb", data="real", directory=tmp_path).card
+    assert (card.source, card.data_source) == ("substitute", "substitute: 101 MLII")
+    assert card.note == (
+        "Record 101, channel MLII, stands in for the paper's record 100, channel MLII."
+    )
+    assert offline == []
+
+
+def test_hidden_files_are_no_records(tmp_path):
+    write(mitdb(tmp_path), record="101").with_name("._101.hea").write_bytes(b"\0")
+    assert san_data.load("mitdb", directory=tmp_path).card.record == "101"
+
+
+def test_channels_in_files_of_their_own(tmp_path):
+    header = write(mitdb(tmp_path))
+    text = header.read_text().replace("100 1", "100 2", 1)
+    header.write_text(text + "other.dat 16 200/mV 16 0 0 0 0 V5\n")
+    assert san_data.load("mitdb", directory=tmp_path).card.source == "real"
+
+
+def test_other_channel_is_a_substitute(tmp_path):
+    write(mitdb(tmp_path), channels=("V5",))
+    assert san_data.load("mitdb", directory=tmp_path).card.data_source == "substitute: 100 V5"
+
+
+def test_directory_defaults_to_the_environment_variable(tmp_path, monkeypatch):
+    write(mitdb(tmp_path))
+    monkeypatch.setenv("SAN_DATA", str(tmp_path))
+    assert san_data.load("mitdb").card.source == "real"
+
+
+@pytest.mark.parametrize("value", [None, "data"])
+def test_relative_directory_starts_at_the_module(tmp_path, monkeypatch, value):
+    monkeypatch.setattr(san_data, "__file__", str(tmp_path / "san_data.py"))
+    monkeypatch.setenv("SAN_DATA", "") if value is None else monkeypatch.setenv("SAN_DATA", value)
+    write(mitdb(tmp_path / "data"))
+    assert san_data.load("mitdb").card.source == "real"
+
+
+# Recordings that cannot be used: an error, never a stand-in
+
+
+def test_not_finite_samples(tmp_path):
+    signal = noise()
+    signal[[77, 900, 901]] = np.nan
+    write(mitdb(tmp_path), signal=signal)
+    with pytest.raises(
+        ValueError, match=r"mitdb, record 100, channel MLII: .*got 3 NaN.*first at index 77"
+    ):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+def test_constant_window(tmp_path):
+    signal = noise()
+    signal[11_000:] = 0
+    write(mitdb(tmp_path), signal=signal)
+    with pytest.raises(ValueError, match=r"mitdb, record 100.*constant window at \[11\]"):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+def test_short_record(tmp_path):
+    write(mitdb(tmp_path), signal=noise(11_999))
+    with pytest.raises(ValueError, match=r"100\.hea: expected at least 12000 samples, got 11999"):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+def test_missing_signal_file(tmp_path):
+    write(mitdb(tmp_path)).with_suffix(".dat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"100\.hea names 100\.dat, which is not beside it"):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+@pytest.mark.parametrize("samples", [12_000, 15_000])
+def test_truncated_signal_file(tmp_path, samples):
+    data = write(mitdb(tmp_path), channels=("MLII", "V5"), signal=noise(samples))
+    data = data.with_suffix(".dat")
+    data.write_bytes(data.read_bytes()[:-1])
+    expected = samples * 2 * 2
+    with pytest.raises(
+        ValueError, match=rf"100\.dat: expected {expected} bytes by its header, got {expected - 1}:"
+    ):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
+    header = write(mitdb(tmp_path))
+    # Two 12-bit samples in three bytes, four samples per frame, after 44 bytes of another header.
+    header.write_text("100 1 360 12000\n100.dat 212x4+44 200/mV 12 0 0 0 0 MLII\n")
+    header.with_suffix(".dat").write_bytes(bytes(100))
+    with pytest.raises(ValueError, match=r"expected 72044 bytes by its header, got 100:"):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "expected a WFDB header"),
+        ("<html>", "expected a WFDB header"),
+        ("100 1 360 12000\n???\n", "expected a WFDB header"),
+        ("100 2 360 12000\n100.dat 16 200 16 0 0 0 0 MLII\n", "each of its 2 signals, got 1 such"),
+        ("100 0 360 12000\n", "each of its 0 signals, got 0 such"),
+        ("100/2 1 360 12000\n101 6000\n102 6000\n", "one segment"),
+        ("100 1 360 12000\n100.dat 17 200 16 0 0 0 0 MLII\n", "WFDB signal format.*got 17"),
+        ("100 1 360\n100.dat 16 200 16 0 0 0 0 MLII\n", "at least 12000 samples, got None"),
+    ],
+)
+def test_unreadable_header(tmp_path, text, reason):
+    write(mitdb(tmp_path)).write_text(text)
+    with pytest.raises(ValueError, match=rf"100\.hea: .*{reason}"):
+        san_data.load("mitdb", directory=tmp_path)
+
+
+# Download
+
+
+def test_download_takes_the_whole_record_and_nothing_else(tmp_path, online, offline):
+    write(online / "mitdb" / "1.0.0", channels=("MLII", "V5"))
+    write(online / "mitdb" / "1.0.0", record="101")
+    card = san_data.load("mitdb", directory=tmp_path).card
+    assert card.source == "real"
+    assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == ["100.dat", "100.hea"]
+    assert offline == []
+
+
+def test_partial_download_leaves_no_file(tmp_path, online):
+    data = write(online / "mitdb" / "1.0.0").with_suffix(".dat")
+    data.write_bytes(data.read_bytes()[:-1])
+    card = san_data.load("mitdb", directory=tmp_path).card
+    assert card.source == "simulated"
+    assert "cut off" in card.note
+    assert list(mitdb(tmp_path).iterdir()) == []
+
+
+def test_connection_lost_between_the_files(tmp_path, online):
+    write(online / "mitdb" / "1.0.0").with_suffix(".dat").unlink()
+    assert "404" in san_data.load("mitdb", directory=tmp_path).card.note
+    assert list(mitdb(tmp_path).iterdir()) == []
+
+
+def test_missing_on_physionet(tmp_path, online):
+    card = san_data.load("mitdb", directory=tmp_path).card
+    assert card.source == "simulated"
+    assert "404 Client Error: Not Found" in card.note
+    assert not mitdb(tmp_path).exists()
+
+
+def test_read_only_directory(tmp_path, online, monkeypatch):
+    write(online / "mitdb" / "1.0.0")
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert "Permission denied" in san_data.load("mitdb", directory=tmp_path).card.note
+
+
+def test_no_network_is_asked_once(tmp_path, offline):
+    for name in san_data.DATABASES:
+        card = san_data.load(name, directory=tmp_path).card
+        assert card.source == "simulated"
+        assert "https://physionet.org cannot be reached (ConnectionError)" in card.note
+    assert offline == ["https://physionet.org"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_without_network_says_what_to_put_where(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        san_data.load("prcp", data="real", directory=tmp_path)
+    for part in (
+        str(tmp_path / "physionet" / "prcp"),
+        "12726.hea",
+        "https://physionet.org/content/prcp/1.0.0/",
+        "cannot be reached (ConnectionError)",
+    ):
+        assert part in str(caught.value)
+
+
+# Stand-ins
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", san_data.DATABASES)
+def test_stand_in(name, tmp_path, offline):
+    write(tmp_path / "physionet" / name, record=san_data.DATABASES[name].record)
+    once, twice = (san_data.load(name, data="sample", directory=tmp_path) for _ in range(2))
+    for part, count in (("train", 6), ("validation", 2), ("test", 4)):
+        tensor = getattr(once, part)
+        assert tensor.shape == (count, 1000)
+        assert tensor.dtype == torch.float32
+        assert tensor.isfinite().all()
+        assert torch.equal(tensor, getattr(twice, part))
+    card = once.card
+    assert card == twice.card
+    kind = san_data.DATABASES[name].simulator
+    assert card.data_source == f"simulated: {kind} by neurokit2 {neurokit2.__version__}"
+    assert card.note == (
+        f"A simulated {card.simulator} (seed {card.seed}) stands in for the paper's record "
+        f'{san_data.DATABASES[name].record}, because data="sample" asks for it.'
+    )
+    assert (card.record, card.channel, card.sha256) == (None, None, {})
+    assert offline == []
+
+
+def test_stand_ins_differ_between_databases():
+    sets = [san_data.load(name, data="sample") for name in san_data.DATABASES]
+    assert len({one.card.seed for one in sets}) == 15
+    assert len({one.train.numpy().tobytes() for one in sets}) == 15
+
+
+def test_stand_ins_leave_the_global_random_states_alone():
+    def states():
+        return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
+
+    before = states()
+    for name in san_data.DATABASES:
+        san_data.load(name, data="sample")
+    assert states() == before
+
+
+# The command line
+
+
+def test_main_lists_what_is_used(tmp_path, capsys):
+    write(mitdb(tmp_path))
+    assert san_data.main(["--directory", str(tmp_path), "mitdb", "prcp"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["mitdb", "real", "100"],
+        ["prcp", "simulated", "-"],
+    ]
+    assert lines[0].endswith("Record 100, channel MLII, is the paper's.")
+
+
+def test_main_defaults_to_all(capsys):
+    assert san_data.main(["--data", "sample"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(
+        san_data.DATABASES
+    )
+
+
+def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, capsys):
+    write(mitdb(tmp_path))
+    assert san_data.main(["--data", "real", "--directory", str(tmp_path), "prcp", "mitdb"]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[:2] == ["prcp", "error"] and "12726.hea" in first
+    assert second.split()[:2] == ["mitdb", "real"]
+
+
+def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
+    write(mitdb(tmp_path), signal=noise(500))
+    assert san_data.main(["--directory", str(tmp_path), "mitdb"]) == 1
+    assert "got 500" in capsys.readouterr().out
+
+
+# The recordings themselves
+
+
+@needs_recordings
+def test_recordings_real():
+    card = san_data.load("mitdb", data="real", directory=REAL).card
+    assert (card.data_source, card.channel, card.sampling_rate, card.units) == (
+        "real",
+        "MLII",
+        360,
+        "mV",
+    )
+    # The hash PhysioNet publishes for this file.
+    assert card.sha256["100.dat"] == (
+        "b2ea3c250e56e48f4b7b90697832b8ecd1afa1e0bb31f2dcfea4ed6e1075a639"
+    )
+
+
+@needs_recordings
+def test_recording_equals_its_bytes():
+    packed = np.fromfile(REAL / "physionet" / "mitdb" / "100.dat", np.uint8, 3 * 12_000)
+    low, middle, _ = packed.astype(int).reshape(-1, 3).T
+    # Format 212: 12 bits in two's complement, the first channel in the first byte and a half.
+    values = low + ((middle & 15) << 8)
+    values = np.where(values > 2047, values - 4096, values)
+    assert values[0] == 995
+    result = san_data.load("mitdb", data="real", directory=REAL)
+    expected = san_data.windows((values - 1024) / 200)
+    assert torch.equal(torch.cat([result.train, result.validation, result.test]), expected)
+
+
+@needs_recordings
+@pytest.mark.parametrize(
+    ("name", "source", "rate"),
+    [
+        ("cebsdb", "substitute: b001 SCG", 5000),
+        ("slpdb", "substitute: slp41 ECG", 250),
+        ("sufhsdb", "substitute: f1 PCG", 16_000),
+        ("bidmc", "real", 125),
+        ("drivedb", "real", 15.5),
+        ("voiced", "real", 8000),
+    ],
+)
+def test_recordings_with_their_source(name, source, rate):
+    if not (REAL / "physionet" / name).is_dir():
+        pytest.skip(f"needs physionet/{name} in SAN_DATA")
+    result = san_data.load(name, directory=REAL)
+    if source.startswith("substitute") and result.card.source == "real":
+        pytest.skip(f"SAN_DATA has the paper's record of {name}, not a substitute")
+    assert (result.card.data_source, result.card.sampling_rate) == (source, rate)
+    assert torch.allclose(result.train.std(1), torch.ones(6), atol=1e-5)
