@@ -446,7 +446,8 @@ def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, capsys):
     write(mitdb(tmp_path))
     assert san_data.main(["--data", "real", "--directory", str(tmp_path), "prcp", "mitdb"]) == 1
     first, second = capsys.readouterr().out.splitlines()
-    assert first.split()[:2] == ["prcp", "error"] and "12726.hea" in first
+    assert first.split()[:2] == ["prcp", "error"]
+    assert "12726.hea" in first
     assert second.split()[:2] == ["mitdb", "real"]
 
 

@@ -1,0 +1,103 @@
+# Every task of the book. `make` lists them. Switches are variables: make book PROFILE=quick
+PROFILE ?= paper
+DATA ?= auto
+SAN_DATA ?= data
+SEEDS ?= 0 1 2
+# Pages that are executed at the same time, each on its share of the processors.
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
+JOBS ?= $(PROCESSORS)
+# With an environment of your own (conda): make PYTHON=python book
+PYTHON ?= .venv/bin/python
+ENV := $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
+
+MAKEFLAGS += --jobs=$(JOBS) --no-builtin-rules
+export SAN_DATA
+# One thread for each page: more would only wait for each other.
+export OMP_NUM_THREADS = $(shell expr $(PROCESSORS) / $(JOBS) \| 1)
+
+DATABASES := apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb noneeg prcp \
+             shhpsgdb slpdb sufhsdb voiced wrist
+DATABASE_PAGES := $(DATABASES:%=book/physionet/%.ipynb)
+PAGES := $(DATABASE_PAGES) book/physionet_summary.ipynb book/speed.ipynb
+RESULTS := _build/results
+
+.PHONY: help env data book quick html pages serve lab test lint format bench clean distclean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+help: ## list the tasks
+	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1']"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(ENV) ## set up the environment in .venv (every other task does it too)
+
+.venv/.complete: requirements.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or later, but python3 is " + sys.version.split()[0])'
+	python3 -m venv --clear .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+data: $(ENV) ## fetch recordings that are missing, and say which data each page will use
+	@$(PYTHON) -m san_data --data $(DATA) --directory $(SAN_DATA)
+
+book: html ## execute every experiment that is out of date and build _build/html/index.html
+	@$(PYTHON) make_book.py slowest
+
+quick: ## the book with few kernel sizes and epochs, to see that everything works
+	@$(MAKE) book PROFILE=quick
+
+pages: $(PAGES) ## execute the experiments that are out of date, without building the book
+
+html: _build/html/.complete ## build the book
+
+_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml) _config.yml | $(ENV)
+	$(PYTHON) make_book.py html
+	@touch $@
+
+# A key is written anew only if its content has changed, so the page runs only then.
+_build/keys/physionet/%.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/physionet.ipynb book/physionet/$*.ipynb \
+	  database=$* profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
+	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/physionet/$*
+
+_build/keys/physionet_summary.json: $(DATABASE_PAGES) FORCE | $(ENV)
+	@$(PYTHON) make_book.py key notebooks/physionet_summary.ipynb book/physionet_summary.ipynb \
+	  results=$(RESULTS) --depends $(RESULTS)/physionet data/published
+
+_build/keys/speed.json: $(RESULTS)/bench.csv FORCE | $(ENV)
+	@$(PYTHON) make_book.py key notebooks/speed.ipynb book/speed.ipynb \
+	  results=$(RESULTS) --depends $(RESULTS)/bench.csv
+
+book/%.ipynb: _build/keys/%.json
+	@$(PYTHON) make_book.py page $<
+
+# Measured after the other pages, so that nothing else runs beside it.
+$(RESULTS)/bench.csv: bench.py san_core.py san_train.py | $(ENV) $(DATABASE_PAGES) book/physionet_summary.ipynb
+	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py --quick $@
+
+bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about 15 minutes)
+	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py $(RESULTS)/bench.csv
+
+serve: html ## show the book at http://localhost:8000
+	$(PYTHON) -m http.server --directory _build/html 8000
+
+lab: $(ENV) ## open the notebooks
+	$(PYTHON) -m jupyterlab --notebook-dir notebooks
+
+test: $(ENV) ## run the tests
+	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) -m pytest
+
+lint: $(ENV) ## check style
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+
+format: $(ENV) ## mend style
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+clean: ## remove what was built, keep the environment and the data
+	rm -rf _build book/physionet book/*.ipynb
+
+distclean: clean ## remove the environment and tool caches too
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis __pycache__ tests/__pycache__

@@ -1,0 +1,156 @@
+"""Measure how fast the book computes, side by side with the plain way, in one run.
+
+    python bench.py [--quick] CSV
+
+Medians of several repetitions after a warm-up. The plain way is `san_train.fit` for one kernel size
+after the other: the published protocol, with validation and test in batches. It is timed on some
+kernel sizes, evenly spread, and scaled to all of them; the column ``note`` says on how many.
+"""
+
+import argparse
+import functools
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import torch
+
+from san_core import ACTIVATIONS, extrema
+from san_train import Protocol, fit, sweep
+from tests import naive
+
+KERNEL_SIZES = range(1, 250)
+
+
+def median_seconds(work: Callable[[], object], repetitions: int) -> float:
+    """Median wall time of ``work``, after one call that is not counted."""
+    work()
+    seconds = []
+    for _ in range(repetitions):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def signals(n: int) -> SimpleNamespace:
+    """Twelve windows as the experiment has them: smoothed, standardized noise."""
+    noise = torch.randn(12, 1, n + 20, generator=torch.Generator().manual_seed(0))
+    x = torch.nn.functional.avg_pool1d(noise, 21, stride=1)[:, 0]
+    x = (x - x.mean(dim=1, keepdim=True)) / x.std(dim=1, keepdim=True)
+    return SimpleNamespace(train=x[:6], validation=x[6:8], test=x[8:])
+
+
+def images(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Blurred noise with a blank background, ``(count, 28, 28)`` in [0, 1]."""
+    noise = torch.randn(count, 1, 32, 32, generator=generator)
+    blurred = torch.nn.functional.avg_pool2d(noise, 5, stride=1)[:, 0]
+    return (blurred / blurred.abs().amax()).clamp(min=0)
+
+
+def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, float]:
+    """Time of one sweep if every operation ran at the machine's rate of matrix products.
+
+    Five correlations for each training step (two forward, and the gradients of the activations, of
+    the decoder and of the encoder), two for each evaluation; a correlation of n samples with m
+    taps takes 2 n m operations. Returns (seconds, operations per second).
+    """
+    a, b = torch.randn(2000, 249), torch.randn(249, 249)
+    rate = 2 * 2000 * 249 * 249 / median_seconds(lambda: a @ b, 50)
+    correlations = protocol.epochs * (6 * 5 + 2 * 2) + 2 * 4 * 2
+    return correlations * sum(2 * n * m for m in sizes) / rate, rate
+
+
+def peak_megabytes_of_a_sweep() -> float:
+    """Peak memory of a process that does nothing but sweep one activation function."""
+    code = (
+        "import bench; from san_train import *; "
+        "sweep(bench.signals(1000), 'extrema', bench.KERNEL_SIZES, protocol=Protocol(epochs=2))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def measure(quick: bool) -> pd.DataFrame:
+    """All cases, one row each."""
+    rows = []
+
+    def record(case: str, seconds: float, reference: float | None = None, note: str = "") -> None:
+        ratio = reference / seconds if reference else None
+        rows.append((case, seconds, reference, ratio, note))
+        compared = f"{reference:10.3f} s  {ratio:7.1f}x" if reference else ""
+        print(f"{case:36} {seconds:10.4f} s  {compared}  {note}", flush=True)
+
+    repetitions, step, epochs = (1, 62, 3) if quick else (3, 10, 30)
+    protocol, data = Protocol(epochs=epochs), signals(1000)
+    sampled = KERNEL_SIZES[::step]
+    scale = len(KERNEL_SIZES) / len(sampled)
+    note = f"{epochs} epochs; plain: {len(sampled)} of {len(KERNEL_SIZES)} kernel sizes, scaled"
+    total = reference_total = 0.0
+    for activation in ACTIVATIONS:
+        work = functools.partial(sweep, data, activation, KERNEL_SIZES, protocol=protocol)
+        seconds = median_seconds(work, repetitions)
+        started = time.perf_counter()
+        for kernel_size in sampled:
+            fit(data, activation, kernel_size, seed=0, protocol=protocol)
+        reference = (time.perf_counter() - started) * scale
+        record(f"e1-{activation}", seconds, reference, note)
+        total, reference_total = total + seconds, reference_total + reference
+    record("e1-database", total, reference_total, note)
+    floor, rate = floor_seconds(protocol, KERNEL_SIZES, 1000)
+    record("e1-database-floor", 5 * floor, note=f"{rate / 1e9:.0f} GFLOP/s in matrix products")
+
+    generator = torch.Generator().manual_seed(0)
+    for shape, ndim in (((64, 1000), 1), ((64, 178), 1), ((64, 28, 28), 2)):
+        s = torch.randn(shape, generator=generator)
+        seconds = median_seconds(lambda s=s, ndim=ndim: extrema(s, 1, ndim), 50)
+        twin = functools.partial(lambda maps: [naive.extrema(one, 1) for one in maps], s.numpy())
+        name = "x".join(map(str, shape))
+        record(
+            f"extrema-{ndim}d-{name}", seconds, median_seconds(twin, 3), "random maps, distance 1"
+        )
+
+    count, batch = 640 if quick else 6400, 64
+    for activation in ACTIVATIONS:
+        x = images(count + 128, generator) + 1e-3
+        data_2d = SimpleNamespace(train=x[:count], validation=x[-128:-64], test=x[-64:])
+        one_epoch = Protocol(1, batch, num_kernels=2, border_tolerance=2, init="normal")
+        seconds = median_seconds(
+            functools.partial(sweep, data_2d, activation, range(1, 7), protocol=one_epoch), 1
+        )
+        started = time.perf_counter()
+        for kernel_size in range(1, 7):
+            fit(data_2d, activation, kernel_size, seed=0, protocol=one_epoch)
+        reference = time.perf_counter() - started
+        record(f"images-epoch-{activation}", seconds, reference, f"{count} images 28x28, m = 1..6")
+
+    short = Protocol(epochs=3)
+    for sizes in (range(1, 32), range(1, 63), range(1, 125), range(1, 250)):
+        work = functools.partial(sweep, data, "extrema", sizes, protocol=short)
+        record(f"growth-sizes-{len(sizes)}", median_seconds(work, repetitions), note="3 epochs")
+    for n in (500, 1000, 2000, 4000):
+        work = functools.partial(sweep, signals(n), "extrema", KERNEL_SIZES, protocol=short)
+        record(f"growth-n-{n}", median_seconds(work, repetitions), note="3 epochs")
+    memory = peak_megabytes_of_a_sweep()
+    print(f"peak memory of a sweep: {memory:.0f} MB")
+    rows.append(("peak-megabytes", memory, None, None, "megabytes, not seconds"))
+    return pd.DataFrame(rows, columns=["case", "seconds", "reference_seconds", "ratio", "note"])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions and plain runs")
+    parser.add_argument("csv", type=Path)
+    options = parser.parse_args()
+    table = measure(options.quick)
+    options.csv.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = options.csv.with_suffix(".unfinished")
+    table.to_csv(unfinished, index=False)
+    os.replace(unfinished, options.csv)

@@ -1,0 +1,228 @@
+"""What Make calls to make the book: decide what is stale, execute a page, render the pages.
+
+    python make_book.py key NOTEBOOK PAGE [--depends PATH ...] [name=value ...]
+    python make_book.py page KEY
+    python make_book.py html
+    python make_book.py slowest
+
+A page is a notebook executed by papermill with the parameters of one data set. Its key is a file
+that names all it depends on by content; Make executes a page when its key has changed.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+BUILD = Path("_build")
+MODULES = ["san_book.py", "san_core.py", "san_data.py", "san_train.py", "make_book.py"]
+
+
+class PageError(Exception):
+    """A page could not be made; the message says which, where and why."""
+
+
+# --- is a page stale? -----------------------------------------------------------------------------
+
+
+def write_key(notebook: str, page: str, depends: list[str], parameters: dict[str, str]) -> Path:
+    """Write the key of a page, or leave it untouched if it is the same as before.
+
+    ``depends`` are files and directories besides the notebook, the modules and the lock file.
+    """
+    files = [Path(notebook), Path("requirements.txt"), *map(Path, MODULES)]
+    for path in map(Path, depends):
+        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    contents = {
+        "notebook": notebook,
+        "page": page,
+        "parameters": parameters,
+        "sha256": {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.exists()},
+    }
+    key = BUILD / "keys" / Path(page).relative_to("book").with_suffix(".json")
+    text = json.dumps(contents, indent=1)
+    if not key.exists() or key.read_text() != text:
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.write_text(text)
+    return key
+
+
+# --- execute a page -------------------------------------------------------------------------------
+
+
+def make_page(key: Path) -> None:
+    """Execute the page of a key; the page appears whole or not at all."""
+    import nbformat
+    import papermill
+
+    contents = json.loads(key.read_text())
+    notebook, page = contents["notebook"], Path(contents["page"])
+    parameters = typed_parameters(notebook, contents["parameters"])
+    unfinished = BUILD / "unfinished" / page.relative_to("book")
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    try:
+        papermill.execute_notebook(
+            notebook,
+            unfinished,
+            parameters,
+            kernel_name="python3",
+            cwd=ROOT,
+            progress_bar=False,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise PageError(
+            f"{page} failed in cell {error.cell_index + 1} of {notebook}: {error.ename}: "
+            f"{error.evalue}\n\n{error.source}\n\nThe cells up to there are in {unfinished}."
+        ) from None
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    executed = finish(nbformat.read(unfinished, as_version=4), notebook, parameters)
+    nbformat.write(executed, unfinished)
+    cost = BUILD / "cost" / page.relative_to("book").with_suffix(".json")
+    cost.parent.mkdir(parents=True, exist_ok=True)
+    cost.write_text(json.dumps({"page": str(page), "seconds": seconds, "peak_megabytes": peak}))
+    os.replace(unfinished, page)
+    print(f"{page}: {seconds:.1f} s, {peak:.0f} MB")
+
+
+def typed_parameters(notebook: str, texts: dict[str, str]) -> dict:
+    """Parameters from the command line in the types of the notebook's defaults.
+
+    papermill only warns of a parameter that the notebook does not have and runs with the default;
+    here it is an error.
+    """
+    import papermill
+
+    defaults = papermill.inspect_notebook(notebook)
+    unknown = sorted(set(texts) - set(defaults))
+    if unknown:
+        raise PageError(f"{notebook} has the parameters {sorted(defaults)}, but not {unknown}")
+    parameters = {}
+    for name, text in texts.items():
+        default = ast.literal_eval(defaults[name]["default"])
+        if isinstance(default, list):
+            parameters[name] = [type(default[0])(item) for item in text.split()]
+        else:
+            parameters[name] = type(default)(text)
+    return parameters
+
+
+def finish(executed, notebook: str, parameters: dict):
+    """Turn an executed notebook into a page of the book.
+
+    The page's title names the page's own data instead of the notebook's default; captions, labels
+    and text alternatives go from the outputs, where a notebook can compute them, to the cells,
+    where Jupyter Book looks for them; what changes with each run is left out.
+    """
+    import papermill
+
+    heading, newline, rest = executed.cells[0].source.partition("\n")
+    for name, info in papermill.inspect_notebook(notebook).items():
+        default = ast.literal_eval(info["default"])
+        if isinstance(default, str) and default and name in parameters:
+            heading = heading.replace(default, parameters[name])
+    executed.cells[0].source = heading + newline + rest
+    for cell in executed.cells:
+        cell.metadata.pop("papermill", None)
+        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+        for output in cell.get("outputs", []):
+            figure = output.get("metadata", {}).get("image/svg+xml", {})
+            if "alt" in figure:
+                cell.metadata["mystnb"] = {
+                    "image": {"alt": figure["alt"]},
+                    "figure": {"caption": figure["caption"], "name": figure["name"]},
+                }
+    executed.metadata.pop("papermill", None)
+    return executed
+
+
+# --- render ---------------------------------------------------------------------------------------
+
+
+def require_jupyter_book_1(installed: str) -> None:
+    """Jupyter Book 2 is another program: it would ignore _config.yml and make another book."""
+    if int(installed.split(".")[0]) >= 2:
+        raise PageError(
+            f"expected Jupyter Book 1.x, but {installed} is installed; make the environment with "
+            "`make env`, or run: pip install 'jupyter-book<2'"
+        )
+
+
+def contents_of(entry: dict) -> list[str]:
+    """All pages below an entry of the table of contents."""
+    pages = [entry[key] for key in ("root", "file") if key in entry]
+    for group in ("parts", "chapters", "sections"):
+        for child in entry.get(group, []):
+            pages += contents_of(child)
+    return pages
+
+
+def render() -> None:
+    """Render the book with warnings as errors and check that every page is there."""
+    import yaml
+
+    require_jupyter_book_1(version("jupyter-book"))
+    pages = contents_of(yaml.safe_load(Path("book/_toc.yml").read_text()))
+    command = ["jupyter-book", "build", "book", "--config", "_config.yml", "--path-output", "."]
+    command += ["-W", "--keep-going", "-q"]
+    build = subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]])
+    if build.returncode:
+        raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
+    missing = [page for page in pages if not (BUILD / "html" / f"{page}.html").exists()]
+    if missing:
+        raise PageError(f"the book was rendered without these pages of book/_toc.yml: {missing}")
+    print(f"{len(pages)} pages in {BUILD / 'html' / 'index.html'}")
+
+
+def print_slowest() -> None:
+    """Print what the most expensive pages cost."""
+    costs = [json.loads(path.read_text()) for path in (BUILD / "cost").rglob("*.json")]
+    costs.sort(key=lambda cost: -cost["seconds"])
+    for cost in costs[:5]:
+        print(f"{cost['seconds']:7.1f} s  {cost['peak_megabytes']:6.0f} MB  {cost['page']}")
+
+
+def main() -> None:
+    """Read the command line and do what Make asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    key = commands.add_parser("key")
+    key.add_argument("notebook")
+    key.add_argument("page")
+    key.add_argument("parameters", nargs="*", metavar="name=value")
+    key.add_argument("--depends", nargs="*", default=[])
+    commands.add_parser("page").add_argument("key", type=Path)
+    commands.add_parser("html")
+    commands.add_parser("slowest")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    try:
+        match options.command:
+            case "key":
+                parameters = dict(text.split("=", 1) for text in options.parameters)
+                write_key(options.notebook, options.page, options.depends, parameters)
+            case "page":
+                make_page(options.key)
+            case "html":
+                render()
+            case "slowest":
+                print_slowest()
+    except PageError as error:
+        sys.exit(f"make_book: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,680 @@
+"""Tests of san_core: against `naive`, numbers worked by hand, invariants, gradients, errors."""
+
+import itertools
+import math
+
+import naive
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck
+
+import san_core
+from san_core import (
+    ACTIVATIONS,
+    SAN,
+    activate,
+    extrema,
+    extrema_pool_indices,
+    identity,
+    inverse_compression_ratio,
+    is_extremum,
+    normalized_loss,
+    phi,
+    relu,
+    topk_absolutes,
+)
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA")
+# (leading axes, spatial axes), with sizes that no two axes share
+SHAPES = [
+    ((), (1,)),
+    ((), (2,)),
+    ((), (13,)),
+    ((3,), (12,)),
+    ((2, 3), (7,)),
+    ((), (5, 8)),
+    ((3,), (7, 4)),
+    ((), (1, 6)),
+    ((3, 2), (4, 7)),
+]
+FILLS = ["normal", "rounded", "zero", "positive", "negative"]
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=generator(seed), dtype=dtype)
+
+
+def filled(fill, shape, dtype=torch.float64):
+    if fill == "normal":
+        return normal(*shape, dtype=dtype)
+    if fill == "rounded":  # ties and plateaus
+        return (1.5 * normal(*shape, dtype=dtype)).round()
+    return torch.full(shape, {"zero": 0.0, "positive": 0.7, "negative": -0.7}[fill], dtype=dtype)
+
+
+def map_by_map(function, s, ndim):
+    """Apply a function of one NumPy map to every map of a tensor."""
+    maps = s.cpu().reshape(-1, *s.shape[s.ndim - ndim :]).numpy()
+    return torch.from_numpy(np.stack([function(m) for m in maps])).reshape(s.shape)
+
+
+def parameters(function, spatial):
+    """Every k, cell or distance that a map allows; distances also beyond its sides."""
+    last = {
+        topk_absolutes: math.prod(spatial),
+        extrema_pool_indices: min(spatial),
+        extrema: max(spatial) + 3,
+    }
+    return range(1, last[function] + 1)
+
+
+SPARSE = [topk_absolutes, extrema_pool_indices, extrema]
+each_sparse = pytest.mark.parametrize("function", SPARSE, ids=lambda f: f.__name__)
+each_shape = pytest.mark.parametrize(("leading", "spatial"), SHAPES)
+each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+each_ndim = pytest.mark.parametrize("ndim", [1, 2])
+
+
+# --- Section II: the metric phi -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("a", "num_weights", "ndim", "expected"),
+    [
+        (torch.zeros(1, 2, 10), 6, 1, 0.6),
+        (torch.ones(1, 2, 10), 6, 1, (6 + 2 * 20) / 10),
+        (torch.tensor([[[0.0, -2.0, 0.0, 1e-9]]]), 3, 1, (3 + 2 * 2) / 4),
+        (torch.eye(3).expand(1, 2, 3, 3), 8, 2, (8 + 3 * 6) / 9),
+    ],
+)
+def test_inverse_compression_ratio_worked_by_hand(a, num_weights, ndim, expected):
+    assert inverse_compression_ratio(a, num_weights, ndim).tolist() == pytest.approx([expected])
+
+
+@each_ndim
+def test_inverse_compression_ratio_equals_its_twin_for_every_example(ndim):
+    a = filled("rounded", (3, 2, 7, 5)[: ndim + 2])
+    expected = [naive.inverse_compression_ratio(example, 11) for example in a.numpy()]
+    assert inverse_compression_ratio(a, 11, ndim).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("ndim", "side", "q", "m", "activation", "expected"),
+    [
+        (1, 1000, 1, 7, "top-k absolutes", 0.291),
+        (1, 1000, 1, 7, "extrema-pool indices", 0.291),
+        (1, 1000, 1, 10, "extrema-pool indices", 0.210),
+        (1, 1000, 1, 1, "identity", 2.001),
+        (1, 178, 2, 15, "extrema-pool indices", (2 * 2 * 11 + 2 * 15) / 178),
+        (2, 28, 2, 6, "top-k absolutes", (3 * 32 + 72) / 784),
+        (2, 28, 2, 6, "extrema-pool indices", (3 * 32 + 72) / 784),
+        (2, 28, 2, 3, "identity", (3 * 2 * 784 + 18) / 784),
+    ],
+)
+def test_inverse_compression_ratio_has_the_closed_form_of_the_paper(
+    ndim, side, q, m, activation, expected
+):
+    model = SAN([m] * q, activation, ndim, generator=generator())
+    a = model.encode(normal(3, *[side] * ndim, dtype=torch.float32))
+    ratio = inverse_compression_ratio(a, model.num_weights, ndim)
+    torch.testing.assert_close(ratio, torch.full((3,), expected))
+
+
+def test_normalized_loss_worked_by_hand():
+    x = torch.tensor([[1.0, -2.0, 3.0, -4.0]] * 4)
+    x_hat = torch.stack([x[0], 0 * x[0], -x[0], torch.tensor([1.0, 0.0, 3.0, -3.0])])
+    assert normalized_loss(x, x_hat).tolist() == pytest.approx([0.0, 1.0, 2.0, 0.3])
+
+
+@each_ndim
+def test_normalized_loss_equals_its_twin_for_every_example(ndim):
+    x, x_hat = normal(4, 7, 5)[(..., *[0] * (2 - ndim))], normal(4, 7, 5, seed=1)
+    x_hat = x_hat[(..., *[0] * (2 - ndim))]
+    expected = [naive.normalized_loss(*pair) for pair in zip(x.numpy(), x_hat.numpy(), strict=True)]
+    assert normalized_loss(x, x_hat).tolist() == pytest.approx(expected)
+
+
+def test_normalized_loss_scores_each_example_relative_to_itself():
+    x, x_hat = normal(3, 9), normal(3, 9, seed=1)
+    scale = torch.tensor([[1.0], [1e-3], [1e3]], dtype=x.dtype)
+    torch.testing.assert_close(normalized_loss(scale * x, scale * x_hat), normalized_loss(x, x_hat))
+
+
+def test_phi_worked_by_hand():
+    inverse_cr, loss = torch.tensor([0.5, 3.0, 0.0, 0.21]), torch.tensor([1.2, 4.0, 0.7, 0.44])
+    assert phi(inverse_cr, loss).tolist() == pytest.approx([1.3, 5.0, 0.7, math.sqrt(0.2377)])
+
+
+def test_mean_of_phi_is_not_phi_of_the_means():
+    inverse_cr, loss = torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])
+    assert phi(inverse_cr, loss).mean().item() == pytest.approx(5.0)
+    assert phi(inverse_cr.mean(), loss.mean()).item() == pytest.approx(3.5 * math.sqrt(2))
+
+
+# --- Section III-A: the activation functions ------------------------------------------------------
+
+
+def test_activations_are_the_five_names_in_the_order_of_the_paper():
+    names = ("identity", "relu", "top-k absolutes", "extrema-pool indices", "extrema")
+    assert names == ACTIVATIONS
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("fill", FILLS)
+@each_shape
+@each_sparse
+def test_activation_equals_its_twin(function, leading, spatial, fill, dtype, device="cpu"):
+    ndim = len(spatial)
+    s = filled(fill, (*leading, *spatial), dtype).to(device)
+    twin = getattr(naive, function.__name__)
+    for parameter in parameters(function, spatial):
+        a = function(s, parameter, ndim)
+        assert (a.dtype, a.shape, a.device) == (s.dtype, s.shape, s.device)
+        expected = map_by_map(lambda m, p=parameter: twin(m, p), s, ndim)
+        assert torch.equal(a.cpu(), expected), f"{function.__name__} with {parameter}"
+
+
+@needs_cuda
+@pytest.mark.parametrize("fill", FILLS)
+@each_sparse
+def test_activation_equals_its_twin_on_cuda(function, fill):
+    for dtype, (leading, spatial) in itertools.product([torch.float32, torch.float64], SHAPES):
+        test_activation_equals_its_twin(function, leading, spatial, fill, dtype, "cuda")
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@each_shape
+def test_is_extremum_follows_the_rule_of_differences(leading, spatial, fill):
+    s = filled(fill, (*leading, *spatial))
+
+    def twin(m):
+        return np.array([naive.is_extremum(m, p) for p in np.ndindex(m.shape)]).reshape(m.shape)
+
+    assert torch.equal(is_extremum(s, len(spatial)), map_by_map(twin, s, len(spatial)))
+
+
+@pytest.mark.parametrize("border_tolerance", [0, 2, 3])
+@pytest.mark.parametrize("fill", ["normal", "rounded", "zero"])
+@pytest.mark.parametrize("spatial", [(11,), (5, 8), (7, 4)])
+@each_activation
+def test_activate_takes_the_density_from_the_kernel_size(
+    activation, spatial, fill, border_tolerance
+):
+    ndim, s = len(spatial), filled(fill, (2, *spatial))
+    for m in range(1, min(spatial) + 1):
+        a = activate(s, activation, m, ndim=ndim, border_tolerance=border_tolerance)
+        expected = map_by_map(
+            lambda one, m=m: naive.activate(one, activation, m, border_tolerance), s, ndim
+        )
+        assert torch.equal(a, expected), f"kernel size {m}"
+
+
+def test_activate_has_a_border_tolerance_of_2_unless_told():
+    s = normal(50)
+    assert torch.equal(activate(s, "extrema", 9), extrema(s, 7))
+
+
+@each_ndim
+@each_activation
+def test_activation_leaves_its_input_as_it_was(activation, ndim):
+    s = normal(2, 7, 5)
+    before = s.clone()
+    activate(s, activation, 3, ndim=ndim)
+    assert torch.equal(s, before)
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        lambda s: s.contiguous(memory_format=torch.channels_last),
+        lambda s: s.mT.contiguous().mT,
+        lambda s: s.transpose(0, 1).contiguous().transpose(0, 1),
+        lambda s: s[:, :1].expand(-1, 4, -1, -1),
+        lambda s: torch.stack([s, -s], dim=-1)[..., 0],
+    ],
+    ids=["channels last", "columns first", "channels first", "expanded", "every second"],
+)
+@each_ndim
+@each_sparse
+def test_activation_does_not_depend_on_the_layout_in_memory(function, ndim, laid_out):
+    s = laid_out(normal(2, 3, 5, 8))
+    assert torch.equal(function(s, 2, ndim), function(s.contiguous(), 2, ndim))
+
+
+@pytest.mark.parametrize(
+    ("s", "k", "expected"),
+    [
+        ([1.0, -2.0, 2.0, 2.0], 1, [0.0, -2.0, 0.0, 0.0]),
+        ([1.0, -2.0, 2.0, 2.0], 2, [0.0, -2.0, 2.0, 0.0]),
+        ([1.0] * 70, 3, [1.0] * 3 + [0.0] * 67),
+    ],
+)
+def test_topk_keeps_the_lower_index_on_ties(s, k, expected):
+    assert topk_absolutes(torch.tensor(s), k).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("s", "expected"),
+    [
+        ([-2.0, 2.0, 2.0, 1.0, 3.0, -3.0], [-2.0, 0.0, 0.0, 0.0, 3.0, 0.0]),
+        ([1.0] * 6 + [9.0, 9.0], [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]),
+    ],
+)
+def test_pool_keeps_the_lower_index_on_ties_and_no_sample_after_the_last_cell(s, expected):
+    assert extrema_pool_indices(torch.tensor(s), 3).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("s", "expected"),
+    [
+        ([1, 2, 2, 0], [0, 1, 0, 0]),
+        ([1, -2, -2, -1], [0, 0, 1, 0]),
+        ([5, 1, 1, 1], [0, 0, 0, 0]),
+        ([-5, 1, 1, 1], [1, 1, 0, 0]),
+        ([1, 1, 1, 5], [0, 0, 0, 1]),
+        ([1, 1, 1, -5], [0, 0, 0, 0]),
+        ([3, 1, 2, 3], [0, 0, 0, 1]),
+        ([-1, -3, -1, -2], [0, 1, 0, 0]),
+    ],
+    ids=[
+        "a plateau's peak is its first sample",
+        "a plateau's valley is its last sample",
+        "the first sample is no peak",
+        "the first sample can be a valley",
+        "the last sample can be a peak",
+        "the last sample is no valley",
+        "a dip above zero is no valley",
+        "a bump below zero is no peak",
+    ],
+)
+def test_extremum_at_plateaus_and_borders(s, expected):
+    assert is_extremum(torch.tensor(s)).int().tolist() == expected
+
+
+def test_extrema_keeps_the_lower_index_on_ties():
+    s = torch.tensor([0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0])
+    assert extrema(s, 2).tolist() == [0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0]
+
+
+def test_extrema_suppresses_within_the_distance_inclusive():
+    s = torch.tensor([0.0, 3.0, 0.0, 0.0, 2.0, 0.0])
+    assert extrema(s, 3)[4] == 0
+    assert extrema(s, 2)[4] == 2
+
+
+def test_suppressed_extremum_suppresses_nothing():
+    s = torch.tensor([0.0, 4.0, 0.0, 3.0, 0.0, 2.0, 0.0])
+    assert extrema(s, 2).tolist() == [0.0, 4.0, 0.0, 0.0, 0.0, 2.0, 0.0]
+
+
+def test_extrema_in_images_suppresses_a_square():
+    s = torch.zeros(9, 9)
+    s[4, 4], s[6, 6], s[4, 7], s[1, 2] = 4.0, 3.0, 2.0, 1.0
+    kept = extrema(s, 2, ndim=2).nonzero().tolist()
+    assert kept == [[1, 2], [4, 4], [4, 7]]
+
+
+@each_ndim
+def test_extrema_of_one_map_do_not_depend_on_the_maps_beside_it(ndim):
+    s = normal(3, 2, 6, 5)
+    for distance in (1, 2, 4, 9):
+        alone = torch.stack([torch.stack([extrema(m, distance, ndim) for m in row]) for row in s])
+        assert torch.equal(extrema(s, distance, ndim), alone)
+
+
+def test_extrema_of_a_long_signal_equal_their_twin():
+    s = normal(1000).cumsum(0)
+    s -= s.mean()
+    for distance in (1, 4, 226, 2000):
+        assert np.array_equal(extrema(s, distance), naive.extrema(s.numpy(), distance))
+
+
+@st.composite
+def maps(draw):
+    """A small map of one or two axes, with ties and plateaus."""
+    spatial = draw(
+        st.one_of(
+            st.tuples(st.integers(1, 20)),
+            st.tuples(st.integers(1, 7), st.integers(1, 7)),
+        )
+    )
+    size = math.prod(spatial)
+    values = draw(st.lists(st.integers(-4, 4), min_size=size, max_size=size))
+    return torch.tensor(values, dtype=torch.float32).view(spatial)
+
+
+@st.composite
+def maps_with_parameter(draw, function):
+    s = draw(maps())
+    return s, draw(st.sampled_from(parameters(function, s.shape)))
+
+
+def invariant(function):
+    """Give a test a map and a k, cell or distance that belongs to the function."""
+    return lambda test: settings(deadline=None)(given(maps_with_parameter(function))(test))
+
+
+def assert_kept_entries_equal_the_input(a, s):
+    assert torch.equal(a, torch.where(a != 0, s, 0.0))
+
+
+@invariant(topk_absolutes)
+def test_topk_keeps_k_entries_none_weaker_than_those_left(case):
+    s, k = case
+    a = topk_absolutes(s, k, s.ndim)
+    assert_kept_entries_equal_the_input(a, s)
+    assert a.count_nonzero() == min(k, s.count_nonzero())
+    left = (s - a).abs().max()
+    assert all(value.abs() >= left for value in a[a != 0])
+    assert torch.equal(topk_absolutes(-s, k, s.ndim), -a)
+
+
+@invariant(extrema_pool_indices)
+def test_pool_keeps_one_entry_in_each_cell(case):
+    s, cell = case
+    a = extrema_pool_indices(s, cell, s.ndim)
+    assert_kept_entries_equal_the_input(a, s)
+    assert torch.equal(extrema_pool_indices(-s, cell, s.ndim), -a)
+    whole = tuple(slice(side // cell * cell) for side in s.shape)
+    for corner in itertools.product(*[range(0, side - cell + 1, cell) for side in s.shape]):
+        members = tuple(slice(c, c + cell) for c in corner)
+        assert a[members].count_nonzero() == s[members].any()
+        assert a[members].abs().max() == s[members].abs().max()
+    assert a.count_nonzero() == a[whole].count_nonzero()
+
+
+@invariant(extrema)
+def test_kept_extrema_are_far_apart_and_no_other_could_stay(case):
+    s, distance = case
+    a = extrema(s, distance, s.ndim)
+    assert_kept_entries_equal_the_input(a, s)
+    kept = [tuple(p) for p in a.nonzero().tolist()]
+    assert all(naive.is_extremum(s.numpy(), p) for p in kept)
+    assert all(naive.distance(p, o) > distance for p, o in itertools.combinations(kept, 2))
+    for p in np.ndindex(*s.shape):
+        if naive.is_extremum(s.numpy(), p) and s[p] != 0 and p not in kept:
+            rivals = [o for o in kept if naive.distance(p, o) <= distance]
+            assert any(abs(s[o]) > abs(s[p]) or (abs(s[o]) == abs(s[p]) and o < p) for o in rivals)
+
+
+@settings(deadline=None)
+@given(maps())
+def test_identity_and_relu_keep_all_and_the_positive(s):
+    assert torch.equal(identity(s), s)
+    assert torch.equal(relu(s), s.clamp(min=0))
+
+
+@each_ndim
+@each_activation
+def test_gradient_is_1_where_kept_and_0_elsewhere(activation, ndim):
+    s = normal(2, 3, 8, 9).requires_grad_()
+    a = activate(s, activation, 3, ndim=ndim)
+    a.sum().backward()
+    assert torch.equal(s.grad, (a != 0).to(s.dtype))
+
+
+@each_ndim
+@each_activation
+def test_activation_passes_gradcheck(activation, ndim):
+    s = normal(2, 5, 6).requires_grad_()
+    for m in (1, 2, 5):
+        assert gradcheck(lambda s, m=m: activate(s, activation, m, ndim=ndim), s)
+
+
+# --- Section III-B: the network -------------------------------------------------------------------
+
+
+def in_double(kernel_sizes, activation, ndim, seed=0):
+    """A SAN with weights large enough to matter, in double precision."""
+    model = SAN(kernel_sizes, activation, ndim, generator=generator(seed)).double()
+    for kernel in model.kernels:
+        kernel.data *= 5
+    return model
+
+
+@pytest.mark.parametrize("kernel_sizes", [[1], [3, 4], [4], [5, 2, 3]], ids=str)
+@each_ndim
+@each_activation
+def test_shapes_of_every_step(activation, ndim, kernel_sizes):
+    x, q = normal(2, *(9, 6)[:ndim], dtype=torch.float32), len(kernel_sizes)
+    model = SAN(kernel_sizes, activation, ndim)
+    a = model.encode(x)
+    assert model.similarities(x).shape == a.shape == (2, q, *x.shape[1:])
+    assert model.partial_reconstructions(a).shape == a.shape
+    assert model.decode(a).shape == model(x).shape == x.shape
+    assert model(x).dtype == x.dtype
+    assert [w.shape for w in model.kernels] == [(m,) * ndim for m in kernel_sizes]
+
+
+@each_ndim
+@each_activation
+def test_forward_decodes_what_encode_gives(activation, ndim):
+    model, x = in_double([4, 3], activation, ndim), normal(2, *(9, 7)[:ndim])
+    assert torch.equal(model(x), model.decode(model.encode(x)))
+
+
+@each_ndim
+def test_decode_sums_the_partial_reconstructions(ndim):
+    model, a = in_double([4, 3, 1], "identity", ndim), normal(2, 3, *(9, 7)[:ndim])
+    r = model.partial_reconstructions(a)
+    torch.testing.assert_close(model.decode(a), r[:, 0] + r[:, 1] + r[:, 2])
+    for i in range(3):
+        only = torch.zeros_like(a)
+        only[:, i] = a[:, i]
+        torch.testing.assert_close(model.decode(only), r[:, i])
+
+
+@pytest.mark.parametrize("kernel_sizes", [[1], [2], [3], [6], [4, 3], [2, 5]], ids=str)
+@pytest.mark.parametrize("spatial", [(11,), (7, 6)])
+@each_activation
+def test_san_equals_its_twin(activation, spatial, kernel_sizes, device="cpu"):
+    model = in_double(kernel_sizes, activation, len(spatial))
+    x = normal(2, *spatial)
+    kernels = [w.detach().numpy().copy() for w in model.kernels]
+    model, on_device = model.to(device), x.to(device)
+    a, x_hat = model.encode(on_device).cpu(), model(on_device).cpu()
+    for i, example in enumerate(x.numpy()):
+        expected_a, expected = naive.san(example, kernels, activation)
+        torch.testing.assert_close(a[i], torch.from_numpy(expected_a))
+        torch.testing.assert_close(x_hat[i], torch.from_numpy(expected))
+
+
+@needs_cuda
+@pytest.mark.parametrize("spatial", [(11,), (7, 6)])
+@each_activation
+def test_san_equals_its_twin_on_cuda(activation, spatial):
+    test_san_equals_its_twin(activation, spatial, [4, 3], "cuda")
+
+
+def test_border_tolerance_reaches_the_activation():
+    x = normal(2, 40)
+    for tolerance in (0, 3):
+        model = SAN([9], "extrema", border_tolerance=tolerance, generator=generator()).double()
+        expected = extrema(model.similarities(x), 9 - tolerance)
+        assert torch.equal(model.encode(x), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 6])
+@each_ndim
+def test_borders_are_those_of_same_padding_in_torch(ndim, m):
+    convolve = F.conv1d if ndim == 1 else F.conv2d
+    model, x = in_double([m], "identity", ndim), normal(2, *(9, 7)[:ndim])
+    w = model.kernels[0][None, None]
+    s = convolve(x[:, None], w, padding="same")
+    torch.testing.assert_close(model.similarities(x), s)
+    torch.testing.assert_close(model(x), convolve(s, w, padding="same")[:, 0])
+
+
+def test_even_kernel_reaches_one_sample_further_behind():
+    model = SAN([4], "identity")
+    model.kernels[0].data = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    impulse = torch.eye(7)[3:4]
+    assert model.similarities(impulse)[0, 0].tolist() == [0, 4, 3, 2, 1, 0, 0]
+
+
+@each_ndim
+def test_example_may_be_as_small_as_the_kernel(ndim):
+    model = in_double([4], "top-k absolutes", ndim)
+    assert model(normal(1, *[4] * ndim)).shape == (1, *[4] * ndim)
+
+
+@each_ndim
+@each_activation
+def test_forward_passes_gradcheck_for_the_kernels(activation, ndim):
+    model, x = in_double([3, 2], activation, ndim), normal(2, *(8, 5)[:ndim])
+
+    def forward(*kernels):
+        weights = {f"kernels.{i}": w for i, w in enumerate(kernels)}
+        return torch.func.functional_call(model, weights, (x,))
+
+    assert gradcheck(forward, tuple(model.kernels))
+
+
+@pytest.mark.parametrize(
+    ("kernel_sizes", "ndim", "expected"),
+    [([7], 1, 7), ([4, 9, 1], 1, 14), ([6, 6], 2, 72), ([2, 3], 2, 13)],
+)
+def test_num_weights_counts_every_sample(kernel_sizes, ndim, expected):
+    assert SAN(kernel_sizes, "relu", ndim).num_weights == expected
+
+
+@each_ndim
+def test_normal_weights_have_mean_0_and_deviation_a_tenth(ndim):
+    model = SAN([(10_000, 100)[ndim - 1]], "identity", ndim, generator=generator())
+    assert model.kernels[0].mean().item() == pytest.approx(0.0, abs=0.005)
+    assert model.kernels[0].std().item() == pytest.approx(0.1, rel=0.03)
+
+
+def test_weights_are_normal_unless_told():
+    by_default, normally = SAN([5], "relu", generator=generator()), generator()
+    assert torch.equal(by_default.kernels[0], torch.normal(0, 0.1, (5,), generator=normally))
+
+
+def test_generator_makes_weights_reproducible():
+    def draw(seed):
+        return torch.cat(list(SAN([4, 4], "relu", generator=generator(seed)).kernels)).tolist()
+
+    assert draw(3) == draw(3)
+    assert draw(3) != draw(4)
+    assert draw(3)[:4] != draw(3)[4:]
+
+
+@pytest.mark.parametrize("settings", [{"generator": generator()}, {"init": "constant"}], ids=str)
+def test_global_random_state_is_left_alone(settings):
+    before = torch.get_rng_state()
+    SAN([4], "relu", **settings)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_without_generator_the_seed_of_torch_decides():
+    before = torch.get_rng_state()
+    try:
+        torch.manual_seed(5)
+        first = SAN([4], "relu").kernels[0]
+        torch.manual_seed(5)
+        assert torch.equal(SAN([4], "relu").kernels[0], first)
+    finally:
+        torch.set_rng_state(before)
+
+
+@each_ndim
+def test_constant_weights_are_a_tenth(ndim):
+    model = SAN([3, 4], "relu", ndim, init="constant")
+    assert all((w == 0.1).all() for w in model.kernels)
+
+
+def train(model, x, steps):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.l1_loss(model(x), x).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(("init", "alike"), [("constant", True), ("normal", False)])
+@each_ndim
+@each_activation
+def test_twin_kernels_stay_identical_only_when_they_start_constant(activation, ndim, init, alike):
+    model = SAN([3, 3], activation, ndim, init=init, generator=generator())
+    start = model.kernels[0].detach().clone()
+    train(model, normal(4, *(20, 12)[:ndim], dtype=torch.float32), steps=5)
+    first, second = model.kernels
+    assert not torch.equal(first, start)
+    assert torch.equal(first, second) == alike
+
+
+@each_ndim
+@each_activation
+def test_state_dict_round_trip_gives_the_same_reconstruction(activation, ndim):
+    x = normal(2, *(9, 7)[:ndim], dtype=torch.float32)
+    model = SAN([4, 3], activation, ndim, generator=generator(0))
+    other = SAN([4, 3], activation, ndim, generator=generator(1))
+    assert not torch.equal(other(x), model(x))
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(x), model(x))
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+ALL_FIVE = r"\['identity', 'relu', 'top-k absolutes', 'extrema-pool indices', 'extrema'\]"
+X = torch.ones(2, 9)
+SHORT = torch.ones(2, 3, 6, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: topk_absolutes(X, 0), r"k must lie in 1\.\.9.*k=0"),
+        (lambda: topk_absolutes(X, -1), r"k must lie in 1\.\.9.*k=-1"),
+        (lambda: topk_absolutes(X, 10), r"k must lie in 1\.\.9.*k=10"),
+        (lambda: topk_absolutes(SHORT, 25, 2), r"k must lie in 1\.\.24.*k=25"),
+        (lambda: activate(X, "top-k absolutes", 10), r"k must lie in 1\.\.9.*k=0"),
+        (lambda: extrema_pool_indices(X, 0), r"cell must lie in 1\.\.9.*cell=0"),
+        (lambda: extrema_pool_indices(X, 10), r"cell must lie in 1\.\.9.*cell=10"),
+        (lambda: extrema_pool_indices(SHORT, 5, 2), r"cell must lie in 1\.\.4.*cell=5"),
+        (lambda: extrema(X, 0), "min_distance must be at least 1 sample, but is 0"),
+        (lambda: extrema(X, -3), "min_distance must be at least 1 sample, but is -3"),
+        (lambda: topk_absolutes(X[0], 1, 2), r"\(\.\.\., height, width\) for ndim=2.*\(9,\)"),
+        (lambda: extrema_pool_indices(X[0], 1, 2), r"\(\.\.\., height, width\) for ndim=2"),
+        (lambda: extrema(X[0], 1, 2), r"\(\.\.\., height, width\) for ndim=2"),
+        (lambda: topk_absolutes(X[0, 0], 1), r"\(\.\.\., n\) for ndim=1.*\(\)"),
+        (lambda: activate(X, "top-k", 3), f"one of {ALL_FIVE}, but is 'top-k'"),
+        (lambda: SAN([3], "extrema pool"), f"one of {ALL_FIVE}, but is 'extrema pool'"),
+        (lambda: SAN([], "relu"), r"kernel_sizes must be one or more.*\[\]"),
+        (lambda: SAN([3, 0], "relu"), r"kernel_sizes .*at least 1 sample.*\[3, 0\]"),
+        (lambda: SAN([3], "relu", ndim=3), "ndim must be 1 .* or 2 .*but is 3"),
+        (lambda: SAN([3], "relu", ndim=0), "ndim must be 1 .* or 2 .*but is 0"),
+        (lambda: SAN([3], "relu", init="zeros"), "'normal' or 'constant', but is 'zeros'"),
+        (lambda: SAN([3], "relu").encode(X[0]), r"\(B, n\) for ndim=1.*\(9,\)"),
+        (lambda: SAN([3], "relu")(X[None]), r"\(B, n\) for ndim=1.*\(1, 2, 9\)"),
+        (lambda: SAN([3], "relu", 2).encode(X), r"\(B, height, width\) for ndim=2"),
+        (lambda: SAN([3, 10], "relu").encode(X), r"kernel size must lie in 1\.\.9.*is 10"),
+        (lambda: SAN([5], "relu", 2).encode(SHORT[0]), r"kernel size must lie in 1\.\.4.*is 5"),
+        (lambda: SAN([3], "relu").decode(X), r"\(B, q, n\) for ndim=1.*\(2, 9\)"),
+        (lambda: SAN([3], "relu").decode(SHORT), r"\(B, q, n\) for ndim=1.*\(2, 3, 6, 4\)"),
+        (lambda: SAN([3, 3], "relu", 2).decode(SHORT), "expected 2 maps, one per kernel; got 3"),
+        (lambda: inverse_compression_ratio(X, 3), r"\(B, q, n\) for ndim=1.*\(2, 9\)"),
+        (lambda: inverse_compression_ratio(SHORT, 3), r"\(B, q, n\) for ndim=1"),
+        (lambda: inverse_compression_ratio(X[None], 3, 2), r"\(B, q, height, width\) for ndim=2"),
+        (lambda: normalized_loss(X, X[:1]), r"shape of x, \(2, 9\), but is \(1, 9\)"),
+        (lambda: normalized_loss(X * torch.eye(2)[:, :1], X), r"examples \[1\] of 2 are zero"),
+        (lambda: normalized_loss(X, X / torch.eye(2)[:, 1:]), r"examples \[0\] of 2 give NaN"),
+        (lambda: normalized_loss(X, X * torch.nan), r"examples \[0, 1\] of 2 give NaN"),
+    ],
+)
+def test_wrong_argument_is_a_value_error_that_says_what_is_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_every_public_name_exists():
+    assert all(hasattr(san_core, name) for name in san_core.__all__)
