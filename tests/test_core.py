@@ -167,19 +167,21 @@ def test_activations_are_the_five_names_in_the_order_of_the_paper():
     assert names == ACTIVATIONS
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("fill", FILLS)
-@each_shape
-@each_sparse
-def test_activation_equals_its_twin(function, leading, spatial, fill, dtype, device="cpu"):
-    ndim = len(spatial)
-    s = filled(fill, (*leading, *spatial), dtype).to(device)
+def assert_equals_twin(function, s, ndim):
     twin = getattr(naive, function.__name__)
-    for parameter in parameters(function, spatial):
+    for parameter in parameters(function, s.shape[s.ndim - ndim :]):
         a = function(s, parameter, ndim)
         assert (a.dtype, a.shape, a.device) == (s.dtype, s.shape, s.device)
         expected = map_by_map(lambda m, p=parameter: twin(m, p), s, ndim)
         assert torch.equal(a.cpu(), expected), f"{function.__name__} with {parameter}"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("fill", FILLS)
+@each_shape
+@each_sparse
+def test_activation_equals_its_twin(function, leading, spatial, fill, dtype):
+    assert_equals_twin(function, filled(fill, (*leading, *spatial), dtype), len(spatial))
 
 
 @needs_cuda
@@ -187,7 +189,8 @@ def test_activation_equals_its_twin(function, leading, spatial, fill, dtype, dev
 @each_sparse
 def test_activation_equals_its_twin_on_cuda(function, fill):
     for dtype, (leading, spatial) in itertools.product([torch.float32, torch.float64], SHAPES):
-        test_activation_equals_its_twin(function, leading, spatial, fill, dtype, "cuda")
+        s = filled(fill, (*leading, *spatial), dtype).to("cuda")
+        assert_equals_twin(function, s, len(spatial))
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -472,12 +475,8 @@ def test_decode_sums_the_partial_reconstructions(ndim):
         torch.testing.assert_close(model.decode(only), r[:, i])
 
 
-@pytest.mark.parametrize("kernel_sizes", [[1], [2], [3], [6], [4, 3], [2, 5]], ids=str)
-@pytest.mark.parametrize("spatial", [(11,), (7, 6)])
-@each_activation
-def test_san_equals_its_twin(activation, spatial, kernel_sizes, device="cpu"):
-    model = in_double(kernel_sizes, activation, len(spatial))
-    x = normal(2, *spatial)
+def assert_san_equals_twin(activation, spatial, kernel_sizes, device):
+    model, x = in_double(kernel_sizes, activation, len(spatial)), normal(2, *spatial)
     kernels = [w.detach().numpy().copy() for w in model.kernels]
     model, on_device = model.to(device), x.to(device)
     a, x_hat = model.encode(on_device).cpu(), model(on_device).cpu()
@@ -487,11 +486,18 @@ def test_san_equals_its_twin(activation, spatial, kernel_sizes, device="cpu"):
         torch.testing.assert_close(x_hat[i], torch.from_numpy(expected))
 
 
+@pytest.mark.parametrize("kernel_sizes", [[1], [2], [3], [6], [4, 3], [2, 5]], ids=str)
+@pytest.mark.parametrize("spatial", [(11,), (7, 6)])
+@each_activation
+def test_san_equals_its_twin(activation, spatial, kernel_sizes):
+    assert_san_equals_twin(activation, spatial, kernel_sizes, "cpu")
+
+
 @needs_cuda
 @pytest.mark.parametrize("spatial", [(11,), (7, 6)])
 @each_activation
 def test_san_equals_its_twin_on_cuda(activation, spatial):
-    test_san_equals_its_twin(activation, spatial, [4, 3], "cuda")
+    assert_san_equals_twin(activation, spatial, [4, 3], "cuda")
 
 
 def test_border_tolerance_reaches_the_activation():

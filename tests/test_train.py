@@ -1,0 +1,496 @@
+"""Tests of san_train: the sweep against plain training, which is tested against the paper."""
+
+import os
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+
+import san_data
+from san_core import ACTIVATIONS, activate, phi
+from san_train import (
+    METRICS,
+    Protocol,
+    _Bank,
+    evaluate,
+    fit,
+    initial_san,
+    kept_entries,
+    sweep,
+)
+
+KEYS = ["kernel_size", "seed", "epoch", "split"]
+SHORT = Protocol(epochs=3, init="normal")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA")
+each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+each_ndim = pytest.mark.parametrize("ndim", [1, 2])
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def data_set(ndim=1, seed=0, scale=1.0):
+    """Normal noise: no two similarities are so close that rounding decides what is kept."""
+    train, validation, test = (7, 2, 4) if ndim == 2 else (6, 2, 4)
+    examples = scale * normal(train + validation + test, *[(60,), (9, 8)][ndim - 1], seed=seed)
+    split = examples.split([train, validation, test])
+    return SimpleNamespace(train=split[0], validation=split[1], test=split[2])
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def assert_keeps_what_activate_keeps(s, activation, kernel_sizes, border_tolerance):
+    ndim = s.ndim - 4
+    kept = kept_entries(s, activation, kernel_sizes, border_tolerance)
+    assert (kept.shape, kept.dtype, kept.device) == (s.shape, s.dtype, s.device)
+    assert set(kept.unique().tolist()) <= {0.0, 1.0}
+    for j, m in enumerate(kernel_sizes):
+        expected = activate(s[:, j], activation, m, ndim=ndim, border_tolerance=border_tolerance)
+        # What is kept of a zero shows nowhere, so it may differ.
+        assert torch.equal((s * kept)[:, j], expected), f"kernel size {m}"
+
+
+def similarities(fill, kernel_sizes, spatial, seed=0):
+    """Similarities (S, M, q, B, *spatial) of 2 seeds, 3 kernels and 4 examples."""
+    s = normal(2, len(kernel_sizes), 3, 4, *spatial, seed=seed)
+    if fill == "rounded":  # ties and plateaus
+        return s.mul(1.5).round()
+    if fill == "zeros in part":
+        return s * (normal(*s.shape[:4], *[1] * len(spatial), seed=seed + 1) > 0)
+    return s if fill == "normal" else torch.full_like(s, float(fill))
+
+
+FILLS = ["normal", "rounded", "zeros in part", "0", "0.7", "-0.7"]
+
+
+@pytest.mark.parametrize("border_tolerance", [0, 3])
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("spatial", [(1,), (2,), (13,), (32,), (9, 8), (5, 6)])
+@each_activation
+def test_kept_entries_are_those_of_activate(activation, spatial, fill, border_tolerance):
+    for seed, step in ((0, 1), (2, 3)):
+        kernel_sizes = list(range(1, min(spatial) + 1, step))
+        s = similarities(fill, kernel_sizes, spatial, seed)
+        assert_keeps_what_activate_keeps(s, activation, kernel_sizes, border_tolerance)
+
+
+@pytest.mark.parametrize("fill", ["normal", "rounded"])
+@each_activation
+def test_kept_entries_of_long_signals_are_those_of_activate(activation, fill):
+    kernel_sizes = [1, 2, 7, 64, 229, 500, 1000]
+    s = similarities(fill, kernel_sizes, (1000,))
+    assert_keeps_what_activate_keeps(s, activation, kernel_sizes, 3)
+
+
+@needs_cuda
+@pytest.mark.parametrize("fill", FILLS)
+@each_activation
+def test_kept_entries_are_those_of_activate_on_cuda(activation, fill):
+    for spatial in ((32,), (9, 8)):
+        kernel_sizes = list(range(1, min(spatial) + 1))
+        s = similarities(fill, kernel_sizes, spatial).to("cuda")
+        assert_keeps_what_activate_keeps(s, activation, kernel_sizes, 3)
+
+
+# --- the gradient ---------------------------------------------------------------------------------
+
+
+def bordered(x):
+    """Examples with a blank half, as images have."""
+    x = x.clone()
+    x[..., x.shape[-1] // 2 :] = 0
+    return x
+
+
+@pytest.mark.parametrize("fill", [torch.clone, bordered], ids=["full", "blank half"])
+@pytest.mark.parametrize("num_kernels", [1, 3])
+@each_ndim
+@each_activation
+def test_gradient_and_metrics_of_the_bank_are_those_of_autograd(
+    activation, ndim, num_kernels, fill
+):
+    kernel_sizes, seeds = [1, 2, 5, 8], [3, 4]
+    x = fill(normal(2, 5, *[(60,), (9, 8)][ndim - 1]))  # (S, B, *spatial)
+    protocol = Protocol(num_kernels=num_kernels, init="normal")
+    bank = _Bank(activation, kernel_sizes, seeds, x.shape[2:], protocol, "cpu")
+    gradient, metrics = bank.gradient(x)
+    assert not gradient[bank.mask == 0].any()
+    of_model = bank.kernels(gradient)
+    for i, seed in enumerate(seeds):
+        for j, m in enumerate(kernel_sizes):
+            model = initial_san(m, seed, activation, ndim, protocol)
+            F.l1_loss(model(x[i]), x[i]).backward()
+            expected = torch.stack([w.grad for w in model.kernels])
+            torch.testing.assert_close(of_model[m, seed], expected, rtol=1e-5, atol=1e-5)
+            expected = evaluate(model, x[i])
+            torch.testing.assert_close(metrics[i, j], expected, rtol=1e-5, atol=1e-5)
+
+
+# --- sweep and fit --------------------------------------------------------------------------------
+
+CASES = [
+    # activation, ndim, kernel sizes, q, init
+    ("identity", 1, [1, 4, 7], 1, "constant"),
+    ("identity", 2, [2, 5], 2, "normal"),
+    ("relu", 1, [3, 6], 2, "normal"),
+    ("relu", 2, [1, 4], 1, "constant"),
+    ("top-k absolutes", 1, [5, 8, 60], 1, "constant"),
+    ("top-k absolutes", 1, [6, 9], 2, "normal"),
+    ("top-k absolutes", 2, [2, 3], 2, "normal"),
+    ("extrema-pool indices", 1, [4, 11], 1, "constant"),
+    ("extrema-pool indices", 1, [7, 10], 2, "normal"),
+    ("extrema-pool indices", 2, [3, 8], 1, "constant"),
+    ("extrema", 1, [2, 13], 1, "constant"),
+    ("extrema", 1, [8, 15], 2, "normal"),
+    ("extrema", 2, [4, 5], 2, "normal"),
+]
+each_case = pytest.mark.parametrize(
+    ("activation", "ndim", "kernel_sizes", "num_kernels", "init"), CASES
+)
+
+
+def both_ways(activation, ndim, kernel_sizes, seeds, protocol):
+    """The sweep, and the plain trainings of the same models."""
+    data = data_set(ndim)
+    swept = sweep(data, activation, kernel_sizes, seeds=seeds, protocol=protocol)
+    plain = [
+        fit(data, activation, m, seed=seed, protocol=protocol)
+        for m in kernel_sizes
+        for seed in seeds
+    ]
+    return swept, plain
+
+
+def rows(*trained):
+    """Tables as one, indexed by what identifies a row."""
+    table = pd.concat([t.table for t in trained]).set_index(KEYS, verify_integrity=True)
+    return table.sort_index()
+
+
+@each_case
+def test_sweep_trains_the_kernels_that_fit_trains(
+    activation, ndim, kernel_sizes, num_kernels, init
+):
+    protocol = Protocol(epochs=3, num_kernels=num_kernels, init=init)
+    swept, plain = both_ways(activation, ndim, kernel_sizes, [1, 7], protocol)
+    assert swept.last.keys() == {(m, seed) for m in kernel_sizes for seed in (1, 7)}
+    for one in plain:
+        for which in ("last", "best"):
+            [(key, kernels)] = getattr(one, which).items()
+            assert kernels.shape == (num_kernels, *[key[0]] * ndim)
+            torch.testing.assert_close(getattr(swept, which)[key], kernels, rtol=0, atol=1e-4)
+
+
+@each_case
+def test_sweep_gives_the_table_of_fit(activation, ndim, kernel_sizes, num_kernels, init):
+    protocol = Protocol(epochs=30, batch_size=3, num_kernels=num_kernels, init=init)
+    swept, plain = both_ways(activation, ndim, kernel_sizes, [1, 7], protocol)
+    pd.testing.assert_frame_equal(rows(swept), rows(*plain), check_dtype=False, rtol=0, atol=1e-3)
+    assert list(swept.table.columns) == list(plain[0].table.columns)
+
+
+@needs_cuda
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_sweep_on_cuda_gives_what_the_cpu_gives(activation):
+    for ndim in (1, 2):
+        protocol = Protocol(epochs=3, num_kernels=2, init="normal")
+        arguments = (data_set(ndim), activation, [2, 5])
+        swept = sweep(*arguments, protocol=protocol, device="cuda")
+        expected = sweep(*arguments, protocol=protocol)
+        pd.testing.assert_frame_equal(rows(swept), rows(expected), rtol=0, atol=1e-3)
+        assert swept.last[5, 1].device.type == "cpu"
+
+
+@each_ndim
+@each_activation
+def test_twin_kernels_stay_identical_in_fit(activation, ndim):
+    protocol = Protocol(epochs=3, num_kernels=2, init="constant")
+    trained = fit(data_set(ndim), activation, 4, seed=0, protocol=protocol)
+    first, second = trained.last[4, 0]
+    assert torch.equal(first, second)
+
+
+@each_ndim
+@each_activation
+def test_twin_kernels_stay_identical_in_a_sweep(activation, ndim):
+    protocol = Protocol(epochs=3, num_kernels=2, init="constant")
+    trained = sweep(data_set(ndim), activation, [1, 3, 4], seeds=[0, 1], protocol=protocol)
+    for first, second in trained.last.values():
+        assert torch.equal(first, second)
+
+
+@each_activation
+def test_one_seed_gives_identical_tables_and_another_seed_does_not(activation):
+    data = data_set()
+    first, again = (sweep(data, activation, [3, 8], protocol=SHORT) for _ in range(2))
+    pd.testing.assert_frame_equal(first.table, again.table, check_exact=True)
+    other = sweep(data, activation, [3, 8], seeds=[2], protocol=SHORT)
+    assert not np.allclose(first.table.phi, other.table.phi, atol=1e-4)
+    plain = fit(data, activation, 3, seed=1, protocol=SHORT)
+    again = fit(data, activation, 3, seed=1, protocol=SHORT)
+    pd.testing.assert_frame_equal(plain.table, again.table, check_exact=True)
+
+
+@each_ndim
+@each_activation
+def test_model_does_not_depend_on_what_else_is_swept(activation, ndim):
+    data = data_set(ndim)
+    alone = sweep(data, activation, [4], seeds=[5], protocol=SHORT)
+    among = sweep(data, activation, [8, 4, 1], seeds=[2, 5], protocol=SHORT)
+    torch.testing.assert_close(among.last[4, 5], alone.last[4, 5], rtol=0, atol=1e-4)
+    table = among.table.query("kernel_size == 4 and seed == 5").set_index(KEYS).sort_index()
+    pd.testing.assert_frame_equal(table, rows(alone), check_dtype=False, rtol=0, atol=1e-3)
+
+
+def test_initial_weights_belong_to_kernel_size_and_seed():
+    def weights(m, seed, **settings):
+        model = initial_san(m, seed, "relu", 1, Protocol(init="normal", **settings))
+        return torch.stack(list(model.kernels))
+
+    assert torch.equal(weights(5, 1), weights(5, 1))
+    assert not torch.equal(weights(5, 1), weights(5, 2))
+    assert not torch.equal(weights(5, 1), weights(6, 1)[:, :5])
+    first, second = weights(5, 1, num_kernels=2)
+    assert not torch.equal(first, second)
+
+
+@each_activation
+def test_training_lowers_the_loss(activation):
+    t = torch.arange(60.0)
+    periods = torch.tensor([[8.0], [9.0], [10.0], [11.0]])
+    x = torch.sin(2 * torch.pi * t / periods)
+    data = SimpleNamespace(train=x, validation=x[:2], test=x)
+    table = sweep(data, activation, [9], protocol=Protocol(init="normal")).table
+    loss = table[table.split == "validation"].normalized_reconstruction_loss.to_numpy()
+    assert loss[-1] < 0.9 * loss[0]
+
+
+@pytest.mark.parametrize("train", [sweep, fit])
+def test_global_random_states_are_left_alone(train):
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    sizes, settings = ([4], {"seeds": [1]}) if train is sweep else (4, {"seed": 1})
+    train(data_set(), "relu", sizes, protocol=SHORT, **settings)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]
+    assert random.getstate() == before[2]
+
+
+def test_data_are_left_as_they_were():
+    data, untouched = data_set(), data_set()
+    sweep(data, "extrema", [4], protocol=SHORT)
+    fit(data, "extrema", 4, seed=1, protocol=SHORT)
+    for split in ("train", "validation", "test"):
+        assert torch.equal(getattr(data, split), getattr(untouched, split))
+
+
+def test_large_sets_are_evaluated_in_batches_without_a_difference(monkeypatch):
+    data = data_set()
+    expected = sweep(data, "extrema", [3, 4], protocol=SHORT)
+    monkeypatch.setattr("san_train.LARGEST_BATCH", 1)
+    one_by_one = sweep(data, "extrema", [3, 4], protocol=SHORT)
+    pd.testing.assert_frame_equal(one_by_one.table, expected.table, rtol=1e-5)
+
+
+# --- the table, and which epoch is tested ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def overfitted():
+    """Trainings whose best epochs on validation differ, some before the last epoch."""
+    protocol = Protocol(epochs=12, init="normal", learning_rate=0.1)
+    return sweep(data_set(), "relu", [9, 2, 30, 9], seeds=[4, 1], protocol=protocol)
+
+
+def test_columns_of_the_table(overfitted):
+    assert list(overfitted.table.columns) == [*KEYS, *METRICS]
+    assert overfitted.table.notna().all(axis=None)
+
+
+def test_rows_of_the_table(overfitted):
+    table = overfitted.table
+    assert not table.duplicated(KEYS).any()
+    models = {(m, seed) for m in (2, 9, 30) for seed in (1, 4)}
+    for split in ("train", "validation"):
+        epochs = table[table.split == split].set_index(["kernel_size", "seed"]).epoch
+        assert set(epochs.index) == models
+        assert all(epochs[model].tolist() == list(range(1, 13)) for model in models)
+    best = best_epochs(table)
+    assert len(set(best.values())) > 1, "the fixture shows nothing"
+    assert min(best.values()) < 12, "the fixture shows nothing"
+    test = table[table.split == "test"]
+    tested = set(test[["kernel_size", "seed", "epoch"]].itertuples(index=False, name=None))
+    assert tested == {(*model, epoch) for model in models for epoch in (best[model], 12)}
+
+
+def best_epochs(table):
+    """By (kernel size, seed), the first epoch with the smallest phi on validation."""
+    validation = table[table.split == "validation"]
+    return {
+        key: min(zip(group.phi, group.epoch, strict=True))[1]
+        for key, group in validation.groupby(["kernel_size", "seed"])
+    }
+
+
+def test_select_takes_the_epoch_of_smallest_validation_phi_and_the_last(overfitted):
+    table, selected = overfitted.table.set_index(KEYS), overfitted.select()
+    best = best_epochs(overfitted.table)
+    assert len(selected) == 2 * len(best)
+    for row in selected.itertuples():
+        assert row.epoch == {"best": best[row.kernel_size, row.seed], "last": 12}[row.rule]
+        key = row.kernel_size, row.seed, row.epoch
+        assert row.validation_phi == table.phi[*key, "validation"]
+        for metric in METRICS:
+            assert getattr(row, metric) == table[metric][*key, "test"]
+
+
+@pytest.mark.parametrize("rule", ["best", "last"])
+def test_models_give_their_test_rows_again(overfitted, rule):
+    selected = overfitted.select()
+    for row in selected[selected.rule == rule].itertuples():
+        model = overfitted.model(row.kernel_size, row.seed, rule)
+        again = evaluate(model, data_set().test).mean(dim=0).tolist()
+        assert again == pytest.approx([getattr(row, metric) for metric in METRICS], rel=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["best", "last"])
+@each_ndim
+def test_models_of_fit_give_their_test_rows_again(ndim, rule):
+    protocol = Protocol(epochs=12, num_kernels=2, init="normal", learning_rate=0.1)
+    trained = fit(data_set(ndim), "relu", 5, seed=1, protocol=protocol)
+    selected = trained.select().set_index("rule").loc[rule]
+    again = evaluate(trained.model(5, 1, rule), data_set(ndim).test).mean(dim=0).tolist()
+    assert again == pytest.approx(selected[list(METRICS)].tolist(), rel=1e-6)
+    assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
+
+
+def test_best_epoch_is_a_copy_that_further_training_does_not_change(overfitted):
+    epochs = best_epochs(overfitted.table)
+    for model, best in overfitted.best.items():
+        assert torch.equal(best, overfitted.last[model]) == (epochs[model] == 12)
+
+
+def test_changing_a_model_does_not_change_what_it_was_made_of(overfitted):
+    before = overfitted.best[9, 1].clone()
+    overfitted.model(9, 1).kernels[0].data.zero_()
+    assert torch.equal(overfitted.best[9, 1], before)
+
+
+def test_phi_in_the_table_is_the_mean_of_phi_not_phi_of_the_means():
+    data = data_set()
+    data.test = torch.stack([normal(60), torch.eye(60)[30], 0.5 * torch.eye(60)[3]])
+    trained = sweep(data, "relu", [3], protocol=SHORT)
+    row = trained.select().set_index("rule").loc["last"]
+    each = evaluate(trained.model(3, 1, "last"), data.test)
+    assert row.phi == pytest.approx(each[:, 2].mean().item(), rel=1e-5)
+    assert row.phi != pytest.approx(phi(*each[:, :2].mean(dim=0)).item(), rel=1e-2)
+
+
+def test_train_rows_are_measured_before_each_step():
+    data, protocol = data_set(), Protocol(epochs=1, batch_size=6, init="normal")
+    before = evaluate(initial_san(4, 1, "relu", 1, protocol), data.train).mean(dim=0)
+    for trained in (
+        sweep(data, "relu", [4], protocol=protocol),
+        fit(data, "relu", 4, seed=1, protocol=protocol),
+    ):
+        row = trained.table[trained.table.split == "train"].iloc[0]
+        assert row[list(METRICS)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
+
+
+def test_progress_bar_shows_in_a_terminal_only(capsys):
+    sweep(data_set(), "relu", [4], protocol=SHORT)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out == ""
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ndim", "m", "message"),
+    [
+        (1, 0, r"kernel sizes must lie in 1\.\.60.*are 0\.\.4"),
+        (1, 61, r"kernel sizes must lie in 1\.\.60.*are 4\.\.61"),
+        (2, 9, r"kernel sizes must lie in 1\.\.8.*are 4\.\.9"),
+    ],
+)
+def test_sweep_of_a_kernel_size_out_of_range_is_an_error(ndim, m, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(data_set(ndim), "relu", [m, 4], protocol=SHORT)
+
+
+@pytest.mark.parametrize(("m", "message"), [(0, r"are \[0\]"), (61, r"in 1\.\.60.*but is 61")])
+def test_fit_of_a_kernel_size_out_of_range_is_an_error(m, message):
+    with pytest.raises(ValueError, match=message):
+        fit(data_set(), "relu", m, seed=1, protocol=SHORT)
+
+
+@pytest.mark.parametrize("train", [sweep, fit])
+def test_unknown_activation_is_an_error(train):
+    sizes, settings = ([4], {}) if train is sweep else (4, {"seed": 1})
+    with pytest.raises(ValueError, match="activation must be one of .*but is 'softmax'"):
+        train(data_set(), "softmax", sizes, protocol=SHORT, **settings)
+
+
+@pytest.mark.parametrize("train", [sweep, fit])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_blank_example_is_an_error(split, train):
+    data = data_set()
+    getattr(data, split)[1] = 0
+    sizes, settings = ([4], {}) if train is sweep else (4, {"seed": 1})
+    with pytest.raises(ValueError, match=r"undefined: examples \[\d\] of \d are zero everywhere"):
+        train(data, "relu", sizes, protocol=SHORT, **settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")
+def test_cuda_without_cuda_is_an_error():
+    with pytest.raises(ValueError, match="device is 'cuda', but torch finds no CUDA device"):
+        sweep(data_set(), "relu", [4], protocol=SHORT, device="cuda")
+
+
+@each_activation
+def test_divergence_is_an_error_that_names_kernel_size_and_seed(activation):
+    protocol = Protocol(epochs=3, init="normal", learning_rate=1e30)
+    with pytest.raises(ValueError, match=rf"{activation} diverged at kernel size 4, seed 9"):
+        sweep(data_set(), activation, [4], seeds=[9], protocol=protocol)
+    with pytest.raises(ValueError, match="the loss must be finite.*divergence"):
+        fit(data_set(), activation, 4, seed=9, protocol=protocol)
+
+
+def test_divergence_names_the_kernel_size_that_diverged():
+    data = data_set(scale=1e18)  # the square of the samples is finite, their sums over m are not
+    protocol = Protocol(epochs=1)
+    sweep(data, "identity", [1], protocol=protocol)
+    with pytest.raises(ValueError, match="diverged at kernel size 60, seed 1"):
+        sweep(data, "identity", [1, 60], protocol=protocol)
+
+
+# --- the paper ------------------------------------------------------------------------------------
+
+REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
+
+
+@pytest.mark.skipif(
+    not (REAL / "physionet" / "mitdb").is_dir(),
+    reason="needs the recordings: set SAN_DATA to a folder that has physionet/mitdb",
+)
+@pytest.mark.parametrize(
+    ("activation", "m", "expected", "tolerance"),
+    [
+        ("top-k absolutes", 7, 0.589, 0.01),
+        ("extrema-pool indices", 10, 0.488, 0.01),
+        ("extrema", 229, 0.449, 0.03),
+        ("identity", 1, 2.001, 0.002),
+    ],
+)
+def test_mitdb_has_the_phi_of_the_paper(activation, m, expected, tolerance):
+    selected = sweep(san_data.load("mitdb"), activation, [m], seeds=[0]).select()
+    assert selected.rule.tolist() == ["best", "last"]
+    assert selected.phi.tolist() == pytest.approx([expected] * 2, abs=tolerance)
