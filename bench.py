@@ -113,9 +113,7 @@ def measure(quick: bool) -> pd.DataFrame:
         seconds = median_seconds(lambda s=s, ndim=ndim: extrema(s, 1, ndim), 50)
         twin = functools.partial(lambda maps: [naive.extrema(one, 1) for one in maps], s.numpy())
         name = "x".join(map(str, shape))
-        record(
-            f"extrema-{ndim}d-{name}", seconds, median_seconds(twin, 3), "random maps, distance 1"
-        )
+        record(f"extrema-{ndim}d-{name}", seconds, median_seconds(twin, repetitions), "random maps")
 
     count, batch = 640 if quick else 6400, 64
     for activation in ACTIVATIONS:
