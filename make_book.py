@@ -78,6 +78,7 @@ def make_page(key: Path) -> None:
             kernel_name="python3",
             cwd=ROOT,
             progress_bar=False,
+            extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
         )
     except papermill.PapermillExecutionError as error:
         raise PageError(

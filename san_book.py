@@ -7,6 +7,7 @@ who cannot see a figure, another page) takes it from there or from the variables
 import io
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,9 +89,15 @@ def show_source(card) -> None:
 
 
 def show_table(table: pd.DataFrame) -> None:
-    """Show a table, numbers with three decimals."""
+    """Show a table, numbers with three decimals and sentences in lines that wrap."""
     html = table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="-")
-    display(HTML(f'<div class="table-wrapper">{html}</div>'))
+    html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
+    display(HTML(f'<div class="results-table">{html}</div>'))
+
+
+def format_published(table: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of a published table under their symbols, with its two decimals."""
+    return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)
 
 
 def write_record(path: str | Path, record: dict) -> None:

@@ -340,6 +340,8 @@ def _download(name: str, folder: Path) -> Path:
         (part / header).write_bytes(content)
         files = set(_header(part / header).file_name)
         for file in files:
+            if file != Path(file).name:
+                raise ValueError(f"{header}: expected plain file names, got {file!r}")
             (part / file).write_bytes(_fetch(name, file))
         _recording(part / header)
         # The header last: it is what marks a record as present.

@@ -115,9 +115,11 @@ def test_windows_by_hand():
     assert torch.allclose(result, expected.expand(12, 1000), atol=1e-6)
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3), st.floats(-1e4, 1e4))
+@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3), st.floats(-10, 10))
 def test_windows_have_mean_0_and_unbiased_deviation_1(seed, scale, offset):
-    signal = np.random.default_rng(seed).normal(size=12_000) * scale + offset
+    signal = (
+        np.random.default_rng(seed).normal(loc=offset, size=12_000) * scale
+    )  # offset in deviations
     result = san_data.windows(signal)
     assert torch.allclose(result.mean(1), torch.zeros(12), atol=1e-5)
     assert torch.allclose(result.std(1, correction=1), torch.ones(12), atol=1e-5)
@@ -339,6 +341,13 @@ def test_connection_lost_between_the_files(tmp_path, online):
     write(online / "mitdb" / "1.0.0").with_suffix(".dat").unlink()
     assert "404" in san_data.load("mitdb", directory=tmp_path).card.note
     assert list(mitdb(tmp_path).iterdir()) == []
+
+
+def test_header_cannot_name_a_file_outside_its_folder(tmp_path, online):
+    header = write(online / "mitdb" / "1.0.0")
+    header.write_text(header.read_text().replace("100.dat", "../100.dat"))
+    assert "expected" in san_data.load("mitdb", directory=tmp_path).card.note
+    assert not list((tmp_path / "physionet").rglob("100.*"))
 
 
 def test_missing_on_physionet(tmp_path, online):

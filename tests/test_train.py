@@ -371,6 +371,15 @@ def test_models_of_fit_give_their_test_rows_again(ndim, rule):
     assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
 
 
+def test_first_of_equally_good_epochs_is_the_best():
+    data, protocol = data_set(), Protocol(epochs=3, learning_rate=0.0)
+    for trained in (
+        sweep(data, "relu", [4], protocol=protocol),
+        fit(data, "relu", 4, seed=1, protocol=protocol),
+    ):
+        assert trained.select().set_index("rule").epoch.to_dict() == {"best": 1, "last": 3}
+
+
 def test_best_epoch_is_a_copy_that_further_training_does_not_change(overfitted):
     epochs = best_epochs(overfitted.table)
     for model, best in overfitted.best.items():
