@@ -197,8 +197,8 @@ def extrema(s: Tensor, min_distance: int, ndim: int = 1) -> Tensor:
     suppresses all others within ``min_distance`` samples along every axis, inclusive; then the
     strongest of the rest, and so on. (Sec. III-A5.)
 
-    ``s`` and the result are ``(..., *spatial)``. ValueError if ``min_distance < 1`` or ``s`` has
-    fewer than ``ndim`` axes.
+    ``s`` and the result are ``(..., *spatial)``. ValueError if ``min_distance < 1``, ``s`` has
+    fewer than ``ndim`` axes or is not finite.
 
     >>> extrema(torch.tensor([0.0, 3.0, 1.0, 2.0, -1.0, 0.5]), min_distance=2)
     tensor([ 0.,  3.,  0.,  0., -1.,  0.])
@@ -209,13 +209,16 @@ def extrema(s: Tensor, min_distance: int, ndim: int = 1) -> Tensor:
     distance = min(min_distance, max(s.shape[-ndim:]))
     # A map is laid out as one line, `distance` zeros after each row, so that a neighbour along any
     # axis is a fixed number of entries away and no neighbourhood reaches into the next row or map.
-    padded = F.pad(s.detach().abs() * is_extremum(s, ndim), [0, distance] * ndim)
+    candidates = s.detach().abs() * is_extremum(s, ndim)
+    padded = F.pad(candidates, [0, distance] * ndim).contiguous()
     strides = padded.stride()[-ndim:]
     living = padded.flatten()
+    if len(living) and not living.amax().isfinite():
+        raise ValueError("s must be finite, but has NaN or infinite entries; did training diverge?")
     kept = torch.zeros_like(living)
     # What is decided one after the other in the definition is decided at once wherever the order
     # cannot matter: an extremum stays if no living one in reach comes before it in the order.
-    while living.amax() > 0:
+    while len(living) and living.amax() > 0:
         strongest_earlier, strongest = torch.zeros_like(living), living
         for stride in reversed(strides):
             before, after = _window_maxima(strongest, distance, stride)
@@ -286,6 +289,8 @@ def activate(
     tensor([ 0., -3.,  0.,  0.])
     """
     _check_activation(activation)
+    if kernel_size < 1:
+        raise ValueError(f"kernel_size must be at least 1 sample, but is {kernel_size}")
     match activation:
         case "identity":
             return identity(s)

@@ -53,6 +53,11 @@ class Protocol:
     init: str = "constant"
     learning_rate: float = 0.01
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "num_kernels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -208,8 +213,8 @@ def sweep(
         ValueError: a kernel size is out of range, an example is zero everywhere, or a training
             diverged.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch finds no CUDA device; use device='cpu'")
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
     spatial = data.train.shape[1:]
     bank = _Bank(activation, kernel_sizes, seeds, spatial, protocol, device)
     splits = (data.train, data.validation, data.test)
@@ -254,6 +259,11 @@ class _Bank:
 
     def __init__(self, activation, kernel_sizes, seeds, spatial, protocol, device):
         self.kernel_sizes, self.seeds = sorted(set(kernel_sizes)), list(seeds)
+        if not self.kernel_sizes or not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                "a sweep needs kernel sizes and different seeds, but got kernel sizes "
+                f"{self.kernel_sizes} and seeds {self.seeds}"
+            )
         self.activation, self.protocol, self.spatial = activation, protocol, tuple(spatial)
         self.ndim, self.n = len(spatial), math.prod(spatial)
         self.axes = tuple(range(-self.ndim, 0))
@@ -443,24 +453,21 @@ def _kept_by_topk(magnitude: Tensor, counts: Sequence[int]) -> Tensor:
 
 def _kept_by_pooling(magnitude: Tensor, cells: Sequence[int]) -> Tensor:
     """Marks the largest entry of each cell; ``magnitude`` is (S, M, q, B, n)."""
-    seeds, _, kernels, examples, n = magnitude.shape
-    cell = torch.tensor(cells, device=magnitude.device)
-    cell = cell.repeat_interleave(kernels * examples).repeat(seeds)  # of each map
+    by_size, n = magnitude.transpose(0, 1), magnitude.shape[-1]  # (M, S, q, B, n)
+    largest = [
+        maps[..., : n // cell * cell].unflatten(-1, (-1, cell)).argmax(dim=-1).flatten()
+        for maps, cell in zip(by_size, cells, strict=True)
+    ]
+    # Cells are numbered map by map: the map and the first sample of each.
+    cell = torch.tensor(cells, device=magnitude.device).repeat_interleave(
+        by_size[0, ..., 0].numel()
+    )
     count = n // cell
     of_map = torch.arange(len(cell), device=cell.device).repeat_interleave(count)
     number = torch.arange(len(of_map), device=cell.device) - (count.cumsum(0) - count)[of_map]
-    cell = cell[of_map]  # from here on: of each cell
-    position, width = of_map * n + number * cell, cell
-    # Halve the range of each cell until the first of its largest entries is left.
-    table = _maxima_of_powers_of_two(magnitude.flatten(), max(cells))
-    largest = _range_maximum(table, position, width)
-    while (width > 1).any():
-        half = width - width // 2
-        behind = (_range_maximum(table, position, half) < largest).long()
-        position, width = position + behind * half, half + behind * (width - 2 * half)
-    kept = torch.zeros_like(magnitude).flatten()
-    kept[position] = 1.0
-    return kept.view_as(magnitude)
+    kept = torch.zeros_like(by_size, memory_format=torch.contiguous_format)
+    kept.view(-1)[of_map * n + number * cell[of_map] + torch.cat(largest)] = 1.0
+    return kept.transpose(0, 1)
 
 
 def _kept_by_extrema(s: Tensor, distances: Sequence[int]) -> Tensor:

@@ -83,6 +83,15 @@ each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 each_ndim = pytest.mark.parametrize("ndim", [1, 2])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tensors this small gain nothing from threads that, on a busy machine, wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 # --- Section II: the metric phi -------------------------------------------------------------------
 
 
@@ -684,3 +693,19 @@ def test_wrong_argument_is_a_value_error_that_says_what_is_wrong(call, message):
 
 def test_every_public_name_exists():
     assert all(hasattr(san_core, name) for name in san_core.__all__)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf")])
+def test_extrema_refuses_what_is_not_finite(broken):
+    s = torch.tensor([[0.0, 3.0, 1.0], [0.0, broken, 1.0]])
+    with pytest.raises(ValueError, match="must be finite"):
+        san_core.extrema(s, 1)
+
+
+def test_extrema_of_an_empty_batch_are_empty():
+    assert san_core.extrema(torch.zeros(0, 5), 1).shape == (0, 5)
+
+
+def test_activate_refuses_a_kernel_of_no_samples():
+    with pytest.raises(ValueError, match="at least 1 sample, but is 0"):
+        san_core.activate(torch.ones(5), "top-k absolutes", 0)

@@ -32,6 +32,15 @@ each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 each_ndim = pytest.mark.parametrize("ndim", [1, 2])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tensors this small gain nothing from threads that, on a busy machine, wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -503,3 +512,18 @@ def test_mitdb_has_the_phi_of_the_paper(activation, m, expected, tolerance):
     selected = sweep(san_data.load("mitdb"), activation, [m], seeds=[0]).select()
     assert selected.rule.tolist() == ["best", "last"]
     assert selected.phi.tolist() == pytest.approx([expected] * 2, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "num_kernels"])
+def test_protocol_refuses_nothing_to_do(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, but is 0"):
+        Protocol(**{name: 0})
+
+
+@pytest.mark.parametrize(("kernel_sizes", "seeds"), [([], [1]), ([3], []), ([3], [1, 1])])
+def test_sweep_refuses_no_sizes_and_equal_seeds(kernel_sizes, seeds):
+    data = SimpleNamespace(
+        train=torch.ones(2, 9), validation=torch.ones(2, 9), test=torch.ones(2, 9)
+    )
+    with pytest.raises(ValueError, match="kernel sizes and different seeds"):
+        sweep(data, "identity", kernel_sizes, seeds=seeds)
