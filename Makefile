@@ -12,6 +12,8 @@ ENV := $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
 
 MAKEFLAGS += --jobs=$(JOBS) --no-builtin-rules
 export SAN_DATA
+# Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
+unexport PYTHONDONTWRITEBYTECODE
 # One thread for each page: more would only wait for each other.
 export OMP_NUM_THREADS = $(shell expr $(PROCESSORS) / $(JOBS) \| 1)
 
