@@ -2,7 +2,7 @@
 PROFILE ?= paper
 DATA ?= auto
 SAN_DATA ?= data
-SEEDS ?= 0 1 2
+SEEDS ?= $(if $(filter quick,$(PROFILE)),0,0 1 2)
 # Pages that are executed at the same time, each on its share of the processors.
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(PROCESSORS)
