@@ -162,7 +162,7 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
         similarity, a = model.similarities(x)[0, 0].detach(), model.encode(x)[0, 0].detach()
         x_hat = model.decode(a[None, None])[0].detach()
         color, kept = COLORS[activation], a.nonzero().flatten()
-        axes[0].plot(model.kernels[0].detach(), color=color, marker=".", markersize=3)
+        draw_kernel(axes[0], model.kernels[0].detach(), activation)
         axes[0].set_title(f"{NAMES[activation]}\nkernel w, m = {len(model.kernels[0])}")
         axes[1].plot(similarity, color="0.7", linewidth=0.8)
         axes[1].vlines(kept, 0, a[kept], color=color, linewidth=0.8)
@@ -173,6 +173,12 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
     for axis in rows[-1]:
         axis.set_xlabel("sample")
     return figure
+
+
+def draw_kernel(axes, kernel, activation: str) -> None:
+    """A kernel as a line in the colour of its activation function."""
+    marker = "." if len(kernel) < 4 else None  # a line of one sample would not be seen
+    axes.plot(kernel, color=COLORS[activation], linewidth=1, marker=marker)
 
 
 def draw_regions(axes, limit: float) -> None:
@@ -207,7 +213,7 @@ def plot_plane(table: pd.DataFrame, chosen: dict[str, SAN]) -> Figure:
         xy = best.normalized_reconstruction_loss, best.inverse_compression_ratio
         axes.scatter(*xy, s=90, marker="*", color=COLORS[activation], edgecolor="white", zorder=3)
         inset = figure.add_subplot(grid[row, 1])
-        inset.plot(model.kernels[0].detach(), color=COLORS[activation], linewidth=1)
+        draw_kernel(inset, model.kernels[0].detach(), activation)
         inset.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
         inset.tick_params(labelsize=7)
     top = max(2.5, 1.05 * table.inverse_compression_ratio.max())
@@ -256,8 +262,7 @@ def plot_kernels(kernels: dict[str, dict[str, Sequence[float]]], simulated: set[
     for column, (database, of_activation) in zip(grid.T, kernels.items(), strict=True):
         for axes, activation in zip(column, ACTIVATIONS, strict=True):
             kernel = of_activation[activation]
-            marker = "." if len(kernel) < 4 else None  # a line of one sample would not be seen
-            axes.plot(kernel, color=COLORS[activation], linewidth=1, marker=marker)
+            draw_kernel(axes, kernel, activation)
             axes.set(xticks=[], yticks=[])
             axes.annotate(len(kernel), (0.97, 0.95), fontsize=7, color="0.4", ha="right", va="top",
                           xycoords="axes fraction")  # fmt: skip
