@@ -83,15 +83,6 @@ each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 each_ndim = pytest.mark.parametrize("ndim", [1, 2])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tensors this small gain nothing from threads that, on a busy machine, wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 # --- Section II: the metric phi -------------------------------------------------------------------
 
 
