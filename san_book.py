@@ -92,6 +92,7 @@ def show_table(table: pd.DataFrame) -> None:
     """Show a table, numbers with three decimals and sentences in lines that wrap."""
     html = table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="-")
     html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
+    html = re.sub(r"<td>(?=[A-Za-z])", '<td class="text">', html)
     display(HTML(f'<div class="results-table">{html}</div>'))
 
 
