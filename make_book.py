@@ -65,7 +65,11 @@ def make_page(key: Path) -> None:
 
     contents = json.loads(key.read_text())
     notebook, page = contents["notebook"], Path(contents["page"])
-    parameters = typed_parameters(notebook, contents["parameters"])
+    defaults = {
+        name: ast.literal_eval(info["default"])
+        for name, info in papermill.inspect_notebook(notebook).items()
+    }
+    parameters = typed_parameters(notebook, defaults, contents["parameters"])
     unfinished = BUILD / "unfinished" / page.relative_to("book")
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +91,7 @@ def make_page(key: Path) -> None:
         ) from None
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    executed = finish(nbformat.read(unfinished, as_version=4), notebook, parameters)
+    executed = finish(nbformat.read(unfinished, as_version=4), defaults, parameters)
     nbformat.write(executed, unfinished)
     cost = BUILD / "cost" / page.relative_to("book").with_suffix(".json")
     cost.parent.mkdir(parents=True, exist_ok=True)
@@ -96,21 +100,18 @@ def make_page(key: Path) -> None:
     print(f"{page}: {seconds:.1f} s, {peak:.0f} MB")
 
 
-def typed_parameters(notebook: str, texts: dict[str, str]) -> dict:
+def typed_parameters(notebook: str, defaults: dict, texts: dict[str, str]) -> dict:
     """Parameters from the command line in the types of the notebook's defaults.
 
     papermill only warns of a parameter that the notebook does not have and runs with the default;
     here it is an error.
     """
-    import papermill
-
-    defaults = papermill.inspect_notebook(notebook)
     unknown = sorted(set(texts) - set(defaults))
     if unknown:
         raise PageError(f"{notebook} has the parameters {sorted(defaults)}, but not {unknown}")
     parameters = {}
     for name, text in texts.items():
-        default = ast.literal_eval(defaults[name]["default"])
+        default = defaults[name]
         if isinstance(default, list):
             parameters[name] = [type(default[0])(item) for item in text.split()]
         else:
@@ -118,18 +119,15 @@ def typed_parameters(notebook: str, texts: dict[str, str]) -> dict:
     return parameters
 
 
-def finish(executed, notebook: str, parameters: dict):
+def finish(executed, defaults: dict, parameters: dict):
     """Turn an executed notebook into a page of the book.
 
     The page's title names the page's own data instead of the notebook's default; captions, labels
     and text alternatives go from the outputs, where a notebook can compute them, to the cells,
     where Jupyter Book looks for them; what changes with each run is left out.
     """
-    import papermill
-
     heading, newline, rest = executed.cells[0].source.partition("\n")
-    for name, info in papermill.inspect_notebook(notebook).items():
-        default = ast.literal_eval(info["default"])
+    for name, default in defaults.items():
         if isinstance(default, str) and default and name in parameters:
             heading = heading.replace(default, parameters[name])
     executed.cells[0].source = heading + newline + rest

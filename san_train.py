@@ -353,10 +353,8 @@ class _Bank:
         unfolded, s, kept = self.encode(x, self.weights)
         a = s * kept
         kernels_f, a_f = self.transform_kernels(self.weights), self.transform(a)
-        x_hat = self.example(
-            self.restore((a_f * kernels_f.conj()).sum(dim=2))
-        )  # (S, M, B, *spatial)
-        residual = x_hat - x[:, None]
+        x_hat = self.example(self.restore((a_f * kernels_f.conj()).sum(dim=2)))
+        residual = x_hat - x[:, None]  # (S, M, B, *spatial)
         error_f = self.transform(residual.sign() / (x.shape[1] * self.n)).unsqueeze(2)
         # As weights of the decoder: correlation of the error with the activations.
         decoder = self.restore((a_f * error_f.conj()).sum(dim=3))  # (S, M, q, *circle)
@@ -371,9 +369,9 @@ class _Bank:
     def evaluate(self, x: Tensor, weights: Tensor) -> Tensor:
         """Metrics ``(S, M, B, 3)`` of examples ``(B, *spatial)``, in batches that fit in memory."""
         kernels_f = self.transform_kernels(weights)
-        maps_of_one_example = weights[..., 0].numel() // self.taps ** (self.ndim - 1) * self.n
+        entries_of_one_example = math.prod(weights.shape[:3]) * self.n
         metrics = []
-        for batch in x.split(max(1, LARGEST_BATCH // maps_of_one_example)):
+        for batch in x.split(max(1, LARGEST_BATCH // entries_of_one_example)):
             batch = batch.expand(len(self.seeds), *batch.shape)
             _, s, kept = self.encode(batch, weights)
             a = s * kept
@@ -507,8 +505,10 @@ def _maxima_of_powers_of_two(values: Tensor, widest: int) -> Tensor:
     table = values.new_empty(max(widest, 1).bit_length(), len(values))
     table[0] = values
     for level in range(1, len(table)):
-        width, below = 1 << (level - 1), table[level - 1, : len(values) - (1 << (level - 1)) + 1]
-        torch.maximum(below[:-width], below[width:], out=table[level, : len(below) - width])
+        width = 1 << (level - 1)  # of the windows one row up, of which each new one joins two
+        joined = len(values) - 2 * width + 1
+        left, right = table[level - 1, :joined], table[level - 1, width : width + joined]
+        torch.maximum(left, right, out=table[level, :joined])
     return table
 
 
