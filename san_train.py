@@ -305,15 +305,17 @@ class _Bank:
         }
 
     def encode(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Unfolded examples ``(S, B * n, taps)``, similarities and what is kept of them.
+        """Unfolded examples ``(S, taps, B * n)``, similarities and what is kept of them.
 
         ``x`` is ``(S, B, *spatial)``; similarities and kept are ``(S, M, q, B, *spatial)``.
         """
         unfolded = F.pad(x, [self.centre, self.taps - 1 - self.centre] * self.ndim)
         for axis in range(2, 2 + self.ndim):
             unfolded = unfolded.unfold(axis, self.taps, 1)
-        unfolded = unfolded.reshape(len(x), x.shape[1] * self.n, self.taps**self.ndim)
-        s = weights.flatten(3).flatten(1, 2) @ unfolded.mT  # (S, M * q, B * n)
+        # Taps first: what is copied then are whole rows of examples.
+        unfolded = unfolded.movedim(self.axes, tuple(range(1, 1 + self.ndim)))
+        unfolded = unfolded.reshape(len(x), self.taps**self.ndim, -1)
+        s = weights.flatten(3).flatten(1, 2) @ unfolded  # (S, M * q, B * n)
         s = s.view(*weights.shape[:3], *x.shape[1:])
         tolerance = self.protocol.border_tolerance
         return unfolded, s, kept_entries(s, self.activation, self.kernel_sizes, tolerance)
@@ -362,7 +364,7 @@ class _Bank:
         decoder = decoder[(..., *[slice(self.taps)] * self.ndim)]
         # As weights of the encoder: through the kept activations to the unfolded examples.
         s_error = self.example(self.restore(error_f * kernels_f)) * kept
-        encoder = s_error.flatten(1, 2).flatten(2) @ unfolded  # (S, M * q, taps)
+        encoder = s_error.flatten(1, 2).flatten(2) @ unfolded.mT  # (S, M * q, taps)
         gradient = (decoder + encoder.view_as(decoder)) * self.mask
         return gradient, self.metrics(x, a, residual)
 
@@ -413,7 +415,12 @@ def kept_entries(
         return torch.ones_like(s)
     if activation == "relu":
         return (s > 0).to(s.dtype)
-    if s.ndim == 6:  # images: few kernel sizes, so a loop over them costs little
+    images = s.ndim == 6
+    if activation == "top-k absolutes":
+        spatial = s.shape[4:]
+        counts = [math.prod(side // m for side in spatial) for m in kernel_sizes]
+        return _kept_by_topk(s.abs().flatten(4), counts).view_as(s)
+    if images:  # few kernel sizes, so a loop over them costs little
         return torch.stack(
             [
                 activate(maps, activation, m, ndim=2, border_tolerance=border_tolerance) != 0
@@ -421,8 +428,6 @@ def kept_entries(
             ],
             dim=1,
         ).to(s.dtype)
-    if activation == "top-k absolutes":
-        return _kept_by_topk(s.abs(), [s.shape[-1] // m for m in kernel_sizes])
     if activation == "extrema-pool indices":
         return _kept_by_pooling(s.abs(), kernel_sizes)
     return _kept_by_extrema(s, [max(m - border_tolerance, 1) for m in kernel_sizes])
