@@ -20,7 +20,10 @@ export OMP_NUM_THREADS = $(shell expr $(PROCESSORS) / $(JOBS) \| 1)
 DATABASES := apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb noneeg prcp \
              shhpsgdb slpdb sufhsdb voiced wrist
 DATABASE_PAGES := $(DATABASES:%=book/physionet/%.ipynb)
-PAGES := $(DATABASE_PAGES) book/physionet_summary.ipynb book/speed.ipynb
+IMAGE_PAGES := book/mnist.ipynb book/fashion_mnist.ipynb
+# The longest first, so that none of them is waited for at the end.
+MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) book/physionet_summary.ipynb
+PAGES := $(MEASURED_PAGES) book/speed.ipynb
 RESULTS := _build/results
 
 .PHONY: help env data book quick html pages serve lab test lint format bench clean distclean FORCE
@@ -63,6 +66,18 @@ _build/keys/physionet/%.json: FORCE | data
 	  database=$* profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
 	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/physionet/$*
 
+FOLDER_mnist := MNIST
+FOLDER_fashion_mnist := FashionMNIST
+$(IMAGE_PAGES:book/%.ipynb=_build/keys/%.json): _build/keys/%.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/images.ipynb book/$*.ipynb \
+	  dataset=$(subst _,-,$*) profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
+	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/$(FOLDER_$*) data/published
+
+_build/keys/uci_epilepsy.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/uci_epilepsy.ipynb book/uci_epilepsy.ipynb \
+	  profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
+	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/uci-epilepsy data/published
+
 _build/keys/physionet_summary.json: $(DATABASE_PAGES) FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/physionet_summary.ipynb book/physionet_summary.ipynb \
 	  results=$(RESULTS) --depends $(RESULTS)/physionet data/published
@@ -75,7 +90,7 @@ book/%.ipynb: _build/keys/%.json
 	@$(PYTHON) make_book.py page $<
 
 # Measured after the other pages, so that nothing else runs beside it.
-$(RESULTS)/bench.csv: bench.py san_core.py san_train.py | $(ENV) $(DATABASE_PAGES) book/physionet_summary.ipynb
+$(RESULTS)/bench.csv: bench.py san_core.py san_train.py | $(ENV) $(MEASURED_PAGES)
 	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py --quick $@
 
 bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about 15 minutes)

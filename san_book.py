@@ -76,14 +76,15 @@ def show_source(card) -> None:
     """Say which data a page used, loudly if they are not the paper's recording."""
     kinds = {"real": "note", "substitute": "warning", "simulated": "danger"}
     titles = {
-        "real": "Data: the paper's recording",
+        "real": "Data: the paper's own",
         "substitute": "Data: a substitute recording",
         "simulated": "Data: simulated",
     }
+    rate = f", {card.sampling_rate:g} samples per second" if card.sampling_rate else ""
     display(
         Markdown(
             f":::{{admonition}} {titles[card.source]}\n:class: {kinds[card.source]}\n"
-            f"{card.note} ({card.signal}, {card.sampling_rate:g} samples per second.)\n:::"
+            f"{card.note} ({card.signal}{rate}.)\n:::"
         )
     )
 
@@ -99,6 +100,75 @@ def show_table(table: pd.DataFrame) -> None:
 def format_published(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics of a published table under their symbols, with its two decimals."""
     return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)
+
+
+def compare_classified(
+    rows: pd.DataFrame, published: pd.DataFrame, baseline: float
+) -> pd.DataFrame:
+    """Published and ours side by side, for SANs whose reconstructions are classified.
+
+    ``rows`` has a row for each kernel_size, activation and seed; ours are means over the seeds
+    whose network lives, with the range of phi and of the accuracy. ``baseline`` is the accuracy on
+    the data themselves in percent. Without a published row there is a "-".
+    """
+    keys = ["kernel_size", "activation"]
+    living = rows[~rows.dead].groupby(keys)
+    means, low, high = living.mean(numeric_only=True), living.min(), living.max()
+    counts = rows.groupby(keys, sort=False).dead.agg(["sum", "size"])
+    means, low, high = (table.reindex(counts.index) for table in (means, low, high))
+    paper = published.set_index(keys).reindex(counts.index)
+    columns = {
+        "m": counts.index.get_level_values(0),
+        "activation": counts.index.get_level_values(1).map(NAMES),
+        **{f"paper's {symbol}": paper[name] for name, symbol in METRICS.items()},
+        "ours CR⁻¹": means.inverse_compression_ratio,
+        "L̃": means.normalized_reconstruction_loss,
+        "φ̄": means.phi,
+        "range of φ̄": [f"{a:.3f} to {b:.3f}" for a, b in zip(low.phi, high.phi, strict=True)],
+    }
+    if (rows.phi_qm != rows.phi).any():
+        columns["CR⁻¹ with W = qm"] = means.inverse_compression_ratio_qm
+        columns["φ̄ with W = qm"] = means.phi_qm
+    columns["paper's accuracy (%)"] = paper.accuracy_percent
+    columns["ours (%)"] = means.accuracy_percent
+    columns["its range"] = [
+        f"{a:.1f} to {b:.1f}"
+        for a, b in zip(low.accuracy_percent, high.accuracy_percent, strict=True)
+    ]
+    columns["minus baseline"] = means.accuracy_percent - baseline
+    columns["dead networks"] = [f"{dead} of {size}" for dead, size in counts.to_numpy()]
+    table = pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+    published_columns = [name for name in table if name.startswith("paper's")]
+    for name in published_columns:
+        digits = "{:.1f}" if "accuracy" in name else "{:.2f}"
+        table[name] = table[name].map(digits.format, na_action="ignore")
+    ranges = ["range of φ̄", "its range"]
+    table[ranges] = table[ranges].replace("nan to nan", np.nan)
+    for name in ("ours (%)", "minus baseline"):
+        table[name] = table[name].map("{:.1f}".format, na_action="ignore")
+    return table
+
+
+def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every row as ``published_m``, and for each activation and seed the two that rules choose.
+
+    ``validation`` has the smallest mean phi on validation, ``test`` that on test.
+    """
+    groups = rows.groupby(["activation", "seed"], sort=False)
+    chosen = {
+        "published_m": rows,
+        "validation": rows.loc[groups.validation_phi.idxmin()],
+        "test": rows.loc[groups.phi.idxmin()],
+    }
+    return pd.concat([part.assign(selection=rule) for rule, part in chosen.items()])
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table of results as CSV, whole or not at all."""
+    unfinished = Path(path).with_suffix(".unfinished")
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(unfinished, index=False)
+    os.replace(unfinished, path)
 
 
 def write_record(path: str | Path, record: dict) -> None:
@@ -225,21 +295,145 @@ def plot_plane(table: pd.DataFrame, chosen: dict[str, SAN]) -> Figure:
 
 
 def plot_phi(lines: pd.DataFrame, along: str, label: str) -> Figure:
-    """Mean phi of each activation function along a column, with a band of one deviation if given.
+    """Mean phi of each activation function along a column, with a band if given.
 
-    ``lines`` has the columns activation, ``along``, phi and, for a band, deviation.
+    ``lines`` has the columns activation, ``along``, phi and, for a band, low and high.
     """
     figure, axes = plt.subplots(figsize=(8, 3.6))
-    for activation in ACTIVATIONS:
-        line = lines[lines.activation == activation].sort_values(along)
-        axes.plot(line[along], line.phi, color=COLORS[activation], label=NAMES[activation])
-        if "deviation" in line:
-            low, high = line.phi - line.deviation, line.phi + line.deviation
-            axes.fill_between(line[along], low, high, color=COLORS[activation], alpha=0.12)
+    draw_lines(axes, lines, along, "phi")
     axes.axhline(1, color="0.6", linewidth=0.8, linestyle=":")
     axes.set(xlabel=label, ylabel="φ̄", ylim=(0, None))
     axes.legend(ncols=3, fontsize=8)
     return figure
+
+
+def draw_lines(axes, lines: pd.DataFrame, along: str, metric: str) -> None:
+    """A line for each activation function, and a band between the columns low and high if any."""
+    for activation in ACTIVATIONS:
+        line = lines[lines.activation == activation].sort_values(along)
+        axes.plot(line[along], line[metric], color=COLORS[activation], label=NAMES[activation])
+        if "low" in line:
+            band = line[along], line.low, line.high
+            axes.fill_between(*band, color=COLORS[activation], alpha=0.15, linewidth=0)
+
+
+def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float) -> Figure:
+    """phi and accuracy against the kernel size: mean over seeds, band from smallest to largest.
+
+    ``rows`` has a row for each activation, kernel_size and seed; ``baseline`` is the accuracy on
+    the data themselves, in percent.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.8))
+    labels = {"phi": "φ̄ on test", "accuracy_percent": "accuracy on test (%)"}
+    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
+        over_seeds = rows.groupby(["activation", "kernel_size"])[metric]
+        lines = over_seeds.agg(["mean", "min", "max"]).reset_index()
+        lines.columns = ["activation", "kernel_size", metric, "low", "high"]
+        draw_lines(axes, lines, "kernel_size", metric)
+        axes.set(xlabel="kernel size m (samples)", ylabel=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0].set_ylim(0, None)
+    panels[1].axhline(
+        baseline, color="0.4", linewidth=1, linestyle="--", label="the data themselves"
+    )
+    panels[1].legend(fontsize=8)
+    return figure
+
+
+def plot_examples(x, labels, classes: Sequence[str], each: int = 6) -> Figure:
+    """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``."""
+    figure, grid = plt.subplots(
+        len(classes), each, figsize=(9, (0.9 if x.ndim == 3 else 1.3) * len(classes)),
+        squeeze=False, sharey=True,
+    )  # fmt: skip
+    for label, row in enumerate(grid):
+        for axes, example in zip(row, x[labels == label][:each], strict=False):
+            draw(axes, example, "#000000")
+        row[0].set_ylabel(classes[label], rotation=0, ha="right", va="center")
+    return figure
+
+
+def plot_feed_forward(model: SAN, x) -> Figure:
+    """Every step of a SAN for one example ``(*spatial)``: x, then w, s, a, r of each kernel, x̂."""
+    s, a = model.similarities(x[None])[0].detach(), model.encode(x[None])[0].detach()  # (q, ...)
+    r = model.partial_reconstructions(a[None])[0].detach()
+    color, q = COLORS[model.activation], len(model.kernels)
+    figure, grid = plt.subplots(
+        q, 6, figsize=(10, 1.9 * q), squeeze=False, width_ratios=[3, 1, 3, 3, 3, 3]
+    )
+    for i, axes in enumerate(grid):
+        draw(axes[1], model.kernels[i].detach(), color)
+        draw(axes[2], s[i], color)
+        draw(axes[3], a[i], color)
+        draw(axes[4], r[i], color)
+        titles = ["kernel w", "similarity s", f"{a[i].count_nonzero()} activations a", "drawn r"]
+        for axis, title in zip(axes[1:5], titles, strict=True):
+            axis.set_title(title, fontsize=8)
+    draw(grid[0, 0], x, "#000000")
+    grid[0, 0].set_title("example x", fontsize=8)
+    draw(grid[0, 5], r.sum(dim=0), color)
+    grid[0, 5].set_title("reconstruction x̂", fontsize=8)
+    for axes in grid[1:, [0, 5]].flat:
+        axes.set_axis_off()
+    return figure
+
+
+def plot_reconstructions(models: dict[str, SAN], x) -> Figure:
+    """Examples ``(B, *spatial)`` and what the SAN of each activation function makes of them."""
+    figure, grid = plt.subplots(
+        len(x), 1 + len(models), figsize=(10, 1.6 * len(x)), squeeze=False, sharey=True
+    )
+    for axes, example in zip(grid, x, strict=True):
+        draw(axes[0], example, "#000000")
+        for axis, (activation, model) in zip(axes[1:], models.items(), strict=True):
+            draw(axis, model(example[None])[0].detach(), COLORS[activation])
+    grid[0, 0].set_title("data", fontsize=8)
+    for axis, (activation, model) in zip(grid[0, 1:], models.items(), strict=True):
+        axis.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
+    return figure
+
+
+def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
+    """The kernels ``(q, *(m,) * ndim)`` of each activation function (row) and size (column)."""
+    sizes = list(next(iter(kernels.values())))
+    q = len(next(iter(kernels.values()))[sizes[0]])
+    figure, grid = plt.subplots(
+        len(kernels), len(sizes) * q, figsize=(10, 1.1 * len(kernels)), squeeze=False
+    )
+    for row, (activation, of_size) in zip(grid, kernels.items(), strict=True):
+        drawn = [(m, kernel) for m, pair in of_size.items() for kernel in pair]
+        for axes, (_, kernel) in zip(row, drawn, strict=True):
+            draw(axes, kernel, COLORS[activation])
+        row[0].set_ylabel(NAMES[activation].replace(" ", "\n"), fontsize=7)
+    for axes, (m, _) in zip(grid[0], drawn, strict=True):
+        axes.set_title(f"m = {m}", fontsize=7)
+    return figure
+
+
+def plot_confusion(matrix, classes: Sequence[str]) -> Figure:
+    """Counts of (true class, predicted class), written into shades of their share of the class."""
+    size = 2 + 0.6 * len(classes)
+    figure, axes = plt.subplots(figsize=(size + 1, size))
+    share = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        color = "white" if share[row, column] > 0.6 else "black"
+        axes.annotate(count, (column, row), ha="center", va="center", color=color, fontsize=8)
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, classes, rotation=45, ha="right")
+    axes.set_yticks(ticks, classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def draw(axes, values, color: str) -> None:
+    """A signal or kernel (n,) as a line, an image (height, width) in shades around zero."""
+    axes.set(xticks=[], yticks=[])
+    if values.ndim == 2:
+        limit = max(float(abs(values).max()), 1e-12)
+        axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        return
+    axes.plot(values, color=color, linewidth=0.8, marker="." if len(values) < 4 else None)
 
 
 def plot_density(points: pd.DataFrame) -> Figure:

@@ -1,12 +1,21 @@
 """The data sets as tensors, each with its provenance.
 
 Companion of "Sparsely Activated Networks" (Bizopoulos and Koutsouris, IEEE TNNLS 2020,
-doi 10.1109/TNNLS.2020.2984514), section 5: of each of 15 PhysioNet databases (Goldberger et al.
-2000, doi 10.1161/01.CIR.101.23.e215) the first 12,000 samples of the first record's first channel.
-Where no recording is at hand, a signal simulated by neurokit2 (Makowski et al. 2021,
-doi 10.3758/s13428-020-01516-y) stands in, and the card of the data set says so.
+doi 10.1109/TNNLS.2020.2984514), section IV:
 
-Axes: a signal is (n,) with n samples; a set of windows is (windows, n).
+- of each of 15 PhysioNet databases (Goldberger et al. 2000, doi 10.1161/01.CIR.101.23.e215) the
+  first 12,000 samples of the first record's first channel;
+- UCI-epilepsy, 11,500 segments of the EEG of Andrzejak et al. 2001
+  (doi 10.1103/PhysRevE.64.061907) in three classes;
+- MNIST (LeCun et al. 1998, doi 10.1109/5.726791) and Fashion-MNIST (Xiao et al. 2017,
+  arXiv 1708.07747), 70,000 images in ten classes each.
+
+Where the data are not at hand something else stands in, and the card of the data set says so: a
+signal simulated by neurokit2 (Makowski et al. 2021, doi 10.3758/s13428-020-01516-y), a simulated
+EEG, handwritten digits and patches of photographs that come with scikit-learn.
+
+Axes: a signal is (n,) with n samples; a set of signals is (examples, n), of images (examples,
+height, width).
 
 Run `python -m san_data` to fetch what is missing and to list what is used.
 """
@@ -15,15 +24,21 @@ import argparse
 import dataclasses
 import functools
 import hashlib
+import http.client
 import math
 import os
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pooch
 import requests
 import torch
+import torch.nn.functional as F
 import wfdb
+from torch import Tensor
 from wfdb.io._signal import BYTES_PER_SAMPLE  # wfdb has no public name for the sample sizes
 
 SAMPLES = 12_000
@@ -83,19 +98,93 @@ SIMULATORS = {
 }
 
 
+UCI_NAME = "uci-epilepsy"
+UCI_CLASSES = ("seizure", "tumour or healthy area", "eyes closed or open")
+UCI_CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # the file's five classes
+UCI_SAMPLES = 178
+UCI_RATE = 173.61
+UCI_SEGMENTS = 23  # of each recording
+# UCI has withdrawn the file; the article's author keeps it beside the published code.
+UCI_URL = (
+    "https://raw.githubusercontent.com/pbizopoulos/sparsely-activated-networks/"
+    "0c512342c0739677828ebc2e22e28b6b4b99be62/packages/default/prm/data.csv"
+)
+UCI_SHA256 = "4b3f6024ea24a864c0de51b2ba477bf8b9e4974e8cc01a00dcf45bfc59d48deb"
+# Parts of the whole for training and for training with validation.
+UCI_PARTS = (0.76, 0.88)
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """A data set of 28 x 28 images in torchvision's layout: its folder, classes and files."""
+
+    folder: str
+    signal: str
+    classes: tuple[str, ...]
+    sha256: dict[str, str]
+
+
+IMAGES = {
+    "mnist": Images(
+        "MNIST",
+        "handwritten digits",
+        tuple("0123456789"),
+        {
+            "train-images-idx3-ubyte": (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            ),
+            "train-labels-idx1-ubyte": (
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
+        },
+    ),
+    "fashion-mnist": Images(
+        "FashionMNIST",
+        "articles of clothing",
+        ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+         "ankle boot"),
+        {
+            "train-images-idx3-ubyte": (
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+            ),
+            "train-labels-idx1-ubyte": (
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+            ),
+        },
+    ),
+}  # fmt: skip
+VALIDATION_IMAGES = 10_000  # the last ones of the training file
+
+NAMES = (*DATABASES, UCI_NAME, *IMAGES)
+
+
 @dataclasses.dataclass(frozen=True)
 class Card:
     """Where the numbers of a data set come from.
 
-    `sampling_rate` is in Hz; `source` is "real" (the paper's record and channel), "substitute"
+    `sampling_rate` is in Hz, None for images; `source` is "real" (the paper's data), "substitute"
     (another recording of the same database) or "simulated"; `note` is one sentence for the page;
     `sha256` maps the name of each file read to its hash. A recording has a `record` and a
-    `channel`; a simulated signal has a `simulator` and a `seed` instead.
+    `channel`; what stands in has a `simulator` and a `seed` instead. `classes` are the names
+    that labels count; `blank` is how many examples were left out of each part because they are zero
+    everywhere, where the metric is not defined.
     """
 
     name: str
     signal: str
-    sampling_rate: float
+    sampling_rate: float | None
     units: str
     source: str
     note: str
@@ -104,6 +193,8 @@ class Card:
     sha256: dict[str, str] = dataclasses.field(default_factory=dict)
     simulator: str | None = None
     seed: int | None = None
+    classes: tuple[str, ...] = ()
+    blank: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def data_source(self) -> str:
@@ -117,56 +208,126 @@ class Card:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Three sets of windows, float32 (6, 1000), (2, 1000) and (4, 1000), and their card."""
+    """Three parts of a data set, float32 (examples, *spatial), their labels and their card.
 
-    train: torch.Tensor
-    validation: torch.Tensor
-    test: torch.Tensor
+    `labels` are int64 (examples,) for each part, numbers of `card.classes`; None for PhysioNet.
+    """
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
     card: Card
+    labels: dict[str, Tensor] | None = None
+
+    def first(self, train: int, validation: int, test: int) -> "DataSet":
+        """The first examples of each part, to try something quickly."""
+        counts = {"train": train, "validation": validation, "test": test}
+        parts = {part: getattr(self, part)[:count] for part, count in counts.items()}
+        labels = self.labels and {part: self.labels[part][:n] for part, n in counts.items()}
+        return dataclasses.replace(self, **parts, labels=labels)
 
 
-def load(name: str, data: str = "auto", directory: str | os.PathLike | None = None) -> DataSet:
-    """Load the windows of one PhysioNet database, in the order of time (paper, section 5).
+def load(
+    name: str, data: str = "auto", directory: str | os.PathLike | None = None, **options
+) -> DataSet:
+    """Load one data set, cut, scaled and split as in the article's section IV.
 
-    Looks in `<directory>/physionet/<name>/` for the paper's record, else takes the first other
-    record there as a substitute, else downloads the paper's record into that folder.
-    `directory` None means the environment variable SAN_DATA, else "data", where a relative path
-    starts at the folder of this module. `data` says what happens when there is no recording:
-    "auto" gives a stand-in, "real" an error; "sample" always gives the stand-in. Asking PhysioNet
-    takes 5 s at most when it does not answer, and is not repeated within a process.
+    Looks in `directory` for the paper's files, else downloads them into it; of a PhysioNet database
+    it takes the first other record there before it downloads. `directory` None means the
+    environment variable SAN_DATA, else "data", where a relative path starts at the folder of this
+    module. `data` says what happens when the files are not there and cannot be fetched: "auto"
+    gives a stand-in, "real" an error; "sample" always gives the stand-in. Asking a server takes 5 s
+    at most when it does not answer, and is not repeated within a process.
 
-    Raises ValueError for an unknown `name` or `data` and for a recording that cannot be used, also
-    under "auto"; FileNotFoundError for a header without its signal file and, under "real", for a
-    missing recording.
+    "uci-epilepsy" has two `options`. `value_range`, by default (-1, 1), is what the smallest and
+    the largest value of the whole file are scaled to; the article's text says (0, 1), its numbers
+    come from (-1, 1). `split` is "rows", parts of the file in its order as published, where
+    segments of one recording fall into several parts, or "recordings", which keeps them together.
+
+    Raises ValueError for an unknown `name`, `data` or option value and for files that cannot be
+    used, also under "auto"; FileNotFoundError for a header without its signal file and, under
+    "real", for missing files; TypeError for options that the data set does not have.
 
     >>> load("mitdb", data="sample").test.shape
     torch.Size([4, 1000])
+    >>> eeg = load("uci-epilepsy", data="sample", split="recordings")
+    >>> eeg.train.shape, eeg.labels["train"].shape
+    (torch.Size([1748, 178]), torch.Size([1748]))
     """
-    if name not in DATABASES:
-        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(DATABASES)}")
+    if name not in NAMES:
+        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
     if data not in MODES:
         raise ValueError(f"unknown data={data!r}: choose one of {', '.join(MODES)}")
-    if data == "sample":
-        return _simulate(name, 'data="sample" asks for it')
+    known = ("value_range", "split") if name == UCI_NAME else ()
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise TypeError(
+            f"{name} has {'the options ' + ' and '.join(known) if known else 'no options'}, "
+            f"but got {', '.join(unknown)}"
+        )
+    root = Path(directory or os.environ.get("SAN_DATA") or "data").expanduser()
+    if not directory:
+        root = Path(__file__).parent / root
+    if name in DATABASES:
+        find, read, simulate = _find_recording, _read_recording, _simulate_recording
+    elif name in IMAGES:
+        find, read, simulate = _find_images, _read_images, _simulate_images
+    else:
+        find, read, simulate = _find_uci, _read_uci, _simulate_uci
 
-    root = directory or Path(__file__).parent / (os.environ.get("SAN_DATA") or "data")
-    folder = Path(root) / "physionet" / name
-    header = folder / f"{DATABASES[name].record}.hea"
-    if not header.exists():
-        header = min(folder.glob("[!.]*.hea"), default=None)
-    if header is None:
-        try:
-            header = _download(name, folder)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            if data == "auto":
-                return _simulate(name, f"no recording is at hand: {reason}")
-            raise FileNotFoundError(
-                f"{name}: no record in {folder}, and the download failed: {reason}. Put "
-                f"{DATABASES[name].record}.hea and the signal file it names there, from "
-                f'{PHYSIONET}/content/{name}/{VERSION}/, or allow a stand-in with data="auto"'
-            ) from error
-    return _read(name, header)
+    if data == "sample":
+        return simulate(name, 'data="sample" asks for it', **options)
+    try:
+        path = find(name, root)
+    except _NotAtHandError as error:
+        if data == "auto":
+            return simulate(name, f"the data are not at hand: {error}", **options)
+        raise FileNotFoundError(
+            f'{name}: {error}. {error.advice}, or allow a stand-in with data="auto"'
+        ) from error
+    return read(name, path, **options)
+
+
+class _NotAtHandError(Exception):
+    """The files are not there and could not be fetched; `advice` says where to put which."""
+
+    def __init__(self, error: Exception, advice: str) -> None:
+        reason = getattr(error, "strerror", None) or str(error)
+        first_sentence = reason.partition("\n")[0].partition(". ")[0]
+        super().__init__(first_sentence.rstrip(".: "))
+        self.advice = advice
+
+
+@functools.cache
+def _unreachable(server: str) -> str:
+    try:
+        requests.head(server, timeout=5)
+    except requests.RequestException as error:
+        return f"{server} cannot be reached ({type(error).__name__})"
+    return ""
+
+
+def _check_reachable(server: str) -> None:
+    if _unreachable(server):
+        raise ConnectionError(_unreachable(server))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _labelled(parts: dict[str, tuple[Tensor, Tensor]], card: Card) -> DataSet:
+    """A data set of (examples, labels) for each part, without examples that are zero everywhere."""
+    varied = {part: x.flatten(1).any(dim=1) for part, (x, _) in parts.items()}
+    blank = {part: int((~keep).sum()) for part, keep in varied.items()}
+    return DataSet(
+        **{part: x[varied[part]] for part, (x, _) in parts.items()},
+        labels={part: labels[varied[part]] for part, (_, labels) in parts.items()},
+        card=dataclasses.replace(card, blank=blank),
+    )
+
+
+# --- PhysioNet ------------------------------------------------------------------------------------
 
 
 def windows(signal: torch.Tensor, *, origin: str = "signal") -> torch.Tensor:
@@ -205,7 +366,24 @@ def windows(signal: torch.Tensor, *, origin: str = "signal") -> torch.Tensor:
     return (cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)
 
 
-def _read(name: str, path: Path) -> DataSet:
+def _find_recording(name: str, root: Path) -> Path:
+    folder = root / "physionet" / name
+    header = folder / f"{DATABASES[name].record}.hea"
+    if not header.exists():
+        header = min(folder.glob("[!.]*.hea"), default=None)
+    if header is not None:
+        return header
+    try:
+        return _download(name, folder)
+    except (OSError, ValueError) as error:
+        raise _NotAtHandError(
+            error,
+            f"Put {DATABASES[name].record}.hea and the signal file that it names into {folder}, "
+            f"from {PHYSIONET}/content/{name}/{VERSION}/",
+        ) from error
+
+
+def _read_recording(name: str, path: Path) -> DataSet:
     database = DATABASES[name]
     recording = _recording(path)
     # The official header of bidmc writes "RESP,".
@@ -228,16 +406,13 @@ def _read(name: str, path: Path) -> DataSet:
         note=note,
         record=path.stem,
         channel=channel,
-        sha256={
-            file: hashlib.sha256((path.parent / file).read_bytes()).hexdigest()
-            for file in (path.name, recording.file_name[0])
-        },
+        sha256={file: _sha256(path.parent / file) for file in (path.name, recording.file_name[0])},
     )
     cut = windows(recording.p_signal[:, 0], origin=f"{name}, record {path.stem}, channel {channel}")
     return DataSet(*cut.split(SPLIT), card)
 
 
-def _simulate(name: str, reason: str) -> DataSet:
+def _simulate_recording(name: str, reason: str) -> DataSet:
     import neurokit2  # here, as it takes seconds to import and is not needed for recordings
 
     database = DATABASES[name]
@@ -313,15 +488,6 @@ def _recording(path: Path) -> wfdb.Record:
     return wfdb.rdrecord(str(path.with_suffix("")), channels=[0], sampto=SAMPLES)
 
 
-@functools.cache
-def _unreachable() -> str:
-    try:
-        requests.head(PHYSIONET, timeout=5)
-    except requests.RequestException as error:
-        return f"{PHYSIONET} cannot be reached ({type(error).__name__})"
-    return ""
-
-
 def _fetch(name: str, file: str) -> bytes:
     response = requests.get(f"{PHYSIONET}/files/{name}/{VERSION}/{file}", timeout=30)
     response.raise_for_status()
@@ -330,8 +496,7 @@ def _fetch(name: str, file: str) -> bytes:
 
 def _download(name: str, folder: Path) -> Path:
     # wfdb's own download has no time limit and always takes the latest version of a database.
-    if _unreachable():
-        raise ConnectionError(_unreachable())
+    _check_reachable(PHYSIONET)
     header = f"{DATABASES[name].record}.hea"
     content = _fetch(name, header)
     folder.mkdir(parents=True, exist_ok=True)
@@ -350,6 +515,294 @@ def _download(name: str, folder: Path) -> Path:
     return folder / header
 
 
+# --- UCI-epilepsy ---------------------------------------------------------------------------------
+
+
+def _find_uci(name: str, root: Path) -> Path:
+    folder = root / name
+    path = folder / "data.csv"
+    if path.exists():
+        return path
+    try:
+        _check_reachable("https://raw.githubusercontent.com")
+        fetch = pooch.HTTPDownloader(timeout=30)
+        pooch.retrieve(UCI_URL, UCI_SHA256, path.name, folder, downloader=fetch)
+    except (OSError, ValueError) as error:
+        raise _NotAtHandError(error, f"Put the file of {UCI_URL} into {folder}") from error
+    return path
+
+
+def _read_uci(name: str, path: Path, **options) -> DataSet:
+    expected = ["Unnamed: 0", *(f"X{i}" for i in range(1, UCI_SAMPLES + 1)), "y"]
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:  # empty, not text, rows of different lengths
+        raise ValueError(f"{path}: expected a CSV file, got: {error}; fetch it again") from error
+    if list(table.columns) != expected or not isinstance(table.index, pd.RangeIndex):
+        wrong = [
+            f"{b!r} for {a!r}" for a, b in zip(expected, table.columns, strict=False) if a != b
+        ]
+        raise ValueError(
+            f"{path}: expected {len(expected)} columns, one without a name, X1 to X{UCI_SAMPLES} "
+            f"and y, got {len(table.columns) + table.index.nlevels - 1}"
+            + (f", {wrong[0]}" if wrong else "")
+            + "; fetch it again"
+        )
+    for column in expected[1:]:
+        missing = table[column].isna()
+        if missing.any():
+            raise ValueError(
+                f"{path}: expected no missing values, got {missing.sum()} in column {column}, "
+                f"the first in row {missing.idxmax()}; fetch it again"
+            )
+        text = pd.to_numeric(table[column], errors="coerce").isna()
+        if text.any():
+            raise ValueError(
+                f"{path}: expected numbers, got {table[column][text.idxmax()]!r} in column "
+                f"{column}, row {text.idxmax()}; fetch it again"
+            )
+    if set(table.y) != set(UCI_CLASS_OF):
+        raise ValueError(
+            f"{path}: expected the classes {sorted(UCI_CLASS_OF)}, "
+            f"got {sorted(set(table.y))}; fetch it again"
+        )
+    if _sha256(path) != UCI_SHA256:
+        raise ValueError(
+            f"{path}: expected sha256 {UCI_SHA256}, got {_sha256(path)}: not the file of the "
+            "UCI repository; fetch it again"
+        )
+    card = Card(
+        name=name,
+        signal="electroencephalogram",
+        sampling_rate=UCI_RATE,
+        units="scaled",
+        source="real",
+        note="The file of the UCI repository, verified by its hash.",
+        sha256={path.name: UCI_SHA256},
+        classes=UCI_CLASSES,
+    )
+    # A row is named X<number of the segment>.<recording>.
+    recordings = table["Unnamed: 0"].str.partition(".")[2]
+    return _split_uci(
+        table[expected[1:-1]].to_numpy(float),
+        table.y.map(UCI_CLASS_OF),
+        recordings,
+        card,
+        **options,
+    )
+
+
+def _split_uci(
+    signals: np.ndarray, labels, recordings, card: Card, value_range=(-1, 1), split: str = "rows"
+) -> DataSet:
+    """Scale (segments, n) and split them; `recordings` names that of each segment."""
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(f"value_range must be two numbers, the lower first, but is {value_range}")
+    scaled = low + (high - low) * (signals - signals.min()) / (signals.max() - signals.min())
+    if split == "rows":
+        order = np.arange(len(signals))
+    elif split == "recordings":
+        # Segments are shuffled, so the order of first appearance is a random one of recordings.
+        order = pd.factorize(np.asarray(recordings))[0]
+    else:
+        raise ValueError(f'split must be "rows" or "recordings", but is {split!r}')
+    train, validation = (order < part * (order.max() + 1) for part in UCI_PARTS)
+    x = torch.tensor(scaled, dtype=torch.float32)
+    y = torch.tensor(np.asarray(labels), dtype=torch.int64)
+    chosen = {"train": train, "validation": validation & ~train, "test": ~validation}
+    return _labelled({part: (x[where], y[where]) for part, where in chosen.items()}, card)
+
+
+def _simulate_uci(name: str, reason: str, **options) -> DataSet:
+    """100 recordings of coloured noise, some with an alpha rhythm, some with spikes and waves."""
+    random = np.random.default_rng(SEED)
+    classes = np.repeat([0, 1, 2], [20, 40, 40])
+    time = np.arange(UCI_SEGMENTS * UCI_SAMPLES) / UCI_RATE  # seconds
+    frequencies = np.fft.rfftfreq(len(time), 1 / UCI_RATE)
+    segments = []
+    for kind in classes:
+        spectrum = random.normal(size=(2, len(frequencies))) / np.maximum(frequencies, 0.5)
+        recording = np.fft.irfft(spectrum[0] + 1j * spectrum[1], len(time))
+        recording *= 40 / recording.std()  # microvolts
+        if UCI_CLASSES[kind] == "eyes closed or open":
+            envelope = 1 + 0.5 * np.sin(2 * np.pi * 0.5 * time + random.uniform(0, 6))
+            rhythm = np.sin(2 * np.pi * random.uniform(9, 11) * time + random.uniform(0, 6))
+            recording += 50 * envelope * rhythm
+        if UCI_CLASSES[kind] == "seizure":
+            phase = (random.uniform(2.5, 3.5) * time + random.uniform()) % 1
+            spike, wave = np.exp(-(((phase - 0.15) / 0.05) ** 2)), np.sin(np.pi * phase) ** 2
+            recording += 600 * spike - 300 * wave
+        segments.append(recording.reshape(UCI_SEGMENTS, UCI_SAMPLES))
+    shuffled = random.permutation(len(classes) * UCI_SEGMENTS)
+    recordings = shuffled // UCI_SEGMENTS
+    simulator = "EEG of noise, an alpha rhythm, spikes and waves"
+    card = Card(
+        name=name,
+        signal="electroencephalogram",
+        sampling_rate=UCI_RATE,
+        units="scaled",
+        source="simulated",
+        note=f"A simulated {simulator} (seed {SEED}) stands in for UCI's file, because {reason}.",
+        simulator=simulator,
+        seed=SEED,
+        classes=UCI_CLASSES,
+    )
+    signals = np.concatenate(segments)[shuffled]
+    return _split_uci(signals, classes[recordings], recordings, card, **options)
+
+
+# --- MNIST and Fashion-MNIST ----------------------------------------------------------------------
+
+
+def _find_images(name: str, root: Path) -> Path:
+    images = IMAGES[name]
+    missing = [file for file in images.sha256 if not (root / images.folder / "raw" / file).exists()]
+    if not missing:
+        return root
+    try:
+        kind = getattr(_torchvision_datasets(), images.folder)
+        _check_reachable(kind.mirrors[0])
+        kind(root, download=True)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise _NotAtHandError(
+            error, f"Put {', '.join(missing)} into {root / images.folder / 'raw'}, unpacked"
+        ) from error
+    return root
+
+
+def _read_images(name: str, root: Path) -> DataSet:
+    images = IMAGES[name]
+    raw = root / images.folder / "raw"
+    known, known_labels, test, test_labels = (_read_idx(name, raw / f) for f in images.sha256)
+    card = Card(
+        name=name,
+        signal=images.signal,
+        sampling_rate=None,
+        units="of the largest grey value",
+        source="real",
+        note=f"The four files of {images.folder}, verified by their hashes.",
+        sha256=images.sha256,
+        classes=images.classes,
+    )
+    split = [len(known) - VALIDATION_IMAGES, VALIDATION_IMAGES]
+    train, validation = known.split(split)
+    train_labels, validation_labels = known_labels.long().split(split)
+    parts = {
+        "train": (train / 255, train_labels),
+        "validation": (validation / 255, validation_labels),
+        "test": (test / 255, test_labels.long()),
+    }
+    return _labelled(parts, card)
+
+
+def _read_idx(name: str, path: Path) -> Tensor:
+    """The values of an IDX file, once its magic number, its sizes and its content are verified.
+
+    Not torchvision's reader: it believes what a file says, and prefers files of an old layout.
+    """
+    content = path.read_bytes()
+    axes = 3 if "images" in path.name else 1
+    magic = bytes([0, 0, 8, axes])  # 8: unsigned bytes
+    if content[:4] != magic:
+        raise ValueError(
+            f"{path}: expected an IDX file that begins with {magic.hex()}, got "
+            f"{content[:4].hex() or 'nothing'}; fetch it again"
+        )
+    sizes = [int.from_bytes(content[i : i + 4]) for i in range(4, 4 + 4 * axes, 4)]
+    count = 60_000 if path.name.startswith("train") else 10_000
+    expected = [count, 28, 28][:axes]
+    if sizes != expected:
+        raise ValueError(
+            f"{path}: expected {' x '.join(map(str, expected))} values by its header, got "
+            f"{' x '.join(map(str, sizes))}; fetch it again"
+        )
+    length = 4 + 4 * axes + math.prod(expected)
+    if len(content) != length:
+        raise ValueError(
+            f"{path}: expected {length} bytes, got {len(content)}: the file is cut off or has "
+            "something appended; fetch it again"
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != IMAGES[name].sha256[path.name]:
+        others = [other for other in IMAGES if IMAGES[other].sha256[path.name] == found]
+        raise ValueError(
+            f"{path}: expected sha256 {IMAGES[name].sha256[path.name]}, got {found}: "
+            + (f"this is the file of {others[0]}" if others else "the file was changed")
+            + "; fetch it again"
+        )
+    return torch.frombuffer(bytearray(content[-math.prod(expected) :]), dtype=torch.uint8).view(
+        expected
+    )
+
+
+def _torchvision_datasets():
+    """torchvision's data sets, also where its operators were compiled for another build of torch.
+
+    Then its import fails, because it describes operators that are not there. The data sets need
+    none, so two empty declarations are enough.
+    """
+    try:
+        from torchvision import datasets
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+        for module in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[module]
+        for operator in ("nms", "qnms"):
+            arguments = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{operator}", arguments)
+        from torchvision import datasets
+    return datasets
+
+
+def _simulate_images(name: str, reason: str) -> DataSet:
+    from sklearn.datasets import load_digits, load_sample_images
+
+    if name == "mnist":
+        digits = load_digits()
+        small = torch.tensor(digits.images / 16, dtype=torch.float32)[:, None]  # (B, 1, 8, 8)
+        x = F.interpolate(small, size=(28, 28), mode="bilinear")[:, 0]
+        labels, classes = torch.tensor(digits.target), IMAGES[name].classes
+        simulator = "scikit-learn's handwritten digits, scaled up from 8 x 8"
+    else:
+        photographs = load_sample_images()
+        classes = tuple(Path(file).stem for file in photographs.filenames)
+        patches = [
+            torch.tensor(photograph.mean(axis=2) / 255, dtype=torch.float32)
+            .unfold(0, 28, 14)
+            .unfold(1, 28, 14)
+            .flatten(0, 1)
+            for photograph in photographs.images
+        ]
+        order = torch.randperm(
+            sum(map(len, patches)), generator=torch.Generator().manual_seed(SEED)
+        )
+        x = torch.cat(patches)[order]
+        labels = torch.arange(len(patches)).repeat_interleave(
+            torch.tensor([len(p) for p in patches])
+        )[order]
+        simulator = "patches of scikit-learn's sample photographs"
+    card = Card(
+        name=name,
+        signal=IMAGES[name].signal,
+        sampling_rate=None,
+        units="of the largest grey value",
+        source="simulated",
+        note=f"{simulator[0].upper()}{simulator[1:]} stand in for {IMAGES[name].folder}, "
+        f"because {reason}.",
+        simulator=simulator,
+        seed=SEED,
+        classes=classes,
+    )
+    split = [len(x) - 500, 250, 250]
+    parts = zip(("train", "validation", "test"), x.split(split), labels.split(split), strict=True)
+    return _labelled({part: (x, labels) for part, x, labels in parts}, card)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Fetch what is missing and print a line per data set; return 1 if one could not be loaded."""
     parser = argparse.ArgumentParser(prog="san_data", description=main.__doc__)
@@ -358,7 +811,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", help="default: $SAN_DATA, else data")
     options = parser.parse_args(arguments)
     status = 0
-    for name in options.names or DATABASES:
+    for name in options.names or NAMES:
         try:
             card = load(name, options.data, options.directory).card
             print(f"{name:14} {card.source:11} {card.record or '-':24} {card.note}")

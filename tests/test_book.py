@@ -20,6 +20,7 @@ import san_data
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -152,6 +153,8 @@ def test_databases_are_the_same_everywhere():
         page for page in PAGES if page.startswith("physionet/")
     ]
     assert set(san_book.published("physionet").database) == set(san_data.DATABASES)
+    assert set(LABELLED) == set(san_data.NAMES) - set(san_data.DATABASES)
+    assert set(LABELLED.values()) < set(PAGES)
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -182,10 +185,13 @@ def test_every_page_is_rendered_without_a_traceback(book):
 
 
 def test_pages_say_that_the_data_are_simulated(book):
-    for name in san_data.DATABASES:
-        text = (book / "_build" / "html" / "physionet" / f"{name}.html").read_text()
-        assert "Data: simulated" in text, name
-        assert f"PhysioNet: {name}" in text
+    pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in san_data.DATABASES}
+    pages |= {"mnist": "Images: mnist", "fashion_mnist": "Images: fashion-mnist"}
+    pages |= {"uci_epilepsy": "UCI-epilepsy"}
+    for page, title in pages.items():
+        text = (book / "_build" / "html" / f"{page}.html").read_text()
+        assert "Data: simulated" in text, page
+        assert title in BeautifulSoup(text, "html.parser").h1.get_text(), page
 
 
 def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
@@ -197,7 +203,7 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             caption = image.find_parent("figure").find("figcaption").get_text()
             assert caption.strip().startswith("Fig."), page
             figures += 1
-    assert figures == 4 * len(san_data.DATABASES) + 4 + 1
+    assert figures == 4 * len(san_data.DATABASES) + 4 + 6 * len(LABELLED) + 1
 
 
 def test_results_have_the_columns_of_the_published_table(book):
@@ -214,12 +220,29 @@ def test_results_have_the_columns_of_the_published_table(book):
     assert len(merged) == len(published) == 75
 
 
+@pytest.mark.parametrize("name", LABELLED.values())
+def test_results_of_classifiers_have_the_columns_of_the_published_table(book, name):
+    results = pd.read_csv(book / "_build" / "results" / f"{name}.csv")
+    published = san_book.published(name)
+    first = [*published.columns, "seed", "init", "selection", "data_source"]
+    assert list(results.columns)[: len(first)] == first
+    assert {"dead", "validation_phi"} < set(results.columns)
+    assert ("phi_qm" in results.columns) == ("mnist" in name)
+    assert set(results.selection) == {"published_m", "validation", "test"}
+    assert (results.init == "normal").all()
+    assert results.data_source.str.startswith("simulated").all()
+    assert results.accuracy_percent.between(0, 100).all()
+    every = results[results.selection == "published_m"]
+    keys = {"kernel_size", "activation", "seed", "batch_size"} & set(results.columns)
+    assert not every.duplicated(sorted(keys)).any()
+
+
 def test_second_make_executes_nothing(book):
     pages = {path: path.stat().st_mtime_ns for path in book.glob("book/**/*.ipynb")}
     again = make("book", book)
     assert again.returncode == 0, again.stdout[-3000:]
     assert {path: path.stat().st_mtime_ns for path in book.glob("book/**/*.ipynb")} == pages
-    assert len(pages) == len(san_data.DATABASES) + 2
+    assert len(pages) == len(san_data.NAMES) + 2
 
 
 def test_missing_page_is_made_again_and_only_that(book):
@@ -234,7 +257,7 @@ def test_missing_page_is_made_again_and_only_that(book):
 
 def test_cost_of_every_page_is_recorded(book):
     costs = [json.loads(path.read_text()) for path in (book / "_build/cost").rglob("*.json")]
-    assert len(costs) == len(san_data.DATABASES) + 2
+    assert len(costs) == len(san_data.NAMES) + 2
     assert all(cost["seconds"] > 0 and cost["peak_megabytes"] > 50 for cost in costs)
 
 

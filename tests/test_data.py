@@ -23,22 +23,6 @@ needs_recordings = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def offline(monkeypatch):
-    """No connection: `requests` raises, as without a network; returns the urls asked for."""
-    asked = []
-
-    def refuse(url, **options):
-        asked.append(url)
-        raise requests.ConnectionError("no network in tests")
-
-    monkeypatch.setattr(requests, "head", refuse)
-    monkeypatch.setattr(requests, "get", refuse)
-    san_data._unreachable.cache_clear()
-    yield asked
-    san_data._unreachable.cache_clear()
-
-
 @pytest.fixture
 def online(monkeypatch, tmp_path):
     """A made-up PhysioNet: serves the files below the folder returned, with 404 for others."""
@@ -447,7 +431,7 @@ def test_main_lists_what_is_used(tmp_path, capsys):
 def test_main_defaults_to_all(capsys):
     assert san_data.main(["--data", "sample"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(
-        san_data.DATABASES
+        san_data.NAMES
     )
 
 
