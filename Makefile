@@ -3,6 +3,8 @@ PROFILE ?= paper
 DATA ?= auto
 SAN_DATA ?= data
 SEEDS ?= $(if $(filter quick,$(PROFILE)),0,0 1 2)
+# Of the page that asks how much is luck.
+MANY_SEEDS ?= $(if $(filter quick,$(PROFILE)),0 1,0 1 2 3 4 5 6 7 8 9)
 # Pages that are executed at the same time, each on its share of the processors.
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(PROCESSORS)
@@ -22,11 +24,12 @@ DATABASES := apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb no
 DATABASE_PAGES := $(DATABASES:%=book/physionet/%.ipynb)
 IMAGE_PAGES := book/mnist.ipynb book/fashion_mnist.ipynb
 # The longest first, so that none of them is waited for at the end.
-MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) book/physionet_summary.ipynb
+MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) \
+                  $(addprefix book/,physionet_summary.ipynb seeds.ipynb differences.ipynb ledger.ipynb)
 PAGES := $(MEASURED_PAGES) book/speed.ipynb
 RESULTS := _build/results
 
-.PHONY: help env data book quick html pages serve lab test lint format bench clean distclean FORCE
+.PHONY: help env data book quick html pages record serve lab test lint format bench clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -82,6 +85,23 @@ _build/keys/physionet_summary.json: $(DATABASE_PAGES) FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/physionet_summary.ipynb book/physionet_summary.ipynb \
 	  results=$(RESULTS) --depends $(RESULTS)/physionet data/published
 
+_build/keys/seeds.json: $(DATABASE_PAGES) FORCE | $(ENV)
+	@$(PYTHON) make_book.py key notebooks/seeds.ipynb book/seeds.ipynb \
+	  profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
+	  "seeds=$(MANY_SEEDS)" results=$(RESULTS) --depends $(RESULTS)/physionet data/published
+
+_build/keys/differences.json: book/physionet_summary.ipynb FORCE | $(ENV)
+	@$(PYTHON) make_book.py key notebooks/differences.ipynb book/differences.ipynb \
+	  profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) "seeds=$(SEEDS)" \
+	  results=$(RESULTS) --depends $(RESULTS)/physionet.csv data/published \
+	  $(addprefix $(SAN_DATA)/,physionet uci-epilepsy MNIST)
+
+_build/keys/ledger.json: $(addprefix book/,physionet_summary.ipynb seeds.ipynb uci_epilepsy.ipynb) \
+                         $(IMAGE_PAGES) FORCE | $(ENV)
+	@$(PYTHON) make_book.py key notebooks/ledger.ipynb book/ledger.ipynb results=$(RESULTS) \
+	  --depends san_ledger.py data/published data/reproduced data/causes.csv \
+	  $(addprefix $(RESULTS)/,seeds.json uci_epilepsy.json mnist.json fashion_mnist.json physionet.csv)
+
 _build/keys/speed.json: $(RESULTS)/bench.csv FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/speed.ipynb book/speed.ipynb \
 	  results=$(RESULTS) --depends $(RESULTS)/bench.csv
@@ -95,6 +115,9 @@ $(RESULTS)/bench.csv: bench.py san_core.py san_train.py | $(ENV) $(MEASURED_PAGE
 
 bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about 15 minutes)
 	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py $(RESULTS)/bench.csv
+
+record: $(MEASURED_PAGES) ## keep the numbers of a full run on the paper's data in data/reproduced
+	$(PYTHON) -m san_ledger $(RESULTS)
 
 serve: html ## show the book at http://localhost:8000
 	$(PYTHON) -m http.server --directory _build/html 8000

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import pandas as pd
 import torch
 
+import san_data
 from san_core import ACTIVATIONS, extrema
 from san_train import Protocol, fit, sweep
 from tests import naive
@@ -44,13 +45,6 @@ def signals(n: int) -> SimpleNamespace:
     x = torch.nn.functional.avg_pool1d(noise, 21, stride=1)[:, 0]
     x = (x - x.mean(dim=1, keepdim=True)) / x.std(dim=1, keepdim=True)
     return SimpleNamespace(train=x[:6], validation=x[6:8], test=x[8:])
-
-
-def images(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Blurred noise with a blank background, ``(count, 28, 28)`` in [0, 1]."""
-    noise = torch.randn(count, 1, 32, 32, generator=generator)
-    blurred = torch.nn.functional.avg_pool2d(noise, 5, stride=1)[:, 0]
-    return (blurred / blurred.abs().amax()).clamp(min=0)
 
 
 def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, float]:
@@ -106,19 +100,25 @@ def measure(quick: bool) -> pd.DataFrame:
             name, seconds, twin * len(s) / len(few), f"random; twin: {len(few)} of {len(s)} maps"
         )
 
-    count, batch = 256 if quick else 6400, 64
+    mnist = san_data.load("mnist")
+    one_epoch = Protocol(1, 64, num_kernels=2, border_tolerance=2, init="normal")
+    # The plain way is timed on a part of the images and scaled to the same number.
+    count, few = (1280, 256) if quick else (len(mnist.train), 6400)
+    count = min(count, len(mnist.train))
+    many, some = mnist.first(count, 64, 64), mnist.first(min(few, count), 64, 64)
     for activation in ACTIVATIONS:
-        x = images(count + 128, generator) + 1e-3
-        data_2d = SimpleNamespace(train=x[:count], validation=x[-128:-64], test=x[-64:])
-        one_epoch = Protocol(1, batch, num_kernels=2, border_tolerance=2, init="normal")
-        seconds = median_seconds(
-            functools.partial(sweep, data_2d, activation, range(1, 7), protocol=one_epoch), 1
-        )
+        work = functools.partial(sweep, activation=activation, kernel_sizes=range(1, 7))
+        work(some, protocol=one_epoch)
+        started = time.perf_counter()
+        work(many, protocol=one_epoch)
+        seconds = time.perf_counter() - started
         started = time.perf_counter()
         for kernel_size in range(1, 7):
-            fit(data_2d, activation, kernel_size, seed=0, protocol=one_epoch)
-        reference = time.perf_counter() - started
-        record(f"images-epoch-{activation}", seconds, reference, f"{count} images 28x28, m = 1..6")
+            fit(some, activation, kernel_size, seed=0, protocol=one_epoch)
+        reference = (time.perf_counter() - started) * len(many.train) / len(some.train)
+        note = f"{len(many.train)} images ({mnist.card.data_source}), m = 1..6"
+        note += f"; plain: {len(some.train)}, scaled"
+        record(f"mnist-epoch-{activation}", seconds, reference, note)
 
     short = Protocol(epochs=3)
     for sizes in (range(1, 32), range(1, 63), range(1, 125), range(1, 250)):

@@ -89,12 +89,16 @@ def show_source(card) -> None:
     )
 
 
-def show_table(table: pd.DataFrame) -> None:
-    """Show a table, numbers with three decimals and sentences in lines that wrap."""
+def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
+    """Show a table, numbers with three decimals and sentences in lines that wrap.
+
+    A ``sortable`` one can be sorted and filtered on the page, by ``book/_static/table.js``.
+    """
     html = table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="-")
     html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
     html = re.sub(r"<td>(?=[A-Za-z])", '<td class="text">', html)
-    display(HTML(f'<div class="results-table">{html}</div>'))
+    kind = "results-table sortable" if sortable else "results-table"
+    display(HTML(f'<div class="{kind}">{html}</div>'))
 
 
 def format_published(table: pd.DataFrame) -> pd.DataFrame:
@@ -432,8 +436,32 @@ def draw(axes, values, color: str) -> None:
     if values.ndim == 2:
         limit = max(float(abs(values).max()), 1e-12)
         axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes.spines[:].set_visible(False)
         return
     axes.plot(values, color=color, linewidth=0.8, marker="." if len(values) < 4 else None)
+
+
+def plot_seeds(rows: pd.DataFrame, published: pd.Series) -> Figure:
+    """phi of every run, one panel per activation function, databases along the axis.
+
+    ``rows`` has database, activation, init and phi of each run; ``published`` is by (database,
+    activation).
+    """
+    databases = list(dict.fromkeys(rows.database))
+    figure, panels = plt.subplots(len(ACTIVATIONS), figsize=(9, 11), sharex=True)
+    for axes, activation in zip(panels, ACTIVATIONS, strict=True):
+        for init, marker, shift in (("constant", "o", -0.15), ("normal", "x", 0.15)):
+            runs = rows[(rows.activation == activation) & (rows.init == init)]
+            place = runs.database.map(databases.index) + shift
+            axes.scatter(place, runs.phi, s=18, marker=marker, alpha=0.6, color=COLORS[activation],
+                         linewidth=1, label=f"{init} start")  # fmt: skip
+        for place, database in enumerate(databases):
+            axes.hlines(published[database, activation], place - 0.35, place + 0.35, color="0.3")
+        axes.set(title=NAMES[activation], ylabel="φ̄")
+        axes.grid(axis="x", color="0.92")
+    panels[0].legend(fontsize=8)
+    panels[-1].set_xticks(range(len(databases)), databases, rotation=45, ha="right")
+    return figure
 
 
 def plot_density(points: pd.DataFrame) -> Figure:
@@ -465,6 +493,24 @@ def plot_kernels(kernels: dict[str, dict[str, Sequence[float]]], simulated: set[
         column[0].set_title(title, fontsize=7)
     for axes, activation in zip(grid[:, 0], ACTIVATIONS, strict=True):
         axes.set_ylabel(NAMES[activation], fontsize=7)
+    return figure
+
+
+def plot_ledger(numbers: pd.DataFrame, metrics: dict[str, str]) -> Figure:
+    """Ours against published, one panel per metric; ``numbers`` as from `san_ledger.ledger`."""
+    figure, panels = plt.subplots(1, len(metrics), figsize=(11, 3.4))
+    for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
+        of_metric = numbers[(numbers.metric == metric) & numbers["mean"].notna()]
+        for activation in ACTIVATIONS:
+            part = of_metric[of_metric.activation == activation]
+            bars = [part["mean"] - part.low, part.high - part["mean"]]
+            style = {"fmt": "o", "markersize": 3, "alpha": 0.6, "linewidth": 0.8}
+            style |= {"color": COLORS[activation], "label": NAMES[activation]}
+            axes.errorbar(part.published, part["mean"], yerr=bars, **style)
+        limits = [of_metric.published.min(), of_metric.published.max()]
+        axes.plot(limits, limits, color="0.5", linewidth=0.8, zorder=0)
+        axes.set(title=label, xlabel="published", ylabel="ours")
+    panels[0].legend(fontsize=7)
     return figure
 
 

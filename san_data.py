@@ -292,7 +292,7 @@ class _NotAtHandError(Exception):
     """The files are not there and could not be fetched; `advice` says where to put which."""
 
     def __init__(self, error: Exception, advice: str) -> None:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         first_sentence = reason.partition("\n")[0].partition(". ")[0]
         super().__init__(first_sentence.rstrip(".: "))
         self.advice = advice
@@ -537,14 +537,16 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
     try:
         table = pd.read_csv(path)
     except ValueError as error:  # empty, not text, rows of different lengths
-        raise ValueError(f"{path}: expected a CSV file, got: {error}; fetch it again") from error
+        raise ValueError(
+            f"{path}: expected a CSV file, got: {str(error).strip()}; fetch it again"
+        ) from error
     if list(table.columns) != expected or not isinstance(table.index, pd.RangeIndex):
         wrong = [
             f"{b!r} for {a!r}" for a, b in zip(expected, table.columns, strict=False) if a != b
         ]
         raise ValueError(
             f"{path}: expected {len(expected)} columns, one without a name, X1 to X{UCI_SAMPLES} "
-            f"and y, got {len(table.columns) + table.index.nlevels - 1}"
+            f"and y, got {len(table.reset_index().columns) - isinstance(table.index, pd.RangeIndex)}"
             + (f", {wrong[0]}" if wrong else "")
             + "; fetch it again"
         )
@@ -667,6 +669,9 @@ def _find_images(name: str, root: Path) -> Path:
         kind = getattr(_torchvision_datasets(), images.folder)
         _check_reachable(kind.mirrors[0])
         kind(root, download=True)
+        still = [file for file in missing if not (root / images.folder / "raw" / file).exists()]
+        if still:  # torchvision is content with files of its old layout
+            raise FileNotFoundError(f"torchvision did not download {', '.join(still)}")
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         raise _NotAtHandError(
             error, f"Put {', '.join(missing)} into {root / images.folder / 'raw'}, unpacked"
@@ -815,7 +820,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             card = load(name, options.data, options.directory).card
             print(f"{name:14} {card.source:11} {card.record or '-':24} {card.note}")
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             print(f"{name:14} {'error':11} {'-':24} {error}")
             status = 1
     return status

@@ -249,16 +249,16 @@ def sweep(
     tables = []
     for epoch in tqdm(range(1, protocol.epochs + 1), desc=activation, leave=False, disable=None):
         orders = [_batches(len(train), protocol, generator) for generator in generators]
-        seen = []
+        seen = 0.0
         for batch in zip(*orders, strict=True):
             x = train[torch.stack(batch).to(device)]  # (S, B, *spatial)
             bank.weights.grad, metrics = bank.gradient(x)
             optimizer.step()
-            seen.append(metrics)
-        tables.append(bank.table(torch.cat(seen, dim=2), epoch, "train"))
-        metrics = bank.evaluate(validation, bank.weights)
-        tables.append(bank.table(metrics, epoch, "validation"))
-        mean_phi = metrics[..., -1].mean(dim=2)  # (S, M)
+            seen = seen + metrics.sum(dim=2)  # (S, M, 3)
+        tables.append(bank.table(seen / len(train), epoch, "train"))
+        means = bank.evaluate(validation, bank.weights)
+        tables.append(bank.table(means, epoch, "validation"))
+        mean_phi = means[..., -1]  # (S, M)
         better = mean_phi < best_phi
         best_phi[better], best_epoch[better] = mean_phi[better], epoch
         best_weights[better] = bank.weights[better]
@@ -389,21 +389,20 @@ class _Bank:
         return gradient, self.metrics(x, a, residual)
 
     def evaluate(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Metrics ``(S, M, B, 3)`` of examples ``(B, *spatial)``, in batches that fit in memory."""
+        """Mean metrics ``(S, M, 3)`` of examples ``(B, *spatial)``, some at a time."""
         kernels_f = self.transform_kernels(weights)
         entries_of_one_example = math.prod(weights.shape[:3]) * self.n
-        metrics = []
+        total = 0.0
         for batch in x.split(max(1, LARGEST_BATCH // entries_of_one_example)):
             batch = batch.expand(len(self.seeds), *batch.shape)
             _, s, kept = self.encode(batch, weights)
             a = s * kept
             x_hat = self.example(self.restore((self.transform(a) * kernels_f.conj()).sum(dim=2)))
-            metrics.append(self.metrics(batch, a, x_hat - batch[:, None]))
-        return torch.cat(metrics, dim=2)
+            total = total + self.metrics(batch, a, x_hat - batch[:, None]).sum(dim=2)
+        return total / len(x)
 
-    def table(self, metrics: Tensor, epoch: int | Tensor, split: str) -> pd.DataFrame:
-        """Means over examples as rows (kernel_size, seed, epoch, split)."""
-        means = metrics.mean(dim=2)  # (S, M, 3)
+    def table(self, means: Tensor, epoch: int | Tensor, split: str) -> pd.DataFrame:
+        """Means over examples ``(S, M, 3)`` as rows (kernel_size, seed, epoch, split)."""
         if not means.isfinite().all():
             i, j = (~means.isfinite()).nonzero()[0, :2].tolist()
             raise ValueError(

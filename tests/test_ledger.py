@@ -1,0 +1,171 @@
+"""Tests of san_ledger: verdicts, what may enter, and that the committed record keeps agreeing."""
+
+import json
+
+import pandas as pd
+import pytest
+
+import san_book
+import san_ledger
+from san_ledger import METRICS, Measured, ledger
+
+KEY = {"table": "mnist", "database": "mnist", "activation": "extrema", "kernel_size": 3}
+
+
+@pytest.fixture
+def one_published_row(monkeypatch):
+    """The paper prints one row: CR^-1 .30, loss .50, phi .60, accuracy 90."""
+    values = {"inverse_compression_ratio": 0.3, "normalized_reconstruction_loss": 0.5,
+              "phi": 0.6, "accuracy_percent": 90.0}  # fmt: skip
+    rows = [KEY | {"metric": metric, "published": value} for metric, value in values.items()]
+    monkeypatch.setattr(san_ledger, "published", lambda: pd.DataFrame(rows))
+
+
+def run(selection="published_m", dead=False, **values):
+    """One measured row; without values equal to the published one."""
+    row = {"inverse_compression_ratio": 0.3, "normalized_reconstruction_loss": 0.5, "phi": 0.6,
+           "accuracy_percent": 90.0, "seed": 0, "init": "normal"}  # fmt: skip
+    return KEY | row | {"selection": selection, "dead": dead} | values
+
+
+def verdicts(*runs, absent=None):
+    rows = pd.DataFrame(runs, columns=san_ledger.RECORDED)
+    return ledger(Measured(rows, absent or {})).set_index("metric")
+
+
+@pytest.mark.parametrize(
+    ("phi", "verdict"),
+    [(0.6, "reproduced"), (0.619, "reproduced"), (0.581, "reproduced"), (0.621, "differs"),
+     (0.579, "differs")],
+)  # fmt: skip
+def test_a_number_within_two_hundredths_is_reproduced(one_published_row, phi, verdict):
+    assert verdicts(run(phi=phi)).verdict["phi"] == verdict
+
+
+def test_the_nearest_seed_decides_and_the_range_is_shown(one_published_row):
+    row = verdicts(run(phi=0.9), run(phi=0.61, seed=1), run(phi=0.5, seed=2)).loc["phi"]
+    assert (row.verdict, row.low, row.high, row.runs) == ("reproduced", 0.5, 0.9, 3)
+    assert row["mean"] == pytest.approx(0.67)
+    assert row.difference == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "verdict"),
+    [((80, 95), "reproduced"), ((91.4, 95), "reproduced"), ((91.6, 95), "differs"),
+     ((80, 88.6), "reproduced"), ((80, 88.4), "differs")],
+)  # fmt: skip
+def test_an_accuracy_may_lie_in_the_range_of_the_seeds(one_published_row, accuracies, verdict):
+    rows = [run(accuracy_percent=value, seed=seed) for seed, value in enumerate(accuracies)]
+    assert verdicts(*rows).verdict["accuracy_percent"] == verdict
+
+
+def test_the_size_that_is_best_on_test_counts_too(one_published_row):
+    row = verdicts(run(phi=0.9), run(selection="test", phi=0.6, kernel_size=5)).loc["phi"]
+    assert (row.verdict, row.best_m, row.at_best_m) == ("reproduced", 5, 0.6)
+    assert row["mean"] == 0.9
+
+
+def test_dead_networks_are_counted_and_do_not_agree_by_chance(one_published_row):
+    row = verdicts(run(dead=True), run(phi=0.9, seed=1)).loc["phi"]
+    assert (row.verdict, row.dead, row["mean"]) == ("differs", 1, 0.9)
+    row = verdicts(run(dead=True)).loc["phi"]
+    assert (row.verdict, row.reason) == ("differs", "every network is dead")
+
+
+def test_what_was_not_run_says_why(one_published_row):
+    assert set(verdicts(absent={"mnist": "simulated"}).reason) == {"simulated"}
+    assert set(verdicts().verdict) == {"not run"}
+
+
+def test_every_published_number_is_in_the_ledger():
+    numbers = san_ledger.published()
+    assert numbers.value_counts("table").to_dict() == {
+        "physionet": 75 * 3,
+        "uci_epilepsy": 40 * 4,
+        "mnist": 30 * 4,
+        "fashion_mnist": 30 * 4,
+    }
+    assert not numbers.duplicated([*san_ledger.KEYS, "metric"]).any()
+    assert numbers.published.notna().all()
+
+
+# --- what may enter -------------------------------------------------------------------------------
+
+
+def results(tmp_path, **mnist):
+    """Results with a record of MNIST: one network at the published size, and its twin choices."""
+    values = {"inverse_compression_ratio": 0.4, "normalized_reconstruction_loss": 0.5, "phi": 0.7,
+              "accuracy_percent": 90.0, "inverse_compression_ratio_qm": 0.3, "phi_qm": 0.6}  # fmt: skip
+    rows = [
+        {"kernel_size": 3, "activation": "extrema", "seed": 0, "init": "normal", "dead": False,
+         "selection": selection, "data_source": mnist.get("source", "real"), **values}
+        for selection in ("published_m", "validation", "test")
+    ]  # fmt: skip
+    record = {"dataset": "mnist", "source": "real", "profile": "paper", "rows": rows} | mnist
+    san_book.write_record(tmp_path / "mnist.json", record)
+    return tmp_path
+
+
+def test_images_enter_with_weights_counted_as_published_and_once(tmp_path):
+    ours = san_ledger.measured(results(tmp_path))
+    assert ours.runs[["phi", "inverse_compression_ratio"]].to_numpy().tolist() == [[0.6, 0.3]]
+    assert set(ours.absent) == {"physionet", "uci_epilepsy", "fashion_mnist"}
+
+
+@pytest.mark.parametrize("record", [{"source": "simulated"}, {"profile": "quick"}])
+def test_stand_ins_and_quick_runs_stay_out(tmp_path, record):
+    ours = san_ledger.measured(results(tmp_path, **record))
+    assert len(ours.runs) == 0
+    assert "mnist" in ours.absent
+
+
+def test_a_record_is_refused_unless_every_table_was_run_on_the_papers_data(tmp_path):
+    before = {path: path.read_bytes() for path in san_ledger.REPRODUCED.iterdir()}
+    with pytest.raises(ValueError, match=r"UCI-epilepsy .no full run., MNIST .simulated"):
+        san_ledger.write_record(results(tmp_path, source="simulated"))
+    assert {path: path.read_bytes() for path in san_ledger.REPRODUCED.iterdir()} == before
+
+
+# --- the committed record -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """The ledger of the committed record."""
+    return ledger(san_ledger.recorded())
+
+
+@pytest.mark.parametrize(
+    ("table", "metric", "share"),
+    [],
+)
+def test_the_committed_record_agrees_with_the_paper_as_measured(numbers, table, metric, share):
+    of_metric = san_ledger.shares(numbers).set_index(["table", "metric"]).share
+    assert of_metric[table, metric] >= share
+
+
+def test_every_number_that_differs_has_a_cause_and_no_other():
+    numbers = ledger(san_ledger.recorded())
+    differing = numbers[numbers.verdict == "differs"]
+    key = [*san_ledger.KEYS, "metric"]
+    causes = pd.read_csv(san_ledger.CAUSES)
+    assert set(differing[key].itertuples(index=False, name=None)) == set(
+        causes[key].itertuples(index=False, name=None)
+    )
+    assert not causes.duplicated(key).any()
+    assert causes.cause.str.len().gt(10).all()
+    assert causes.tested_by.str.len().gt(10).all()
+
+
+def test_the_readme_shows_the_committed_record():
+    text = (san_ledger.ROOT / "README.md").read_text()
+    assert san_ledger.headline() in text
+
+
+def test_the_record_says_where_it_comes_from():
+    facts = json.loads((san_ledger.REPRODUCED / "provenance.json").read_text())
+    assert {"date", "commit", "versions", "seeds", "sha256", "absent"} < set(facts)
+    assert len(facts["commit"]) == 40
+    assert set(facts["seeds"]) == set(san_ledger.TABLES)
+    assert all(len(sha256) == 64 for files in facts["sha256"].values() for sha256 in files.values())
+    assert set(METRICS) < set(pd.read_csv(san_ledger.REPRODUCED / "runs.csv").columns)
