@@ -546,9 +546,7 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
         ]
         raise ValueError(
             f"{path}: expected {len(expected)} columns, one without a name, X1 to X{UCI_SAMPLES} "
-            f"and y, got {len(table.reset_index().columns) - isinstance(table.index, pd.RangeIndex)}"
-            + (f", {wrong[0]}" if wrong else "")
-            + "; fetch it again"
+            f"and y, got {found}" + (f", {wrong[0]}" if wrong else "") + "; fetch it again"
         )
     for column in expected[1:]:
         missing = table[column].isna()

@@ -94,8 +94,14 @@ def test_every_published_number_is_in_the_ledger():
 
 def results(tmp_path, **mnist):
     """Results with a record of MNIST: one network at the published size, and its twin choices."""
-    values = {"inverse_compression_ratio": 0.4, "normalized_reconstruction_loss": 0.5, "phi": 0.7,
-              "accuracy_percent": 90.0, "inverse_compression_ratio_qm": 0.3, "phi_qm": 0.6}  # fmt: skip
+    values = {
+        "inverse_compression_ratio": 0.4,
+        "normalized_reconstruction_loss": 0.5,
+        "phi": 0.7,
+        "accuracy_percent": 90.0,
+        "inverse_compression_ratio_qm": 0.3,
+        "phi_qm": 0.6,
+    }
     rows = [
         {"kernel_size": 3, "activation": "extrema", "seed": 0, "init": "normal", "dead": False,
          "selection": selection, "data_source": mnist.get("source", "real"), **values}
