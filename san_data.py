@@ -541,6 +541,7 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
             f"{path}: expected a CSV file, got: {str(error).strip()}; fetch it again"
         ) from error
     if list(table.columns) != expected or not isinstance(table.index, pd.RangeIndex):
+        found = len(table.columns) + (not isinstance(table.index, pd.RangeIndex))
         wrong = [
             f"{b!r} for {a!r}" for a, b in zip(expected, table.columns, strict=False) if a != b
         ]
