@@ -503,7 +503,7 @@ def plot_ledger(numbers: pd.DataFrame, metrics: dict[str, str]) -> Figure:
         of_metric = numbers[(numbers.metric == metric) & numbers["mean"].notna()]
         for activation in ACTIVATIONS:
             part = of_metric[of_metric.activation == activation]
-            bars = [part["mean"] - part.low, part.high - part["mean"]]
+            bars = [(part["mean"] - part.low).clip(0), (part.high - part["mean"]).clip(0)]
             style = {"fmt": "o", "markersize": 3, "alpha": 0.6, "linewidth": 0.8}
             style |= {"color": COLORS[activation], "label": NAMES[activation]}
             axes.errorbar(part.published, part["mean"], yerr=bars, **style)

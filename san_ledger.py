@@ -190,7 +190,7 @@ def headline() -> str:
                 continue
             row = table.loc[name, metric]
             run = row.reproduced + row.differs
-            cells.append(f"{row.reproduced} of {run}" if run else "not run")
+            cells.append(f"{row.reproduced:.0f} of {run:.0f}" if run else "not run")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     run = numbers[numbers.verdict != "not run"]
     agreement = f"{(run.verdict == 'reproduced').mean():.0%} of {len(run)} numbers are reproduced"

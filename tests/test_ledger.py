@@ -144,7 +144,19 @@ def numbers():
 
 @pytest.mark.parametrize(
     ("table", "metric", "share"),
-    [],
+    [
+        ("physionet", "inverse_compression_ratio", 0.97),
+        ("physionet", "normalized_reconstruction_loss", 0.97),
+        ("physionet", "phi", 0.97),
+        ("uci_epilepsy", "inverse_compression_ratio", 1.0),
+        ("uci_epilepsy", "normalized_reconstruction_loss", 0.92),
+        ("uci_epilepsy", "phi", 1.0),
+        ("uci_epilepsy", "accuracy_percent", 0.77),
+        ("mnist", "inverse_compression_ratio", 0.83),
+        ("mnist", "normalized_reconstruction_loss", 0.9),
+        ("mnist", "phi", 0.83),
+        ("mnist", "accuracy_percent", 0.96),
+    ],
 )
 def test_the_committed_record_agrees_with_the_paper_as_measured(numbers, table, metric, share):
     of_metric = san_ledger.shares(numbers).set_index(["table", "metric"]).share
