@@ -33,7 +33,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pooch
 import requests
 import torch
 import torch.nn.functional as F
@@ -525,6 +524,8 @@ def _find_uci(name: str, root: Path) -> Path:
         return path
     try:
         _check_reachable("https://raw.githubusercontent.com")
+        import pooch  # here, as it warns of notebooks without widgets, and is not needed for files
+
         fetch = pooch.HTTPDownloader(timeout=30)
         pooch.retrieve(UCI_URL, UCI_SHA256, path.name, folder, downloader=fetch)
     except (OSError, ValueError) as error:

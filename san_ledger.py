@@ -103,7 +103,8 @@ def measured_or_recorded(results: str | Path) -> tuple[Measured, list[str]]:
     if not from_record:
         return here, []
     committed = recorded()
-    runs = pd.concat([here.runs, committed.runs[committed.runs.table.isin(from_record)]])
+    parts = [here.runs, committed.runs[committed.runs.table.isin(from_record)]]
+    runs = pd.concat([part for part in parts if len(part)])
     of_physionet = committed.absent if "physionet" in from_record else here.absent
     absent = {name: why for name, why in of_physionet.items() if name not in TABLES}
     return Measured(runs, absent), from_record
@@ -174,7 +175,11 @@ def shares(numbers: pd.DataFrame) -> pd.DataFrame:
     order = [key for key in pd.MultiIndex.from_product([TABLES, METRICS]) if key in verdicts.index]
     verdicts = verdicts.loc[order]
     run = verdicts.reproduced + verdicts.differs
-    return verdicts.assign(share=(verdicts.reproduced / run).where(run > 0)).reset_index()
+    return (
+        verdicts.assign(share=(verdicts.reproduced / run).where(run > 0))
+        .reset_index()
+        .rename_axis(columns=None)
+    )
 
 
 def headline() -> str:
