@@ -153,8 +153,8 @@ def published_hashes(path: Path) -> dict[str, str]:
         match = re.fullmatch(r"([0-9a-f]{64}) [ *]?(.+)", line)
         if not match:
             raise ValueError(
-                f"{path.name}: expected lines of a sha256 and a file name, got {line[:60]!r} in "
-                f"line {number}"
+                f"{path}: expected lines of a sha256 and a file name, got {line[:60]!r} in line "
+                f"{number}; move it away and run `make data`"
             )
         hashes[match[2]] = match[1]
     return hashes
@@ -165,7 +165,7 @@ def no_hashes(path: Path) -> str:
     try:
         hashes = published_hashes(path)
     except ValueError as error:
-        return str(error).partition(": ")[2]
+        return str(error).removeprefix(f"{path}: ").partition(";")[0]
     return "" if hashes else "expected lines of a sha256 and a file name, got none"
 
 
@@ -580,19 +580,22 @@ def main(arguments: list[str] | None = None) -> int:
     if not root.is_dir():
         print(f"expected a folder of data, got {root}, which is none; set SAN_DATA to yours")
         return 1
-    findings = [
-        (name, finding) for name, source in MANIFEST.items() for finding in check(source, root)
-    ]
+    findings, failures = [], []
+    for name, source in MANIFEST.items():
+        try:
+            findings += [(name, finding) for finding in check(source, root)]
+        except ValueError as error:
+            failures.append(str(error))
     print_table(
         [("data set", "file", "state", "remark")]
         + [(name, f.path.name, f.state, f.remark) for name, f in findings]
     )
-    failed = [finding for _, finding in findings if finding.failed]
+    failures += [f"{f.path}: {f.remark}" for _, f in findings if f.failed]
     count = sum(f.state in ("official", "copy", "substitute") for _, f in findings)
-    print(f"{count} files verified, {len(failed)} not, in {root}")
-    for finding in failed:
-        print(f"{finding.path}: {finding.remark}")
-    return 1 if failed else 0
+    print(f"{count} files verified, {len(failures)} not, in {root}")
+    for failure in failures:
+        print(failure)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
