@@ -531,10 +531,8 @@ def test_check_of_a_list_that_is_none(only, change_source, capsys):
     change_source("mitdb", files=(san_fetch.KnownFile("100.dat", "official"),))
     (only / "100.dat").write_bytes(OFFICIAL)
     (only / "SHA256SUMS.txt").write_text("<html>")
-    with pytest.raises(
-        ValueError, match=r"SHA256SUMS\.txt: expected lines .* got '<html>' in line"
-    ):
-        san_fetch.check(san_fetch.MANIFEST["mitdb"], only.parent.parent)
+    words = f"{only / 'SHA256SUMS.txt'}: expected lines of a sha256 and a file name, got '<html>'"
+    assert check(only, capsys, words, "0 files verified, 1 not")[0] == 1
 
 
 def test_check_asks_nobody(only, capsys, offline):
@@ -596,26 +594,26 @@ def test_all_data_verify(capsys):
 
 @needs_data
 def test_a_changed_bit_of_any_file_is_caught_by_name(tmp_path):
-    for name, source in san_fetch.MANIFEST.items():
-        original = REAL / source.folder
-        if not original.is_dir() or "raw" in source.folder:  # images: too large to copy each
-            continue
+    flipped = 0
+    for source in san_fetch.MANIFEST.values():
         folder = tmp_path / source.folder
-        shutil.copytree(original, folder)
-        for known_file in {file.name for file in source.files}:
-            path = folder / known_file
-            if not path.exists():
-                continue
+        folder.mkdir(parents=True)
+        for name in {file.name for file in source.files}:
+            original = REAL / source.folder / name
+            # The training images are large, and not verified in another way than the others.
+            if original.is_file() and original.stat().st_size < 10**7:
+                shutil.copyfile(original, folder / name)
+        assert not any(finding.failed for finding in san_fetch.check(source, tmp_path))
+        for path in folder.iterdir():
             content = path.read_bytes()
             middle = len(content) // 2
-            flipped = bytes([content[middle] ^ 1])
-            path.write_bytes(content[:middle] + flipped + content[middle + 1 :])
-            failed = [
-                finding.path for finding in san_fetch.check(source, tmp_path) if finding.failed
-            ]
-            assert path in failed, (name, known_file)
+            changed = bytes([content[middle] ^ 1])
+            path.write_bytes(content[:middle] + changed + content[middle + 1 :])
+            failed = [found.path for found in san_fetch.check(source, tmp_path) if found.failed]
+            assert path in failed
             path.write_bytes(content)
-        assert not any(finding.failed for finding in san_fetch.check(source, tmp_path))
+            flipped += 1
+    assert flipped > 20
 
 
 def test_requests_of_tests_stay_on_this_machine():
