@@ -430,11 +430,7 @@ def _alone(part: Path) -> Iterator:
     while True:
         with part.open("ab", buffering=0) as file:
             # Who had the lock before may have moved the file that we opened.
-            if (
-                _locked(file)
-                and part.exists()
-                and os.path.samestat(os.fstat(file.fileno()), part.stat())
-            ):
+            if _locked(file) and _is_at(file, part):
                 yield file
                 return
         if time.monotonic() > deadline:
@@ -451,6 +447,14 @@ def _locked(file) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_at(file, path: Path) -> bool:
+    """Whether the open file still has this path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _length(file) -> int:

@@ -50,7 +50,8 @@ class Server:
 
     - a number: that status;
     - "hang": no answer until the server ends; "hang in body": after half of it;
-    - "cut off": the body ends in the middle, though its length was announced;
+    - "cut off": the body ends in the middle, though its length was announced; "no length": it
+      was not;
     - "slow": 20 ms between pieces of the body;
     - "no ranges": the whole file whatever was asked.
     """
@@ -103,10 +104,11 @@ class Server:
             last = len(content) - 1
             handler.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
         body = content[first:]
-        handler.send_header("Content-Length", str(len(body)))
+        if fault != "no length":
+            handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         half = len(body) // 2
-        if fault in ("cut off", "hang in body"):
+        if fault in ("cut off", "no length", "hang in body"):
             handler.wfile.write(body[:half])
             handler.wfile.flush()
             if fault == "hang in body":

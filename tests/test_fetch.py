@@ -223,8 +223,9 @@ def test_pauses_double(server, target, monkeypatch):
     assert pauses == [1, 2, 4]
 
 
-def test_truncated_body_is_continued(server, target):
-    server.faults["100.dat"] = ["cut off", "cut off"]
+@pytest.mark.parametrize("fault", ["cut off", "no length"])
+def test_truncated_body_is_continued(server, target, fault):
+    server.faults["100.dat"] = [fault, "cut off"]
     assert fetch(server, target)
     check_whole(target)
     assert server.asked == [("100.dat", 0), ("100.dat", 128_000), ("100.dat", 192_000)]
@@ -376,6 +377,25 @@ def test_two_threads_download_one_file(server, target):
     assert sorted(results) == [False, True]
     check_whole(target)
     assert len(server.asked) == 1
+
+
+def test_lock_of_a_part_that_was_moved_is_none(tmp_path, monkeypatch):
+    """Between opening and locking a part, the one who had it may give it its name."""
+    part = tmp_path / ".part-100.dat"
+    tries = []
+
+    def locked(file):
+        tries.append(file)
+        if len(tries) == 1:
+            part.rename(tmp_path / "100.dat")
+        return True
+
+    monkeypatch.setattr(san_fetch, "_locked", locked)
+    with san_fetch._alone(part) as file:
+        file.write(b"another")
+    assert len(tries) == 2
+    assert part.read_bytes() == b"another"
+    assert (tmp_path / "100.dat").read_bytes() == b""
 
 
 def test_waiting_for_another_has_an_end(server, target, monkeypatch):
