@@ -177,8 +177,9 @@ def shares(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline() -> str:
-    """The committed record as a table in Markdown, for README.md."""
-    table = shares(ledger(recorded())).set_index(["table", "metric"])
+    """The committed record as a table and a figure in Markdown, for README.md."""
+    numbers = ledger(recorded())
+    table = shares(numbers).set_index(["table", "metric"])
     lines = ["| | " + " | ".join(METRICS.values()) + " |", "| --- |" + " ---: |" * len(METRICS)]
     for name, title in TABLES.items():
         cells = []
@@ -190,7 +191,10 @@ def headline() -> str:
             run = row.reproduced + row.differs
             cells.append(f"{row.reproduced} of {run}" if run else "not run")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    run = numbers[numbers.verdict != "not run"]
+    agreement = f"{(run.verdict == 'reproduced').mean():.0%} of {len(run)} numbers are reproduced"
+    figure = f"![Our numbers against the published ones: {agreement}.](data/reproduced/ledger.svg)"
+    return "\n".join([*lines, "", figure])
 
 
 def write_record(results: str | Path) -> None:
@@ -230,6 +234,9 @@ def write_record(results: str | Path) -> None:
     REPRODUCED.mkdir(exist_ok=True)
     san_book.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
+    numbers = ledger(recorded())
+    figure = san_book.plot_ledger(numbers[numbers.verdict != "not run"], METRICS)
+    figure.savefig(REPRODUCED / "ledger.svg", metadata={"Date": None})
     readme = ROOT / "README.md"
     text, count = re.subn(
         r"(?s)(<!-- ledger -->\n).*?(\n<!-- end of ledger -->)",
