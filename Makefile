@@ -29,13 +29,13 @@ MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) \
 PAGES := $(MEASURED_PAGES) book/speed.ipynb
 RESULTS := _build/results
 
-.PHONY: help env data book quick html pages record serve lab test lint format bench clean distclean FORCE
+.PHONY: help env data data-check book quick html pages record serve lab test lint format bench clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 help: ## list the tasks
 	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1']"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(ENV) ## set up the environment in .venv (every other task does it too)
 
@@ -46,8 +46,11 @@ env: $(ENV) ## set up the environment in .venv (every other task does it too)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-data: $(ENV) ## fetch recordings that are missing, and say which data each page will use
+data: $(ENV) ## fetch the data that are missing, verify them, and say which each page will use
 	@$(PYTHON) -m san_data --data $(DATA) --directory $(SAN_DATA)
+
+data-check: $(ENV) ## verify the data that are there by their hashes, without network
+	@$(PYTHON) -m san_fetch --directory $(SAN_DATA)
 
 book: html ## execute every experiment that is out of date and build _build/html/index.html
 	@$(PYTHON) make_book.py slowest

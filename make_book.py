@@ -23,7 +23,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 BUILD = Path("_build")
-MODULES = ["san_book.py", "san_core.py", "san_data.py", "san_train.py", "make_book.py"]
+MODULES = [
+    "san_book.py",
+    "san_core.py",
+    "san_data.py",
+    "san_fetch.py",
+    "san_train.py",
+    "make_book.py",
+    "data/manifest.toml",  # san_data reads it
+]
 
 
 class PageError(Exception):

@@ -10,9 +10,11 @@ doi 10.1109/TNNLS.2020.2984514), section IV:
 - MNIST (LeCun et al. 1998, doi 10.1109/5.726791) and Fashion-MNIST (Xiao et al. 2017,
   arXiv 1708.07747), 70,000 images in ten classes each.
 
-Where the data are not at hand something else stands in, and the card of the data set says so: a
-signal simulated by neurokit2 (Makowski et al. 2021, doi 10.3758/s13428-020-01516-y), a simulated
-EEG, handwritten digits and patches of photographs that come with scikit-learn.
+What each is, where it comes from and which bytes are right is in `data/manifest.toml`; `san_fetch`
+downloads and verifies them. Where the data are not at hand something else stands in, and the card
+of the data set says so: a signal simulated by neurokit2 (Makowski et al. 2021,
+doi 10.3758/s13428-020-01516-y), a simulated EEG, handwritten digits and patches of photographs that
+come with scikit-learn.
 
 Axes: a signal is (n,) with n samples; a set of signals is (examples, n), of images (examples,
 height, width).
@@ -24,29 +26,28 @@ import argparse
 import dataclasses
 import functools
 import hashlib
-import http.client
 import math
 import os
 import sys
-import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import requests
 import torch
 import torch.nn.functional as F
 import wfdb
 from torch import Tensor
 from wfdb.io._signal import BYTES_PER_SAMPLE  # wfdb has no public name for the sample sizes
 
+import san_fetch
+
 SAMPLES = 12_000
 WINDOW = 1_000
 SPLIT = (6, 2, 4)
 SEED = 1907
 MODES = ("auto", "real", "sample")
-PHYSIONET = "https://physionet.org"
-VERSION = "1.0.0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,24 +67,11 @@ class Database:
 
 
 DATABASES = {
-    "apnea-ecg": Database("a01", "ECG", "electrocardiogram", 100, "ECG"),
-    "bidmc": Database("bidmc01", "RESP", "respiration", 125, "RSP"),
-    "bpssrat": Database("ssbn13hs01", "BP", "blood pressure of a rat", 100, "PPG"),
-    "cebsdb": Database("b001", "I", "electrocardiogram", 5000, "ECG"),
-    "ctu-uhb-ctgdb": Database("1001", "FHR", "fetal heart rate", 4, "EDA"),
-    "drivedb": Database("drive01", "ECG", "electrocardiogram of a driver", 15.5, "ECG"),
-    "emgdb": Database("emg_healthy", "EMG", "electromyogram", 4000, "EMG"),
-    "mitdb": Database("100", "MLII", "electrocardiogram", 360, "ECG"),
-    "noneeg": Database("Subject10_AccTempEDA", "ax", "acceleration of the wrist", 8, "EDA"),
-    "prcp": Database("12726", "ABP", "arterial blood pressure", 250, "PPG"),
-    # No header of this record could be seen: the rate is that of the study's respiration belts,
-    # which the stand-in imitates.
-    "shhpsgdb": Database("0000", None, "polysomnogram", 10, "RSP"),
-    "slpdb": Database("slp01a", "ECG", "electrocardiogram of a sleeper", 250, "ECG"),
-    # First in the RECORDS list of version 1.0.1; the list of version 1.0.0 could not be seen.
-    "sufhsdb": Database("f100", "PCG", "fetal heart sound", 16000, "EMG"),
-    "voiced": Database("voice001", "voice", "voice", 8000, "EMG"),
-    "wrist": Database("s1_high_resistance_bike", "chest_ecg", "electrocardiogram", 256, "ECG"),
+    name: Database(
+        source.record, source.channel, source.signal, source.sampling_rate, source.simulator
+    )
+    for name, source in san_fetch.MANIFEST.items()
+    if source.record
 }
 
 # Options of neurokit2's simulators. ECG: the default method takes 8 s at 15.5 Hz. EMG: the bursts
@@ -98,17 +86,15 @@ SIMULATORS = {
 
 
 UCI_NAME = "uci-epilepsy"
-UCI_CLASSES = ("seizure", "tumour or healthy area", "eyes closed or open")
+_UCI = san_fetch.MANIFEST[UCI_NAME]
+UCI_CLASSES = _UCI.classes
 UCI_CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # the file's five classes
 UCI_SAMPLES = 178
-UCI_RATE = 173.61
+UCI_RATE = _UCI.sampling_rate
 UCI_SEGMENTS = 23  # of each recording
-# UCI has withdrawn the file; the article's author keeps it beside the published code.
-UCI_URL = (
-    "https://raw.githubusercontent.com/pbizopoulos/sparsely-activated-networks/"
-    "0c512342c0739677828ebc2e22e28b6b4b99be62/packages/default/prm/data.csv"
-)
-UCI_SHA256 = "4b3f6024ea24a864c0de51b2ba477bf8b9e4974e8cc01a00dcf45bfc59d48deb"
+UCI_FILE = "data.csv"
+UCI_URL = _UCI.download + UCI_FILE
+UCI_SHA256 = _UCI.official[UCI_FILE].sha256
 # Parts of the whole for training and for training with validation.
 UCI_PARTS = (0.76, 0.88)
 
@@ -124,49 +110,19 @@ class Images:
 
 
 IMAGES = {
-    "mnist": Images(
-        "MNIST",
-        "handwritten digits",
-        tuple("0123456789"),
-        {
-            "train-images-idx3-ubyte": (
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-            ),
-            "train-labels-idx1-ubyte": (
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-            ),
-        },
-    ),
-    "fashion-mnist": Images(
-        "FashionMNIST",
-        "articles of clothing",
-        ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
-         "ankle boot"),
-        {
-            "train-images-idx3-ubyte": (
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-            ),
-            "train-labels-idx1-ubyte": (
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-            ),
-        },
-    ),
-}  # fmt: skip
+    name: Images(
+        Path(source.folder).parent.name,
+        source.signal,
+        source.classes,
+        {file: known.sha256 for file, known in source.official.items()},
+    )
+    for name, source in san_fetch.MANIFEST.items()
+    if name not in (*DATABASES, UCI_NAME)
+}
 VALIDATION_IMAGES = 10_000  # the last ones of the training file
 
 NAMES = (*DATABASES, UCI_NAME, *IMAGES)
+ORIGINS = ("unverified", "substitute", "copy", "official")  # of a record's files, the first counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,11 +130,12 @@ class Card:
     """Where the numbers of a data set come from.
 
     `sampling_rate` is in Hz, None for images; `source` is "real" (the paper's data), "substitute"
-    (another recording of the same database) or "simulated"; `note` is one sentence for the page;
-    `sha256` maps the name of each file read to its hash. A recording has a `record` and a
-    `channel`; what stands in has a `simulator` and a `seed` instead. `classes` are the names
-    that labels count; `blank` is how many examples were left out of each part because they are zero
-    everywhere, where the metric is not defined.
+    (another recording of the same database) or "simulated"; `note` says so for the page; `origin`
+    is whose bytes the files have: "official", "copy" or "substitute" if they are known,
+    "unverified" if not, None for what stands in; `sha256` maps the name of each file read to its
+    hash. A recording has a `record` and a `channel`; what stands in has a `simulator` and a `seed`
+    instead. `classes` are the names that labels count; `blank` is how many examples were left out
+    of each part because they are zero everywhere, where the metric is not defined.
     """
 
     name: str
@@ -187,6 +144,7 @@ class Card:
     units: str
     source: str
     note: str
+    origin: str | None = None
     record: str | None = None
     channel: str | None = None
     sha256: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -236,7 +194,9 @@ def load(
     environment variable SAN_DATA, else "data", where a relative path starts at the folder of this
     module. `data` says what happens when the files are not there and cannot be fetched: "auto"
     gives a stand-in, "real" an error; "sample" always gives the stand-in. Asking a server takes 5 s
-    at most when it does not answer, and is not repeated within a process.
+    at most when it does not answer, and is not repeated within a process. What is downloaded is
+    verified by its hash. A recording of the right name that is neither the official one nor a known
+    copy is taken only where the official hash is not known, and the card says so.
 
     "uci-epilepsy" has two `options`. `value_range`, by default (-1, 1), is what the smallest and
     the largest value of the whole file are scaled to; the article's text says (0, 1), its numbers
@@ -264,27 +224,31 @@ def load(
             f"{name} has {'the options ' + ' and '.join(known) if known else 'no options'}, "
             f"but got {', '.join(unknown)}"
         )
-    root = Path(directory or os.environ.get("SAN_DATA") or "data").expanduser()
-    if not directory:
-        root = Path(__file__).parent / root
-    if name in DATABASES:
-        find, read, simulate = _find_recording, _read_recording, _simulate_recording
-    elif name in IMAGES:
-        find, read, simulate = _find_images, _read_images, _simulate_images
-    else:
-        find, read, simulate = _find_uci, _read_uci, _simulate_uci
+    root = san_fetch.data_folder(directory)
+    found = None if data == "sample" else _find(name, root)
+    return _load_found(name, data, found, **options)
 
-    if data == "sample":
-        return simulate(name, 'data="sample" asks for it', **options)
+
+def _find(name: str, root: Path) -> "Path | _NotAtHandError":
+    """Where the files of a data set are, downloaded if they are missing, or why they are not."""
+    kind = _kind(name)
     try:
-        path = find(name, root)
+        return kind.present(name, root) or kind.fetch(name, root)
     except _NotAtHandError as error:
-        if data == "auto":
-            return simulate(name, f"the data are not at hand: {error}", **options)
-        raise FileNotFoundError(
-            f'{name}: {error}. {error.advice}, or allow a stand-in with data="auto"'
-        ) from error
-    return read(name, path, **options)
+        return error
+
+
+def _load_found(name: str, data: str, found: "Path | _NotAtHandError | None", **options) -> DataSet:
+    kind = _kind(name)
+    if found is None:
+        return kind.simulate(name, 'data="sample" asks for it', **options)
+    if isinstance(found, Path):
+        return kind.read(name, found, **options)
+    if data == "auto":
+        return kind.simulate(name, f"the data are not at hand: {found}", **options)
+    raise FileNotFoundError(
+        f'{name}: {found}. {found.advice}, or allow a stand-in with data="auto"'
+    ) from found
 
 
 class _NotAtHandError(Exception):
@@ -297,22 +261,27 @@ class _NotAtHandError(Exception):
         self.advice = advice
 
 
-@functools.cache
-def _unreachable(server: str) -> str:
-    try:
-        requests.head(server, timeout=5)
-    except requests.RequestException as error:
-        return f"{server} cannot be reached ({type(error).__name__})"
-    return ""
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What can be done with data sets of one kind.
+
+    `present(name, root)` is where the files are, None if they are not all there;
+    `fetch(name, root)` downloads them, or raises _NotAtHandError; `read(name, path, **options)`
+    makes tensors of them; `simulate(name, reason, **options)` makes what stands in.
+    """
+
+    present: Callable[[str, Path], Path | None]
+    fetch: Callable[[str, Path], Path]
+    read: Callable[..., DataSet]
+    simulate: Callable[..., DataSet]
 
 
-def _check_reachable(server: str) -> None:
-    if _unreachable(server):
-        raise ConnectionError(_unreachable(server))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _kind(name: str) -> _Kind:
+    if name in DATABASES:
+        return _Kind(_present_recording, _fetch_recording, _read_recording, _simulate_recording)
+    if name in IMAGES:
+        return _Kind(_present_images, _fetch_images, _read_images, _simulate_images)
+    return _Kind(_present_uci, _fetch_uci, _read_uci, _simulate_uci)
 
 
 def _labelled(parts: dict[str, tuple[Tensor, Tensor]], card: Card) -> DataSet:
@@ -365,21 +334,52 @@ def windows(signal: torch.Tensor, *, origin: str = "signal") -> torch.Tensor:
     return (cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)
 
 
-def _find_recording(name: str, root: Path) -> Path:
+def _present_recording(name: str, root: Path) -> Path | None:
     folder = root / "physionet" / name
     header = folder / f"{DATABASES[name].record}.hea"
-    if not header.exists():
-        header = min(folder.glob("[!.]*.hea"), default=None)
-    if header is not None:
-        return header
+    return header if header.exists() else min(folder.glob("[!.]*.hea"), default=None)
+
+
+def _fetch_recording(name: str, root: Path) -> Path:
+    folder = root / "physionet" / name
+    source = san_fetch.MANIFEST[name]
+    header = f"{source.record}.hea"
     try:
-        return _download(name, folder)
+        # wfdb's own download has no time limit, checks sizes only and always takes the latest
+        # version of a database.
+        san_fetch.check_reachable(source.download)
+        _fetch_record(source, folder, header)
     except (OSError, ValueError) as error:
         raise _NotAtHandError(
             error,
-            f"Put {DATABASES[name].record}.hea and the signal file that it names into {folder}, "
-            f"from {PHYSIONET}/content/{name}/{VERSION}/",
+            f"Put {header} and the signal file that it names into {folder}, from {source.source}",
         ) from error
+    return folder / header
+
+
+def _fetch_record(source: san_fetch.Source, folder: Path, header: str) -> None:
+    """Fetch a record; its header comes last, since that is what marks a record as present."""
+
+    def fetch(file: str, before_placing: Callable[[Path], object] | None = None) -> None:
+        sha256 = san_fetch.official_hash(source, folder, file)
+        if sha256 is None:
+            raise san_fetch.FetchError(
+                f"{file}: expected its hash in {folder / san_fetch.HASHES}, got none, so it cannot "
+                "be verified; move that list away and run `make data` again"
+            )
+        size = source.official[file].size if file in source.official else None
+        complaint = functools.partial(san_fetch.mismatch, sha256=sha256, size=size)
+        url = source.download + file
+        san_fetch.fetch(url, folder / file, complaint, size=size, before_placing=before_placing)
+
+    def fetch_signals(path: Path) -> None:
+        for file in sorted(set(_header(path).file_name)):
+            fetch(file)
+
+    if not all(known.sha256 for known in source.official.values()):
+        url = source.download + san_fetch.HASHES
+        san_fetch.fetch(url, folder / san_fetch.HASHES, san_fetch.no_hashes)
+    fetch(header, before_placing=fetch_signals)
 
 
 def _read_recording(name: str, path: Path) -> DataSet:
@@ -387,6 +387,7 @@ def _read_recording(name: str, path: Path) -> DataSet:
     recording = _recording(path)
     # The official header of bidmc writes "RESP,".
     channel = (recording.sig_name[0] or "unnamed").rstrip(", ")
+    findings = _verify(name, [path, path.parent / recording.file_name[0]])
     found = f"{path.stem}, channel {channel},"
     if path.stem == database.record and channel == (database.channel or channel):
         source = "real"
@@ -402,13 +403,46 @@ def _read_recording(name: str, path: Path) -> DataSet:
         sampling_rate=recording.fs,
         units=recording.units[0],
         source=source,
-        note=note,
+        note=" ".join([note, *_whose_bytes(findings)]),
+        origin=min((finding.state for finding in findings), key=ORIGINS.index),
         record=path.stem,
         channel=channel,
-        sha256={file: _sha256(path.parent / file) for file in (path.name, recording.file_name[0])},
+        sha256={finding.path.name: finding.sha256 for finding in findings},
     )
     cut = windows(recording.p_signal[:, 0], origin=f"{name}, record {path.stem}, channel {channel}")
     return DataSet(*cut.split(SPLIT), card)
+
+
+def _verify(name: str, paths: list[Path]) -> list[san_fetch.Finding]:
+    """What the files of a record are; ValueError if one is known to be wrong."""
+    source = san_fetch.MANIFEST[name]
+    findings = san_fetch.belong_together([san_fetch.identify(source, path) for path in paths])
+    for finding in findings:
+        if finding.state == "wrong":
+            raise ValueError(
+                f"{finding.path}: {finding.remark}; move the files of this record away and run "
+                "`make data` to fetch it again"
+            )
+    # A file that the manifest does not name belongs to another record.
+    return [
+        dataclasses.replace(finding, state="unverified") if finding.state == "unknown" else finding
+        for finding in findings
+    ]
+
+
+def _whose_bytes(findings: list[san_fetch.Finding]) -> list[str]:
+    """A sentence for each kind of bytes among the files of a record."""
+    sentences = []
+    for state in dict.fromkeys(finding.state for finding in findings):
+        of_it = [finding for finding in findings if finding.state == state]
+        words = {
+            "official": "PhysioNet's own bytes, verified by hash",
+            "copy": f"a known copy, {of_it[-1].remark}",
+            "substitute": f"a known substitute, {of_it[-1].remark}",
+            "unverified": "these bytes could not be verified",
+        }[state]
+        sentences.append(f"{' and '.join(f.path.name for f in of_it)}: {words}.")
+    return sentences
 
 
 def _simulate_recording(name: str, reason: str) -> DataSet:
@@ -450,6 +484,8 @@ def _header(path: Path) -> wfdb.Record:
             f"{path.name}: expected a WFDB header of one segment, with a line for each of its "
             f"{header.n_sig} signals, got {described} such lines; fetch it again"
         )
+    for file in header.file_name:
+        san_fetch.plain_name(file, path.name)
     if header.fmt[0] not in BYTES_PER_SAMPLE:
         raise ValueError(
             f"{path.name}: expected a WFDB signal format, one of {', '.join(BYTES_PER_SAMPLE)}, "
@@ -487,49 +523,23 @@ def _recording(path: Path) -> wfdb.Record:
     return wfdb.rdrecord(str(path.with_suffix("")), channels=[0], sampto=SAMPLES)
 
 
-def _fetch(name: str, file: str) -> bytes:
-    response = requests.get(f"{PHYSIONET}/files/{name}/{VERSION}/{file}", timeout=30)
-    response.raise_for_status()
-    return response.content
-
-
-def _download(name: str, folder: Path) -> Path:
-    # wfdb's own download has no time limit and always takes the latest version of a database.
-    _check_reachable(PHYSIONET)
-    header = f"{DATABASES[name].record}.hea"
-    content = _fetch(name, header)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        part = Path(temporary)
-        (part / header).write_bytes(content)
-        files = set(_header(part / header).file_name)
-        for file in files:
-            if file != Path(file).name:
-                raise ValueError(f"{header}: expected plain file names, got {file!r}")
-            (part / file).write_bytes(_fetch(name, file))
-        _recording(part / header)
-        # The header last: it is what marks a record as present.
-        for file in (*files, header):
-            (part / file).replace(folder / file)
-    return folder / header
-
-
 # --- UCI-epilepsy ---------------------------------------------------------------------------------
 
 
-def _find_uci(name: str, root: Path) -> Path:
-    folder = root / name
-    path = folder / "data.csv"
-    if path.exists():
-        return path
-    try:
-        _check_reachable("https://raw.githubusercontent.com")
-        import pooch  # here, as it warns of notebooks without widgets, and is not needed for files
+def _present_uci(name: str, root: Path) -> Path | None:
+    path = root / name / UCI_FILE
+    return path if path.exists() else None
 
-        fetch = pooch.HTTPDownloader(timeout=30)
-        pooch.retrieve(UCI_URL, UCI_SHA256, path.name, folder, downloader=fetch)
-    except (OSError, ValueError) as error:
-        raise _NotAtHandError(error, f"Put the file of {UCI_URL} into {folder}") from error
+
+def _fetch_uci(name: str, root: Path) -> Path:
+    path = root / name / UCI_FILE
+    size = san_fetch.MANIFEST[name].official[UCI_FILE].size
+    complaint = functools.partial(san_fetch.mismatch, sha256=UCI_SHA256, size=size)
+    try:
+        san_fetch.check_reachable(UCI_URL)
+        san_fetch.fetch(UCI_URL, path, complaint, size=size)
+    except OSError as error:
+        raise _NotAtHandError(error, f"Put the file of {UCI_URL} into {path.parent}") from error
     return path
 
 
@@ -568,11 +578,9 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
             f"{path}: expected the classes {sorted(UCI_CLASS_OF)}, "
             f"got {sorted(set(table.y))}; fetch it again"
         )
-    if _sha256(path) != UCI_SHA256:
-        raise ValueError(
-            f"{path}: expected sha256 {UCI_SHA256}, got {_sha256(path)}: not the file of the "
-            "UCI repository; fetch it again"
-        )
+    wrong = san_fetch.mismatch(path, UCI_SHA256)
+    if wrong:
+        raise ValueError(f"{path}: {wrong}: not the file of the UCI repository; fetch it again")
     card = Card(
         name=name,
         signal="electroencephalogram",
@@ -580,6 +588,7 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
         units="scaled",
         source="real",
         note="The file of the UCI repository, verified by its hash.",
+        origin="official",
         sha256={path.name: UCI_SHA256},
         classes=UCI_CLASSES,
     )
@@ -660,22 +669,33 @@ def _simulate_uci(name: str, reason: str, **options) -> DataSet:
 # --- MNIST and Fashion-MNIST ----------------------------------------------------------------------
 
 
-def _find_images(name: str, root: Path) -> Path:
-    images = IMAGES[name]
-    missing = [file for file in images.sha256 if not (root / images.folder / "raw" / file).exists()]
-    if not missing:
-        return root
+def _missing_images(name: str, root: Path) -> list[str]:
+    raw = root / IMAGES[name].folder / "raw"
+    return [file for file in IMAGES[name].sha256 if not (raw / file).exists()]
+
+
+def _present_images(name: str, root: Path) -> Path | None:
+    return None if _missing_images(name, root) else root
+
+
+def _fetch_images(name: str, root: Path) -> Path:
+    source = san_fetch.MANIFEST[name]
+    raw = root / IMAGES[name].folder / "raw"
+    missing = _missing_images(name, root)
+
+    def fetch(file: str) -> None:
+        size = source.official[file].size
+        sha256 = IMAGES[name].sha256[file]
+        complaint = functools.partial(san_fetch.mismatch, sha256=sha256, size=size)
+        url = f"{source.download}{file}{source.packed}"
+        san_fetch.fetch(url, raw / file, complaint, size=size, packed=bool(source.packed))
+
     try:
-        kind = getattr(_torchvision_datasets(), images.folder)
-        _check_reachable(kind.mirrors[0])
-        kind(root, download=True)
-        still = [file for file in missing if not (root / images.folder / "raw" / file).exists()]
-        if still:  # torchvision is content with files of its old layout
-            raise FileNotFoundError(f"torchvision did not download {', '.join(still)}")
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        raise _NotAtHandError(
-            error, f"Put {', '.join(missing)} into {root / images.folder / 'raw'}, unpacked"
-        ) from error
+        san_fetch.check_reachable(source.download)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(fetch, missing))
+    except OSError as error:
+        raise _NotAtHandError(error, f"Put {', '.join(missing)} into {raw}, unpacked") from error
     return root
 
 
@@ -690,6 +710,7 @@ def _read_images(name: str, root: Path) -> DataSet:
         units="of the largest grey value",
         source="real",
         note=f"The four files of {images.folder}, verified by their hashes.",
+        origin="official",
         sha256=images.sha256,
         classes=images.classes,
     )
@@ -744,26 +765,6 @@ def _read_idx(name: str, path: Path) -> Tensor:
     )
 
 
-def _torchvision_datasets():
-    """torchvision's data sets, also where its operators were compiled for another build of torch.
-
-    Then its import fails, because it describes operators that are not there. The data sets need
-    none, so two empty declarations are enough.
-    """
-    try:
-        from torchvision import datasets
-    except RuntimeError as error:
-        if "operator torchvision::" not in str(error):
-            raise
-        for module in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[module]
-        for operator in ("nms", "qnms"):
-            arguments = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            torch.library.define(f"torchvision::{operator}", arguments)
-        from torchvision import datasets
-    return datasets
-
-
 def _simulate_images(name: str, reason: str) -> DataSet:
     from sklearn.datasets import load_digits, load_sample_images
 
@@ -808,22 +809,47 @@ def _simulate_images(name: str, reason: str) -> DataSet:
     return _labelled({part: (x, labels) for part, x, labels in parts}, card)
 
 
+def _row(
+    name: str, data: str, found: "Path | _NotAtHandError | None", present: bool
+) -> tuple[str, str, str, str]:
+    """A line of the table of `main`: data set, state, source, remark."""
+    try:
+        card = _load_found(name, data, found).card
+    except (OSError, ValueError) as error:
+        return name, "error", "-", str(error)
+    if card.source == "simulated":
+        advice = f" {found.advice}." if isinstance(found, _NotAtHandError) else ""
+        return name, "absent" if advice else "not used", "stand-in", card.note + advice
+    source = "substitute" if card.source == "substitute" else card.origin
+    return (
+        name,
+        "present" if present else "fetched",
+        "known copy" if source == "copy" else source,
+        card.note,
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Fetch what is missing and print a line per data set; return 1 if one could not be loaded."""
+    """Fetch what is missing, verify it and print what is used; return 1 if something failed."""
     parser = argparse.ArgumentParser(prog="san_data", description=main.__doc__)
     parser.add_argument("names", nargs="*", help="data sets (default: all)")
     parser.add_argument("--data", choices=MODES, default="auto", help="default: %(default)s")
     parser.add_argument("--directory", help="default: $SAN_DATA, else data")
     options = parser.parse_args(arguments)
-    status = 0
-    for name in options.names or NAMES:
-        try:
-            card = load(name, options.data, options.directory).card
-            print(f"{name:14} {card.source:11} {card.record or '-':24} {card.note}")
-        except (OSError, ValueError) as error:
-            print(f"{name:14} {'error':11} {'-':24} {error}")
-            status = 1
-    return status
+    names = options.names or NAMES
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        parser.error(f"unknown data set {unknown[0]!r}: choose of {', '.join(NAMES)}")
+    root = san_fetch.data_folder(options.directory)
+    present = {name: bool(_kind(name).present(name, root)) for name in names}
+    found = dict.fromkeys(names)
+    if options.data != "sample":
+        # Many wait at the same time; san_fetch limits the files that are transferred.
+        with ThreadPoolExecutor() as pool:
+            found = dict(zip(names, pool.map(lambda name: _find(name, root), names), strict=True))
+    rows = [_row(name, options.data, found[name], present[name]) for name in names]
+    san_fetch.print_table([("data set", "state", "source", "what it is and what to do"), *rows])
+    return 1 if any(state == "error" for _, state, _, _ in rows) else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-"""What all tests share."""
+"""What all tests share: no network, and a made-up server on this machine for what downloads."""
+
+import dataclasses
+import hashlib
+import http.server
+import threading
+import time
 
 import pytest
 import requests
 import torch
 
-import san_data
+import san_fetch
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -18,15 +24,141 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
-    """No connection: `requests` raises, as without a network; returns the urls asked for."""
+    """No connection but to this machine: `requests` raises; returns the urls asked for."""
     asked = []
 
-    def refuse(url, **options):
-        asked.append(url)
-        raise requests.ConnectionError("no network in tests")
+    def local_only(ask):
+        def refuse(url, **options):
+            if url.startswith("http://127.0.0.1:"):
+                return ask(url, **options)
+            asked.append(url)
+            raise requests.ConnectionError("no network in tests")
 
-    monkeypatch.setattr(requests, "head", refuse)
-    monkeypatch.setattr(requests, "get", refuse)
-    san_data._unreachable.cache_clear()
+        return refuse
+
+    monkeypatch.setattr(requests, "head", local_only(requests.head))
+    monkeypatch.setattr(requests, "get", local_only(requests.get))
+    san_fetch._unreachable.cache_clear()
     yield asked
-    san_data._unreachable.cache_clear()
+    san_fetch._unreachable.cache_clear()
+
+
+class Server:
+    """Serves `files` (path to bytes) with ranges; `asked` are the requests, as path and first byte.
+
+    `faults` maps a path to a list of what goes wrong with its next requests, one each:
+
+    - a number: that status;
+    - "hang": no answer until the server ends; "hang in body": after half of it;
+    - "cut off": the body ends in the middle, though its length was announced; "no length": it
+      was not;
+    - "slow": 20 ms between pieces of the body;
+    - "no ranges": the whole file whatever was asked.
+    """
+
+    def __init__(self):
+        self.files, self.faults, self.asked = {}, {}, []
+        self.ended = threading.Event()
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self.send_response(200)
+                self.end_headers()
+
+            def do_GET(self):
+                server.answer(self)
+
+            def log_message(self, *arguments):
+                """Say nothing."""
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_port}/"
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def answer(self, handler):
+        path = handler.path.removeprefix("/")
+        first = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        self.asked.append((path, first))
+        faults = self.faults.get(path, [])
+        fault = faults.pop(0) if faults else None
+        if fault == "hang":
+            self.ended.wait()
+            return
+        content = self.files.get(path)
+        if isinstance(fault, int) or content is None:
+            handler.send_response(fault or 404)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        if fault == "no ranges":
+            first = 0
+        if first and first >= len(content):
+            handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{len(content)}")
+            handler.end_headers()
+            return
+        handler.send_response(206 if first else 200)
+        if first:
+            last = len(content) - 1
+            handler.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        body = content[first:]
+        if fault != "no length":
+            handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        half = len(body) // 2
+        if fault in ("cut off", "no length", "hang in body"):
+            handler.wfile.write(body[:half])
+            handler.wfile.flush()
+            if fault == "hang in body":
+                self.ended.wait()
+            return
+        step = max(1, len(body) // 50) if fault == "slow" else max(1, len(body))
+        for start in range(0, len(body), step):
+            try:
+                handler.wfile.write(body[start : start + step])
+            except ConnectionError:  # who asked was killed
+                return
+            if fault == "slow":
+                time.sleep(0.02)
+
+    def end(self):
+        self.ended.set()
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A made-up server on this machine; downloads from it are impatient."""
+    monkeypatch.setattr(
+        san_fetch, "PATIENCE", san_fetch.Patience(connect=1, read=0.3, tries=3, pause=0.01)
+    )
+    server = Server()
+    yield server
+    server.end()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def known(files):
+    """Files of a manifest: those of `files` (name to bytes) are official."""
+    return tuple(
+        san_fetch.KnownFile(name, "official", len(content), sha256(content))
+        for name, content in files.items()
+    )
+
+
+@pytest.fixture
+def change_source(monkeypatch):
+    """Change what the manifest says of a data set."""
+
+    def change(name, **facts):
+        source = dataclasses.replace(san_fetch.MANIFEST[name], **facts)
+        monkeypatch.setitem(san_fetch.MANIFEST, name, source)
+        return source
+
+    return change

@@ -1,21 +1,23 @@
-"""Tests of san_data: recordings written by wfdb, a made-up PhysioNet, never the network."""
+"""Tests of san_data: recordings written by wfdb, a made-up PhysioNet on this machine."""
 
-import hashlib
 import os
 import random
+import re
 from pathlib import Path
 
 import neurokit2
 import numpy as np
 import pytest
-import requests
 import torch
 import wfdb
+from conftest import known, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
 import san_data
+import san_fetch
 
+MANIFEST = dict(san_fetch.MANIFEST)
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 needs_recordings = pytest.mark.skipif(
     not (REAL / "physionet" / "mitdb").is_dir(),
@@ -23,23 +25,45 @@ needs_recordings = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def made_up_records(monkeypatch, change_source):
+    """Made-up records pass for the paper's: no hash is known of any."""
+    for name in san_data.DATABASES:
+        files = [san_fetch.KnownFile(file, "official") for file in MANIFEST[name].official]
+        change_source(name, files=tuple(files))
+
+
 @pytest.fixture
-def online(monkeypatch, tmp_path):
-    """A made-up PhysioNet: serves the files below the folder returned, with 404 for others."""
-    server = tmp_path / "server"
+def manifest(monkeypatch):
+    """The hashes are known, as they are."""
+    for name, source in MANIFEST.items():
+        monkeypatch.setitem(san_fetch.MANIFEST, name, source)
 
-    def answer(url, *, timeout):
-        response = requests.Response()
-        response.url = url
-        file = server / url.removeprefix(f"{san_data.PHYSIONET}/files/")
-        response.status_code = 200 if file.is_file() else 404
-        response.reason = "OK" if file.is_file() else "Not Found"
-        response._content = file.read_bytes() if file.is_file() else b""
-        return response
 
-    monkeypatch.setattr(requests, "head", answer)
-    monkeypatch.setattr(requests, "get", answer)
-    return server
+class PhysioNet:
+    """A made-up PhysioNet: serves files of mitdb and the list of their hashes."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def add(self, folder):
+        """Publish the files of a folder."""
+        for file in folder.iterdir():
+            self.server.files[f"mitdb/1.0.0/{file.name}"] = file.read_bytes()
+        self.list()
+
+    def list(self):
+        """Publish the hashes of what is there."""
+        files = {name: content for name, content in self.server.files.items() if "SHA" not in name}
+        lines = [f"{sha256(content)} {name.split('/')[-1]}" for name, content in files.items()]
+        self.server.files["mitdb/1.0.0/SHA256SUMS.txt"] = "\n".join(lines).encode()
+
+
+@pytest.fixture
+def online(server, change_source):
+    for name in san_data.DATABASES:
+        change_source(name, download=f"{server.url}{name}/1.0.0/")
+    return PhysioNet(server)
 
 
 def noise(samples=san_data.SAMPLES):
@@ -154,10 +178,13 @@ def test_paper_record_is_real(tmp_path, offline):
     card = result.card
     assert (card.source, card.data_source) == ("real", "real")
     assert (card.record, card.channel, card.sampling_rate, card.units) == ("100", "MLII", 360, "mV")
-    assert card.note == "Record 100, channel MLII, is the paper's."
+    assert card.note == (
+        "Record 100, channel MLII, is the paper's. "
+        "100.hea and 100.dat: these bytes could not be verified."
+    )
+    assert card.origin == "unverified"
     assert card.sha256 == {
-        name: hashlib.sha256((mitdb(tmp_path) / name).read_bytes()).hexdigest()
-        for name in ("100.hea", "100.dat")
+        name: sha256((mitdb(tmp_path) / name).read_bytes()) for name in ("100.hea", "100.dat")
     }
     assert (card.simulator, card.seed) == (None, None)
     assert offline == []
@@ -190,8 +217,8 @@ def test_other_record_is_a_substitute_also_under_real(tmp_path, offline):
     write(mitdb(tmp_path), record="101")
     card = san_data.load("mitdb", data="real", directory=tmp_path).card
     assert (card.source, card.data_source) == ("substitute", "substitute: 101 MLII")
-    assert card.note == (
-        "Record 101, channel MLII, stands in for the paper's record 100, channel MLII."
+    assert card.note.startswith(
+        "Record 101, channel MLII, stands in for the paper's record 100, channel MLII. "
     )
     assert offline == []
 
@@ -221,7 +248,7 @@ def test_directory_defaults_to_the_environment_variable(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", [None, "data"])
 def test_relative_directory_starts_at_the_module(tmp_path, monkeypatch, value):
-    monkeypatch.setattr(san_data, "__file__", str(tmp_path / "san_data.py"))
+    monkeypatch.setattr(san_fetch, "__file__", str(tmp_path / "san_fetch.py"))
     monkeypatch.setenv("SAN_DATA", "") if value is None else monkeypatch.setenv("SAN_DATA", value)
     write(mitdb(tmp_path / "data"))
     assert san_data.load("mitdb").card.source == "real"
@@ -292,6 +319,10 @@ def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
         ("100/2 1 360 12000\n101 6000\n102 6000\n", "one segment"),
         ("100 1 360 12000\n100.dat 17 200 16 0 0 0 0 MLII\n", "WFDB signal format.*got 17"),
         ("100 1 360\n100.dat 16 200 16 0 0 0 0 MLII\n", "at least 12000 samples, got None"),
+        # wfdb does not read names of files in other folders, but more than we do.
+        ("100 1 360 12000\n../100.dat 16 200 16 0 0 0 0 MLII\n", "expected a WFDB header"),
+        ("100 1 360 12000\n/etc/passwd 16 200 16 0 0 0 0 MLII\n", "expected a WFDB header"),
+        ("100 1 360 12000\n~100.dat 16 200 16 0 0 0 0 MLII\n", "plain file names, got '~100"),
     ],
 )
 def test_unreadable_header(tmp_path, text, reason):
@@ -300,37 +331,145 @@ def test_unreadable_header(tmp_path, text, reason):
         san_data.load("mitdb", directory=tmp_path)
 
 
+# Bytes
+
+
+def flip(path):
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def copied(tmp_path, change_source):
+    """A record of mitdb whose files are a known copy; the official ones are another record."""
+    write(mitdb(tmp_path))
+    content = {name: (mitdb(tmp_path) / name).read_bytes() for name in ("100.hea", "100.dat")}
+    copies = [
+        san_fetch.KnownFile(name, "copy", len(content), sha256(content), how="made here")
+        for name, content in content.items()
+    ]
+    official = write(tmp_path / "official", signal=noise()[::-1]).parent
+    files = known({name: (official / name).read_bytes() for name in content})
+    change_source("mitdb", files=(*files, *copies))
+    return tmp_path
+
+
+def test_a_known_copy_says_so(copied):
+    card = san_data.load("mitdb", data="real", directory=copied).card
+    assert (card.source, card.data_source, card.origin) == ("real", "real", "copy")
+    assert card.note == (
+        "Record 100, channel MLII, is the paper's. 100.hea and 100.dat: a known copy, made here."
+    )
+
+
+def test_official_bytes_say_so(copied):
+    for file in mitdb(copied).iterdir():
+        file.write_bytes((copied / "official" / file.name).read_bytes())
+    card = san_data.load("mitdb", directory=copied).card
+    assert (card.source, card.origin) == ("real", "official")
+    assert card.note.endswith("100.hea and 100.dat: PhysioNet's own bytes, verified by hash.")
+
+
+@pytest.mark.parametrize("data", ["auto", "real"])
+@pytest.mark.parametrize("file", ["100.hea", "100.dat"])
+def test_a_changed_bit_is_an_error_that_names_the_file(copied, file, data):
+    path = mitdb(copied) / file
+    if file == "100.hea":
+        path.write_text(path.read_text() + "# a comment\n")
+    else:
+        flip(path)
+    with pytest.raises(ValueError, match=r"known copy either; move .* fetch it again") as caught:
+        san_data.load("mitdb", data, copied)
+    official = san_fetch.MANIFEST["mitdb"].official[file].sha256
+    words = f"{path}: expected sha256 {official}, got {sha256(path.read_bytes())}"
+    assert str(caught.value).startswith(words)
+
+
+def test_a_copy_with_the_official_signal_is_an_error(copied):
+    """The header of a conversion makes nonsense of the official signal file."""
+    path = mitdb(copied) / "100.dat"
+    path.write_bytes((copied / "official" / "100.dat").read_bytes())
+    with pytest.raises(ValueError, match=r"belongs to the known copy 100\.hea, got another"):
+        san_data.load("mitdb", directory=copied)
+
+
 # Download
 
 
 def test_download_takes_the_whole_record_and_nothing_else(tmp_path, online, offline):
-    write(online / "mitdb" / "1.0.0", channels=("MLII", "V5"))
-    write(online / "mitdb" / "1.0.0", record="101")
+    online.add(write(tmp_path / "server", channels=("MLII", "V5")).parent)
+    online.add(write(tmp_path / "server", record="101").parent)
     card = san_data.load("mitdb", directory=tmp_path).card
-    assert card.source == "real"
-    assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == ["100.dat", "100.hea"]
+    assert (card.source, card.origin) == ("real", "official")
+    assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == [
+        "100.dat",
+        "100.hea",
+        "SHA256SUMS.txt",
+    ]
+    assert [path.split("/")[-1] for path, _ in online.server.asked] == [
+        "SHA256SUMS.txt",
+        "100.hea",
+        "100.dat",
+    ]
     assert offline == []
 
 
-def test_partial_download_leaves_no_file(tmp_path, online):
-    data = write(online / "mitdb" / "1.0.0").with_suffix(".dat")
-    data.write_bytes(data.read_bytes()[:-1])
+def test_known_hashes_need_no_list(tmp_path, online, change_source):
+    online.add(write(tmp_path / "server").parent)
+    files = {name: online.server.files[f"mitdb/1.0.0/{name}"] for name in ("100.hea", "100.dat")}
+    change_source("mitdb", files=known(files))
+    assert san_data.load("mitdb", directory=tmp_path).card.origin == "official"
+    assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == ["100.dat", "100.hea"]
+
+
+def test_other_bytes_than_listed_are_refused(tmp_path, online):
+    online.add(write(tmp_path / "server").parent)
+    expected = sha256(online.server.files["mitdb/1.0.0/100.dat"])
+    online.server.files["mitdb/1.0.0/100.dat"] = b"other"
     card = san_data.load("mitdb", directory=tmp_path).card
     assert card.source == "simulated"
-    assert "cut off" in card.note
-    assert list(mitdb(tmp_path).iterdir()) == []
+    assert f"100.dat: expected sha256 {expected}, got {sha256(b'other')}" in card.note
+    assert "kept as" in card.note
+    assert (mitdb(tmp_path) / "100.dat.corrupt-1").read_bytes() == b"other"
+    assert not (mitdb(tmp_path) / "100.dat").exists()
+    assert not (mitdb(tmp_path) / "100.hea").exists()
 
 
-def test_connection_lost_between_the_files(tmp_path, online):
-    write(online / "mitdb" / "1.0.0").with_suffix(".dat").unlink()
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html>", "SHA256SUMS.txt: expected lines of a sha256 and a file name, got '<html>'"),
+        (b"", "SHA256SUMS.txt: expected lines of a sha256 and a file name, got none"),
+        (b"0" * 64 + b" 102.hea", "100.hea: expected its hash in"),
+    ],
+)
+def test_without_a_hash_nothing_is_accepted(tmp_path, online, content, words):
+    online.add(write(tmp_path / "server").parent)
+    online.server.files["mitdb/1.0.0/SHA256SUMS.txt"] = content
+    assert words in san_data.load("mitdb", directory=tmp_path).card.note
+    assert not list(mitdb(tmp_path).glob("*100.*"))
+
+
+def test_connection_lost_between_the_files_and_back(tmp_path, online):
+    online.add(write(tmp_path / "server").parent)
+    online.server.faults["mitdb/1.0.0/100.dat"] = [404]
     assert "404" in san_data.load("mitdb", directory=tmp_path).card.note
-    assert list(mitdb(tmp_path).iterdir()) == []
+    assert not (mitdb(tmp_path) / "100.hea").exists()  # the header marks a record as present
+    assert san_data.load("mitdb", directory=tmp_path).card.origin == "official"
+    # The header was verified already and is not asked for again.
+    assert [path for path, _ in online.server.asked].count("mitdb/1.0.0/100.hea") == 1
 
 
-def test_header_cannot_name_a_file_outside_its_folder(tmp_path, online):
-    header = write(online / "mitdb" / "1.0.0")
-    header.write_text(header.read_text().replace("100.dat", "../100.dat"))
-    assert "expected" in san_data.load("mitdb", directory=tmp_path).card.note
+@pytest.mark.parametrize("name", ["../100.dat", "/tmp/100.dat", "..", "~100.dat", ".part-100.hea"])
+def test_header_cannot_name_a_file_outside_its_folder(tmp_path, online, name):
+    header = write(tmp_path / "server")
+    header.write_text(header.read_text().replace("100.dat", name))
+    online.add(header.parent)
+    note = san_data.load("mitdb", directory=tmp_path).card.note
+    assert re.search(r"100\.hea: expected (a WFDB header|plain file names), got", note)
+    assert {path.split("/")[-1] for path, _ in online.server.asked} == {"SHA256SUMS.txt", "100.hea"}
     assert not list((tmp_path / "physionet").rglob("100.*"))
 
 
@@ -338,11 +477,11 @@ def test_missing_on_physionet(tmp_path, online):
     card = san_data.load("mitdb", directory=tmp_path).card
     assert card.source == "simulated"
     assert "404 Client Error: Not Found" in card.note
-    assert not mitdb(tmp_path).exists()
+    assert not list(mitdb(tmp_path).glob("[!.]*"))
 
 
 def test_read_only_directory(tmp_path, online, monkeypatch):
-    write(online / "mitdb" / "1.0.0")
+    online.add(write(tmp_path / "server").parent)
 
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
@@ -417,31 +556,54 @@ def test_stand_ins_leave_the_global_random_states_alone():
 # The command line
 
 
+def table(capsys):
+    """The rows of the printed table, without its head."""
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "data set"
+    return lines
+
+
 def test_main_lists_what_is_used(tmp_path, capsys):
     write(mitdb(tmp_path))
     assert san_data.main(["--directory", str(tmp_path), "mitdb", "prcp"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:3] for line in lines] == [
-        ["mitdb", "real", "100"],
-        ["prcp", "simulated", "-"],
-    ]
-    assert lines[0].endswith("Record 100, channel MLII, is the paper's.")
+    first, second = table(capsys)
+    assert first.split()[:3] == ["mitdb", "present", "unverified"]
+    assert "Record 100, channel MLII, is the paper's." in first
+    assert second.split()[:3] == ["prcp", "absent", "stand-in"]
+    assert "Put 12726.hea and the signal file that it names into" in second
+
+
+def test_main_fetches_what_is_missing(tmp_path, capsys, online):
+    online.add(write(tmp_path / "server").parent)
+    for state in ("fetched", "present"):
+        assert san_data.main(["--directory", str(tmp_path), "mitdb"]) == 0
+        (line,) = table(capsys)
+        assert line.split()[:3] == ["mitdb", state, "official"]
+    assert len(online.server.asked) == 3
 
 
 def test_main_defaults_to_all(capsys):
     assert san_data.main(["--data", "sample"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(
-        san_data.NAMES
+    lines = table(capsys)
+    assert [line.split()[0] for line in lines] == list(san_data.NAMES)
+    assert all(
+        line.split("  ")[-1].endswith('because data="sample" asks for it.') for line in lines
     )
+
+
+def test_main_refuses_an_unknown_name(capsys):
+    with pytest.raises(SystemExit):
+        san_data.main(["mit"])
+    assert "unknown data set 'mit'" in capsys.readouterr().err
 
 
 def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, capsys):
     write(mitdb(tmp_path))
     assert san_data.main(["--data", "real", "--directory", str(tmp_path), "prcp", "mitdb"]) == 1
-    first, second = capsys.readouterr().out.splitlines()
+    first, second = table(capsys)
     assert first.split()[:2] == ["prcp", "error"]
     assert "12726.hea" in first
-    assert second.split()[:2] == ["mitdb", "real"]
+    assert second.split()[:2] == ["mitdb", "present"]
 
 
 def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
@@ -454,7 +616,7 @@ def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
 
 
 @needs_recordings
-def test_recordings_real():
+def test_recordings_real(manifest):
     card = san_data.load("mitdb", data="real", directory=REAL).card
     assert (card.data_source, card.channel, card.sampling_rate, card.units) == (
         "real",
@@ -462,6 +624,7 @@ def test_recordings_real():
         360,
         "mV",
     )
+    assert card.origin in ("official", "copy")
     # The hash PhysioNet publishes for this file.
     assert card.sha256["100.dat"] == (
         "b2ea3c250e56e48f4b7b90697832b8ecd1afa1e0bb31f2dcfea4ed6e1075a639"
@@ -483,21 +646,22 @@ def test_recording_equals_its_bytes():
 
 @needs_recordings
 @pytest.mark.parametrize(
-    ("name", "source", "rate"),
+    ("name", "source", "rate", "origin"),
     [
-        ("cebsdb", "substitute: b001 SCG", 5000),
-        ("slpdb", "substitute: slp41 ECG", 250),
-        ("sufhsdb", "substitute: f1 PCG", 16_000),
-        ("bidmc", "real", 125),
-        ("drivedb", "real", 15.5),
-        ("voiced", "real", 8000),
+        ("cebsdb", "substitute: b001 SCG", 5000, "substitute"),
+        ("slpdb", "substitute: slp41 ECG", 250, "substitute"),
+        ("sufhsdb", "substitute: f1 PCG", 16_000, "substitute"),
+        ("bidmc", "real", 125, "copy"),
+        ("drivedb", "real", 15.5, "copy"),
+        ("voiced", "real", 8000, "official"),
     ],
 )
-def test_recordings_with_their_source(name, source, rate):
+def test_recordings_with_their_source(manifest, name, source, rate, origin):
     if not (REAL / "physionet" / name).is_dir():
         pytest.skip(f"needs physionet/{name} in SAN_DATA")
     result = san_data.load(name, directory=REAL)
     if source.startswith("substitute") and result.card.source == "real":
         pytest.skip(f"SAN_DATA has the paper's record of {name}, not a substitute")
     assert (result.card.data_source, result.card.sampling_rate) == (source, rate)
+    assert result.card.origin in (origin, "official")
     assert torch.allclose(result.train.std(1), torch.ones(6), atol=1e-5)

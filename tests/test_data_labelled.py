@@ -3,24 +3,16 @@
 import csv
 import dataclasses
 import gzip
-import hashlib
-import http.client
-import io
 import os
 import random
-import sys
-import types
-import urllib.error
-import urllib.request
 from math import inf, nan
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
-import requests
 import torch
+from conftest import known, sha256
 
 import san_data
 
@@ -43,23 +35,6 @@ needs_uci = needs("uci-epilepsy/data.csv")
 needs_images = needs(*(f"{folder}/raw/{file}" for folder in FOLDERS.values() for file in FILES))
 
 
-@pytest.fixture(autouse=True)
-def offline_too(monkeypatch, offline):
-    """No connection for torchvision either, which uses urllib."""
-
-    def refuse(request, *arguments, **options):
-        offline.append(getattr(request, "full_url", request))
-        raise urllib.error.URLError("no network in tests")
-
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
-
-
-@pytest.fixture
-def answering(monkeypatch):
-    """Servers answer when asked whether they can be reached."""
-    monkeypatch.setattr(requests, "head", lambda url, *, timeout: requests.Response())
-
-
 def parts_of(data_set):
     return {part: getattr(data_set, part) for part in ("train", "validation", "test")}
 
@@ -70,10 +45,6 @@ def sizes_of(data_set):
 
 def together(data_set):
     return torch.cat([*parts_of(data_set).values()])
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
 
 
 def check_note(card, *said):
@@ -294,22 +265,12 @@ def test_uci_file_that_cannot_be_used(uci, content, words):
 
 
 @pytest.fixture
-def uci_server(monkeypatch, answering):
-    """A made-up server of UCI's file; change its `content` or `status`; `asked` are the calls."""
-
-    server = types.SimpleNamespace(content=CSV, status=200, asked=[])
-
-    def get(url, *, timeout, stream):
-        server.asked.append((url, timeout, stream))
-        response = requests.Response()
-        response.url, response.status_code = url, server.status
-        response.reason = "OK" if server.status == 200 else "Not Found"
-        response.headers["content-length"] = str(len(server.content))
-        response.raw = io.BytesIO(server.content)
-        return response
-
-    monkeypatch.setattr(requests, "get", get)
+def uci_server(server, monkeypatch, change_source):
+    """A made-up server of UCI's file."""
     monkeypatch.setattr(san_data, "UCI_SHA256", sha256(CSV))
+    monkeypatch.setattr(san_data, "UCI_URL", server.url + "data.csv")
+    change_source("uci-epilepsy", files=known({"data.csv": CSV}))
+    server.files["data.csv"] = CSV
     return server
 
 
@@ -318,43 +279,44 @@ def test_uci_download(tmp_path, uci_server, monkeypatch, directory, found):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     card = load_uci(directory, data="real").card
-    assert card.source == "real"
+    assert (card.source, card.origin) == ("real", "official")
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert files == [tmp_path / found / "uci-epilepsy" / "data.csv"]
-    assert uci_server.asked == [(san_data.UCI_URL, 30, True)]
+    assert uci_server.asked == [("data.csv", 0)]
     assert load_uci(tmp_path / found).card == card
     assert len(uci_server.asked) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"wrong", CSV[:1000], CSV[:-1]], ids=len)
+@pytest.mark.parametrize("content", [b"", b"wrong", CSV[:1000], CSV[:-1], b"x" * len(CSV)], ids=len)
 def test_uci_download_of_wrong_bytes_is_refused(tmp_path, uci_server, content):
-    uci_server.content = content
-    check_note(load_uci(tmp_path).card, "hash", sha256(CSV), sha256(content))
+    uci_server.files["data.csv"] = content
+    if len(content) == len(CSV):
+        words = f"data.csv: expected sha256 {sha256(CSV)}, got {sha256(content)}"
+    else:
+        words = f"data.csv: expected {len(CSV)} bytes, got {len(content)}"
+    check_note(load_uci(tmp_path).card, words, "data.csv.corrupt-1")
     folder = tmp_path / "uci-epilepsy"
-    assert list(folder.iterdir()) == []
+    assert [file.name for file in folder.iterdir()] == ["data.csv.corrupt-1"]
+    assert (folder / "data.csv.corrupt-1").read_bytes() == content
     with pytest.raises(FileNotFoundError) as caught:
         load_uci(tmp_path, data="real")
-    assert sha256(content) in str(caught.value)
+    assert words in str(caught.value)
     assert f"Put the file of {san_data.UCI_URL} into {folder}, or" in str(caught.value)
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_uci_download_that_fails(tmp_path, uci_server, monkeypatch):
-    def broken(response, chunk_size):
-        yield CSV[:chunk_size]
-        raise requests.exceptions.ChunkedEncodingError("connection broken")
-
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    uci_server.status = 404
+    uci_server.faults["data.csv"] = [404]
     check_note(load_uci(tmp_path).card, "404 Client Error: Not Found")
-    uci_server.status = 200
-    monkeypatch.setattr(requests.Response, "iter_content", broken)
-    check_note(load_uci(tmp_path).card, "connection broken")
-    assert list((tmp_path / "uci-epilepsy").iterdir()) == []
-    monkeypatch.setattr(os, "makedirs", refuse)
+    uci_server.faults["data.csv"] = ["cut off"] * 3
+    check_note(load_uci(tmp_path).card, "in 3 tries")
+    assert not (tmp_path / "uci-epilepsy" / "data.csv").exists()
+    assert load_uci(tmp_path).card.source == "real"
+    monkeypatch.setattr(Path, "mkdir", refuse)
     check_note(load_uci(tmp_path / "read-only").card, "Permission denied")
-    assert len(uci_server.asked) == 2
 
 
 # Images: made-up files
@@ -403,7 +365,6 @@ def hashes(numbered):
 
 def test_images_are_split_in_order_without_the_blank_ones(numbered, hashes, monkeypatch, offline):
     accept(monkeypatch, "fashion-mnist", hashes)
-    monkeypatch.setattr(san_data, "_torchvision_datasets", None)  # for downloads only
     result = san_data.load("fashion-mnist", data="real", directory=numbered)
     # Image 0 of either file is blank.
     assert sizes_of(result) == [49_999, 10_000, 9_999]
@@ -423,66 +384,60 @@ def test_images_are_split_in_order_without_the_blank_ones(numbered, hashes, monk
     assert offline == []
 
 
-def test_images_download(numbered, monkeypatch, tmp_path, answering):
-    raw, asked = numbered / "FashionMNIST" / "raw", []
-
-    def link(url, *, download_root, filename, md5):
-        asked.append(url)
-        name = filename.removesuffix(".gz")
-        (Path(download_root) / name).symlink_to(raw / name)
-
-    mnist = san_data._torchvision_datasets().mnist
-    monkeypatch.setattr(mnist, "download_and_extract_archive", link)
-    monkeypatch.setattr(san_data, "_read_images", lambda name, root: (name, root))
-    assert san_data.load("mnist", data="real", directory=tmp_path) == ("mnist", tmp_path)
-    assert [url.rpartition("/")[2] for url in asked] == [f"{file}.gz" for file in FILES]
-    assert sorted(file.name for file in (tmp_path / "MNIST" / "raw").iterdir()) == sorted(FILES)
-    san_data.load("mnist", data="real", directory=tmp_path)
-    assert len(asked) == 4
+@pytest.fixture
+def images_server(numbered, hashes, server, monkeypatch, change_source):
+    """A made-up server of the numbered images, which pass for Fashion-MNIST."""
+    accept(monkeypatch, "fashion-mnist", hashes)
+    content = {file: (numbered / "FashionMNIST" / "raw" / file).read_bytes() for file in FILES}
+    for file in FILES:
+        server.files[f"{file}.gz"] = gzip.compress(content[file], compresslevel=1)
+    change_source("fashion-mnist", download=server.url, files=known(content))
+    return server
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (urllib.error.URLError("no route"), "Error downloading train-images-idx3-ubyte.gz"),
-        (http.client.IncompleteRead(b"abc"), "IncompleteRead(3 bytes read)"),
-        (ConnectionResetError(104, "Connection reset"), "Connection reset"),
-    ],
-    ids=["URLError", "IncompleteRead", "ConnectionResetError"],
-)
-@pytest.mark.parametrize("name", FOLDERS)
-def test_images_download_that_fails(tmp_path, monkeypatch, answering, name, error, words):
-    monkeypatch.setattr(urllib.request, "urlopen", mock.Mock(side_effect=error))
-    check_note(san_data.load(name, directory=tmp_path).card, words)
+def test_images_download(tmp_path, images_server, hashes):
+    card = san_data.load("fashion-mnist", data="real", directory=tmp_path).card
+    assert (card.source, card.origin) == ("real", "official")
+    raw = tmp_path / "FashionMNIST" / "raw"
+    assert {file.name: sha256(file.read_bytes()) for file in raw.iterdir()} == hashes
+    assert sorted(images_server.asked) == sorted((f"{file}.gz", 0) for file in FILES)
+    san_data.load("fashion-mnist", data="real", directory=tmp_path)
+    assert len(images_server.asked) == 4
+    (raw / FILES[1]).unlink()
+    san_data.load("fashion-mnist", data="real", directory=tmp_path)
+    assert images_server.asked[4:] == [(f"{FILES[1]}.gz", 0)]
+
+
+PACKED = gzip.compress(b"another file")
+BAD_GZIP = {
+    "a page": (b"<html>", "expected a whole gzip file, got: Not a gzipped file"),
+    "empty": (b"", "expected 10008 bytes, got 0"),
+    "cut off": (PACKED[:-4], "expected a whole gzip file, got: Compressed file ended before"),
+    "damaged": (PACKED[:-5] + b"\0" + PACKED[-4:], "expected a whole gzip file, got: CRC check"),
+    "another": (PACKED, "expected 10008 bytes, got 12"),
+    "too much": (gzip.compress(bytes(10**7)), "expected 10008 bytes, got 10009"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), BAD_GZIP.values(), ids=BAD_GZIP)
+def test_images_archive_that_cannot_be_used(tmp_path, images_server, content, words):
+    images_server.files[f"{T10K_LABELS}.gz"] = content
+    card = san_data.load("fashion-mnist", directory=tmp_path).card
+    check_note(card, f"{T10K_LABELS}: {words}", f"{T10K_LABELS}.gz.corrupt-1")
+    raw = tmp_path / "FashionMNIST" / "raw"
+    assert (raw / f"{T10K_LABELS}.gz.corrupt-1").read_bytes() == content
+    # Nothing else is left behind, and the good ones are kept.
+    others = {file.name for file in raw.iterdir()} - {f"{T10K_LABELS}.gz.corrupt-1"}
+    assert others == set(FILES) - {T10K_LABELS}
+
+
+def test_images_download_that_fails(tmp_path, images_server):
+    images_server.faults = {f"{file}.gz": [404] for file in FILES}
     with pytest.raises(FileNotFoundError) as caught:
-        san_data.load(name, data="real", directory=tmp_path)
-    for part in (words, ", ".join(FILES), str(tmp_path / FOLDERS[name] / "raw")):
+        san_data.load("fashion-mnist", data="real", directory=tmp_path)
+    for part in ("404 Client Error", ", ".join(FILES), str(tmp_path / "FashionMNIST" / "raw")):
         assert part in str(caught.value)
-    assert str(error) in str(caught.value.__cause__.__cause__)  # in full
-    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
-
-
-@pytest.mark.parametrize(
-    ("error", "declared"),
-    [("operator torchvision::nms does not exist", ["nms", "qnms"]), ("something else", [])],
-)
-def test_torchvision_without_its_operators(tmp_path, monkeypatch, error, declared):
-    package = tmp_path / "torchvision"
-    package.mkdir()
-    (package / "datasets.py").touch()
-    (package / "__init__.py").write_text(
-        f"import torch\nif torch.library.define.call_count < 2: raise RuntimeError({error!r})"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    with mock.patch.dict(sys.modules), mock.patch.object(torch.library, "define") as define:
-        for module in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[module]
-        if declared:
-            assert san_data._torchvision_datasets().__file__ == str(package / "datasets.py")
-        else:
-            with pytest.raises(RuntimeError, match=error):
-                san_data._torchvision_datasets()
-    assert [call.args[0] for call in define.mock_calls] == [f"torchvision::{x}" for x in declared]
+    assert not list((tmp_path / "FashionMNIST" / "raw").glob("[!.]*"))
 
 
 # Images: files that cannot be used
@@ -667,15 +622,16 @@ def test_no_network(tmp_path, offline, name, folder, named):
 def test_main_with_labelled_data_sets(uci, monkeypatch, capsys):
     arguments = ["--directory", str(uci), "uci-epilepsy", "mnist"]
     assert san_data.main(arguments) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.split()[:2] == ["uci-epilepsy", "real"]
-    assert second.split()[:2] == ["mnist", "simulated"]
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[:3] == ["uci-epilepsy", "present", "official"]
+    assert second.split()[:3] == ["mnist", "absent", "stand-in"]
+    assert f"Put {', '.join(FILES)} into {uci / 'MNIST' / 'raw'}, unpacked." in second
     monkeypatch.setattr(san_data, "UCI_SHA256", "another")
     assert san_data.main(arguments) == 1
-    first, same = capsys.readouterr().out.splitlines()
+    _, first, same = capsys.readouterr().out.splitlines()
     assert first.split()[:2] == ["uci-epilepsy", "error"]
     assert "not the file of the UCI repository; fetch it again" in first
-    assert same == second
+    assert same.split()[:3] == second.split()[:3]
 
 
 # The files themselves
