@@ -16,6 +16,8 @@ MAKEFLAGS += --jobs=$(JOBS) --no-builtin-rules
 export SAN_DATA
 # Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
 unexport PYTHONDONTWRITEBYTECODE
+# Under each page, to make it again.
+export SWITCHES = PROFILE=$(PROFILE) DATA=$(DATA) SAN_DATA=$(SAN_DATA) SEEDS="$(SEEDS)" MANY_SEEDS="$(MANY_SEEDS)"
 # One thread for each page: more would only wait for each other.
 export OMP_NUM_THREADS = $(shell expr $(PROCESSORS) / $(JOBS) \| 1)
 
@@ -23,10 +25,11 @@ DATABASES := apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb no
              shhpsgdb slpdb sufhsdb voiced wrist
 DATABASE_PAGES := $(DATABASES:%=book/physionet/%.ipynb)
 IMAGE_PAGES := book/mnist.ipynb book/fashion_mnist.ipynb
+CARD_PAGES := $(addprefix book/data/,physionet.ipynb uci-epilepsy.ipynb mnist.ipynb fashion-mnist.ipynb)
 # The longest first, so that none of them is waited for at the end.
 MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) \
                   $(addprefix book/,physionet_summary.ipynb seeds.ipynb differences.ipynb ledger.ipynb)
-PAGES := $(MEASURED_PAGES) book/speed.ipynb
+PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/speed.ipynb
 RESULTS := _build/results
 
 .PHONY: help env data data-check book quick html pages record serve lab test lint format bench clean distclean FORCE
@@ -72,12 +75,21 @@ _build/keys/physionet/%.json: FORCE | data
 	  database=$* profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
 	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/physionet/$*
 
+FOLDER_uci-epilepsy := uci-epilepsy
 FOLDER_mnist := MNIST
-FOLDER_fashion_mnist := FashionMNIST
+FOLDER_fashion-mnist := FashionMNIST
+_build/keys/data/%.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/data_labelled.ipynb book/data/$*.ipynb \
+	  dataset=$* data=$(DATA) data_directory=$(SAN_DATA) results=$(RESULTS) --depends $(SAN_DATA)/$(FOLDER_$*)
+
+_build/keys/data/physionet.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/data_physionet.ipynb book/data/physionet.ipynb \
+	  data=$(DATA) data_directory=$(SAN_DATA) results=$(RESULTS) --depends $(SAN_DATA)/physionet
+
 $(IMAGE_PAGES:book/%.ipynb=_build/keys/%.json): _build/keys/%.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/images.ipynb book/$*.ipynb \
 	  dataset=$(subst _,-,$*) profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
-	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/$(FOLDER_$*) data/published
+	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/$(FOLDER_$(subst _,-,$*)) data/published
 
 _build/keys/uci_epilepsy.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/uci_epilepsy.ipynb book/uci_epilepsy.ipynb \
@@ -140,7 +152,7 @@ format: $(ENV) ## mend style
 	$(PYTHON) -m ruff format
 
 clean: ## remove what was built, keep the environment and the data
-	rm -rf _build book/physionet book/*.ipynb
+	rm -rf _build book/physionet book/data book/*.ipynb
 
 distclean: clean ## remove the environment and tool caches too
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis __pycache__ tests/__pycache__

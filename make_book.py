@@ -6,7 +6,8 @@
     python make_book.py slowest
 
 A page is a notebook executed by papermill with the parameters of one data set. Its key is a file
-that names all it depends on by content; Make executes a page when its key has changed.
+that names all it depends on by content; Make executes a page when its key has changed. Where a page
+comes from is kept in `_build/results/provenance/` and written under it.
 """
 
 import argparse
@@ -14,15 +15,22 @@ import ast
 import hashlib
 import json
 import os
+import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parent
 BUILD = Path("_build")
+PROVENANCE = BUILD / "results" / "provenance"
+HTML = BUILD / "html"
+# What numbers depend on besides our own code.
+LIBRARIES = ["torch", "numpy", "scipy", "pandas", "wfdb", "scikit-learn"]
 MODULES = [
     "san_book.py",
     "san_core.py",
@@ -53,6 +61,7 @@ def write_key(notebook: str, page: str, depends: list[str], parameters: dict[str
         "notebook": notebook,
         "page": page,
         "parameters": parameters,
+        "depends": depends,
         "sha256": {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.exists()},
     }
     key = BUILD / "keys" / Path(page).relative_to("book").with_suffix(".json")
@@ -97,15 +106,15 @@ def make_page(key: Path) -> None:
             f"{page} failed in cell {error.cell_index + 1} of {notebook}: {error.ename}: "
             f"{error.evalue}\n\n{error.source}\n\nThe cells up to there are in {unfinished}."
         ) from None
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    executed = finish(nbformat.read(unfinished, as_version=4), defaults, parameters)
+    executed = nbformat.read(unfinished, as_version=4)
+    facts = provenance(contents, executed, time.perf_counter() - started)
+    finish(executed, defaults, parameters, facts)
     nbformat.write(executed, unfinished)
-    cost = BUILD / "cost" / page.relative_to("book").with_suffix(".json")
-    cost.parent.mkdir(parents=True, exist_ok=True)
-    cost.write_text(json.dumps({"page": str(page), "seconds": seconds, "peak_megabytes": peak}))
+    kept = PROVENANCE / page.relative_to("book").with_suffix(".json")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(facts, indent=1))
     os.replace(unfinished, page)
-    print(f"{page}: {seconds:.1f} s, {peak:.0f} MB")
+    print(f"{page}: {facts['seconds']:.1f} s, {facts['peak_megabytes']:.0f} MB")
 
 
 def typed_parameters(notebook: str, defaults: dict, texts: dict[str, str]) -> dict:
@@ -127,13 +136,51 @@ def typed_parameters(notebook: str, defaults: dict, texts: dict[str, str]) -> di
     return parameters
 
 
-def finish(executed, defaults: dict, parameters: dict):
+def provenance(contents: dict, executed, seconds: float) -> dict:
+    """Where an executed page comes from; ``contents`` are those of its key.
+
+    ``cards`` are those of the data sets that the page showed as its source.
+    """
+    page = contents["page"]
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    cards = [card for output in outputs for card in output.get("metadata", {}).get("cards", [])]
+    return {
+        "page": page,
+        "date": date.today().isoformat(),
+        **checkout(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "device": f"cpu ({platform.machine()}, {os.cpu_count()} processors, "
+        f"{os.environ.get('OMP_NUM_THREADS', 'all')} of them for this page)",
+        "seconds": seconds,
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        "command": f"rm -f {page}; make {page} {os.environ.get('SWITCHES', '')}".strip(),
+        **{name: contents[name] for name in ("notebook", "parameters", "depends")},
+        "cards": cards,
+    }
+
+
+def checkout() -> dict:
+    """The commit of this folder and whether tracked files were changed since; None without git."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        commit = subprocess.check_output([*git, "rev-parse", "HEAD"], stderr=subprocess.DEVNULL)
+        changed = subprocess.check_output([*git, "status", "--porcelain", "--untracked-files=no"])
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "uncommitted_changes": None}
+    return {"commit": commit.decode().strip(), "uncommitted_changes": bool(changed)}
+
+
+def finish(executed, defaults: dict, parameters: dict, facts: dict) -> None:
     """Turn an executed notebook into a page of the book.
 
     The page's title names the page's own data instead of the notebook's default; captions, labels
     and text alternatives go from the outputs, where a notebook can compute them, to the cells,
-    where Jupyter Book looks for them; what changes with each run is left out.
+    where Jupyter Book looks for them; what changes with each run is left out, and the page's
+    provenance comes last.
     """
+    import nbformat
+
     heading, newline, rest = executed.cells[0].source.partition("\n")
     for name, default in defaults.items():
         if isinstance(default, str) and default and name in parameters:
@@ -151,7 +198,45 @@ def finish(executed, defaults: dict, parameters: dict):
                     "figure": {"caption": figure["caption"], "name": figure["name"]},
                 }
     executed.metadata.pop("papermill", None)
-    return executed
+    executed.cells.append(nbformat.v4.new_markdown_cell(footer(facts), id="provenance"))
+
+
+def footer(facts: dict) -> str:
+    """The provenance of a page in Markdown, folded."""
+    up = "../" * facts["page"].count("/")  # from the page to the project
+    lines = [f"**Data**: {describe_data(card)}" for card in facts["cards"]]
+    if not lines:
+        inputs = [f"`{path}`" for path in facts["depends"]]
+        lines.append(f"**Made from**: {', '.join(inputs) or 'no data'}")
+    code = "not under version control"
+    if facts["commit"]:
+        changes = ", with uncommitted changes" if facts["uncommitted_changes"] else ""
+        code = f"commit `{facts['commit'][:12]}`{changes}"
+    lines.append(f"**Code**: {code}; executed on {facts['date']}")
+    if "seeds" in facts["parameters"]:
+        lines.append(f"**Seeds**: {facts['parameters']['seeds']}")
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    lines += [
+        f"**Versions**: Python {facts['python']}, {versions}",
+        f"**Device**: {facts['device']}",
+        f"**Cost**: {facts['seconds']:.0f} s, {facts['peak_megabytes']:.0f} MB at most",
+        f"**Make it again**: `{facts['command']}`",
+        f"**Notebook**: {{download}}`without outputs <{up}{facts['notebook']}>`, "
+        f"{{download}}`with outputs <{Path(facts['page']).name}>`",
+    ]
+    bullets = "\n".join(f"- {line}" for line in lines)
+    return f":::{{dropdown}} How this page was made\n{bullets}\n:::"
+
+
+def describe_data(card: dict) -> str:
+    """A data set in a line: name, source, version, whose bytes, hashes."""
+    if card["source"] == "simulated":
+        return f"{card['name']}, **simulated** by {card['simulator']}, seed {card['seed']}"
+    files = ", ".join(f"{file} `{sha256[:16]}…`" for file, sha256 in card["sha256"].items())
+    kind = card["source"] if card["source"] == "real" else f"**{card['source']}**"
+    return (
+        f"{card['name']}, {kind}, version {card['version']}, {card['origin']} bytes; sha256 {files}"
+    )
 
 
 # --- render ---------------------------------------------------------------------------------------
@@ -181,20 +266,40 @@ def render() -> None:
 
     require_jupyter_book_1(version("jupyter-book"))
     pages = contents_of(yaml.safe_load(Path("book/_toc.yml").read_text()))
-    command = ["jupyter-book", "build", "book", "--config", "_config.yml", "--path-output", "."]
-    command += ["-W", "--keep-going", "-q"]
+    # Sphinx takes what an interrupted build left half written for finished, so begin anew then.
+    unpublished, whole = BUILD / "book", BUILD / "book" / "whole"
+    if not whole.exists():
+        shutil.rmtree(unpublished, ignore_errors=True)
+    whole.unlink(missing_ok=True)
+    command = ["jupyter-book", "build", "book", "--config", "_config.yml"]
+    command += ["--path-output", str(unpublished), "-W", "--keep-going", "-q"]
     build = subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]])
     if build.returncode:
         raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
-    missing = [page for page in pages if not (BUILD / "html" / f"{page}.html").exists()]
+    whole.touch()
+    built = unpublished / "_build" / "html"
+    missing = [page for page in pages if not (built / f"{page}.html").exists()]
     if missing:
         raise PageError(f"the book was rendered without these pages of book/_toc.yml: {missing}")
-    print(f"{len(pages)} pages in {BUILD / 'html' / 'index.html'}")
+    publish(built)
+    print(f"{len(pages)} pages in {HTML / 'index.html'}")
+
+
+def publish(built: Path) -> None:
+    """Put a whole copy of the rendered book in the place of the one before."""
+    fresh, before = BUILD / "html-fresh", BUILD / "html-before"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
+    shutil.copytree(built, fresh)
+    if HTML.exists():
+        os.replace(HTML, before)
+    os.replace(fresh, HTML)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def print_slowest() -> None:
     """Print what the most expensive pages cost."""
-    costs = [json.loads(path.read_text()) for path in (BUILD / "cost").rglob("*.json")]
+    costs = [json.loads(path.read_text()) for path in PROVENANCE.rglob("*.json")]
     costs.sort(key=lambda cost: -cost["seconds"])
     for cost in costs[:5]:
         print(f"{cost['seconds']:7.1f} s  {cost['peak_megabytes']:6.0f} MB  {cost['page']}")
@@ -227,6 +332,8 @@ def main() -> None:
                 print_slowest()
     except PageError as error:
         sys.exit(f"make_book: {error}")
+    except OSError as error:
+        sys.exit(f"make_book: {error}; mend that and run make again, which makes what is missing")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -56,15 +56,18 @@ plt.rcParams.update(
 # --- pages ----------------------------------------------------------------------------------------
 
 
-def show(figure: Figure, *, name: str, caption: str, alt: str, simulated: bool = False) -> None:
+def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collection[str]) -> None:
     """Show a figure of a page as SVG, with its caption, its label and its text alternative.
 
     The three travel in the metadata of the output, from where ``make_book.py`` takes them to where
-    Jupyter Book looks for them. A figure of simulated data is marked as such.
+    Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows, as
+    `san_data.Card.source` has them: a figure of what stands in for the paper's data is marked.
     """
-    if simulated:
-        style = {"ha": "center", "va": "center", "rotation": 20, "fontsize": 48, "zorder": 10}
-        figure.text(0.5, 0.5, "simulated", color="grey", alpha=0.25, **style)
+    stand_ins = set(sources) - {"real"}
+    if stand_ins:
+        mark = " and ".join(sorted(stand_ins)) + (" in part" if "real" in sources else "")
+        style = {"ha": "center", "va": "center", "rotation": 20, "fontsize": 40, "zorder": 10}
+        figure.text(0.5, 0.5, mark, color="grey", alpha=0.25, **style)
     image = io.StringIO()
     figure.savefig(image, format="svg")
     plt.close(figure)
@@ -72,21 +75,33 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, simulated: bool =
     display({"image/svg+xml": image.getvalue()}, raw=True, metadata=metadata)
 
 
-def show_source(card) -> None:
-    """Say which data a page used, loudly if they are not the paper's recording."""
+def show_sources(cards: Sequence[dict]) -> None:
+    """Say which data a page used, loudly where they are not the paper's own.
+
+    ``cards`` are those of `san_data.load`, as dictionaries. They stay with the page, where
+    ``make_book.py`` finds them.
+    """
     kinds = {"real": "note", "substitute": "warning", "simulated": "danger"}
     titles = {
         "real": "Data: the paper's own",
         "substitute": "Data: a substitute recording",
         "simulated": "Data: simulated",
     }
-    rate = f", {card.sampling_rate:g} samples per second" if card.sampling_rate else ""
-    display(
-        Markdown(
-            f":::{{admonition}} {titles[card.source]}\n:class: {kinds[card.source]}\n"
-            f"{card.note} ({card.signal}{rate}.)\n:::"
-        )
-    )
+    lines = []
+    for kind in kinds:
+        of_kind = [card for card in cards if card["source"] == kind]
+        if not of_kind:
+            continue
+        lines.append(f":::{{admonition}} {titles[kind]}\n:class: {kinds[kind]}")
+        for card in of_kind:
+            rate = card["sampling_rate"]
+            what = card["signal"] + (f", {rate:g} samples per second" if rate else "")
+            if len(cards) == 1:
+                lines.append(f"{card['note']} ({what}.)")
+            else:
+                lines.append(f"- *{card['name']}*: {card['note']}")
+        lines.append(":::")
+    display(Markdown("\n".join(lines)), metadata={"cards": list(cards)})
 
 
 def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
@@ -97,6 +112,9 @@ def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
     html = table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="-")
     html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
     html = re.sub(r"<td>(?=[A-Za-z])", '<td class="text">', html)
+    for name, column in table.items():
+        if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
+            html = html.replace(f"<th>{name}</th>", f'<th class="text">{name}</th>')
     kind = "results-table sortable" if sortable else "results-table"
     display(HTML(f'<div class="{kind}">{html}</div>'))
 
@@ -215,16 +233,35 @@ def published(name: str) -> pd.DataFrame:
 def plot_windows(splits: dict[str, np.ndarray]) -> Figure:
     """Standardized windows one after the other, one shade per split; values are ``(B, n)``."""
     figure, axes = plt.subplots(figsize=(8, 2.6))
-    start = 0
+    for split, start, end, shade in draw_windows(axes, splits):
+        axes.annotate(split, ((start + end) / 2, 1.02), ha="center", color=shade,
+                      xycoords=("data", "axes fraction"))  # fmt: skip
+    axes.set(xlabel="sample", ylabel="standard deviations")
+    return figure
+
+
+def plot_recordings(recordings: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """The windows of several recordings, one panel each; values as in `plot_windows`."""
+    figure, panels = plt.subplots(len(recordings), figsize=(8, len(recordings)), sharex=True)
+    for axes, (name, splits) in zip(panels, recordings.items(), strict=True):
+        draw_windows(axes, splits)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        axes.set_yticks([])
+    panels[-1].set_xlabel("sample")
+    return figure
+
+
+def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, int, str]]:
+    """Windows one after the other; returns name, first sample, end and shade of each split."""
+    drawn, start = [], 0
     shades = ["#000000", "#0072B2", "#D55E00"]
     for shade, (split, windows) in zip(shades, splits.items(), strict=True):
-        samples = np.arange(start, start + windows.size)
-        axes.plot(samples, windows.ravel(), color=shade, linewidth=0.6)
-        axes.annotate(split, ((samples[0] + samples[-1]) / 2, 1.02), ha="center", color=shade,
-                      xycoords=("data", "axes fraction"))  # fmt: skip
-        start += windows.size
-    axes.set(xlabel="sample", ylabel="standard deviations", xlim=(0, start))
-    return figure
+        end = start + windows.size
+        axes.plot(np.arange(start, end), windows.ravel(), color=shade, linewidth=0.6)
+        drawn.append((split, start, end, shade))
+        start = end
+    axes.set_xlim(0, start)
+    return drawn
 
 
 def plot_walk(models: dict[str, SAN], window) -> Figure:
@@ -477,8 +514,8 @@ def plot_density(points: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_kernels(kernels: dict[str, dict[str, Sequence[float]]], simulated: set[str]) -> Figure:
-    """The kernel of each activation function (row) and database (column)."""
+def plot_kernels(kernels: dict[str, dict[str, Sequence[float]]], source: dict[str, str]) -> Figure:
+    """The kernel of each activation function (row) and database (column), whose source is named."""
     figure, grid = plt.subplots(
         len(ACTIVATIONS), len(kernels), figsize=(0.95 * len(kernels), 5), squeeze=False
     )
@@ -489,7 +526,7 @@ def plot_kernels(kernels: dict[str, dict[str, Sequence[float]]], simulated: set[
             axes.set(xticks=[], yticks=[])
             axes.annotate(len(kernel), (0.97, 0.95), fontsize=7, color="0.4", ha="right", va="top",
                           xycoords="axes fraction")  # fmt: skip
-        title = f"{database}\n(simulated)" if database in simulated else database
+        title = database if source[database] == "real" else f"{database}\n({source[database]})"
         column[0].set_title(title, fontsize=7)
     for axes, activation in zip(grid[:, 0], ACTIVATIONS, strict=True):
         axes.set_ylabel(NAMES[activation], fontsize=7)
@@ -503,7 +540,7 @@ def plot_ledger(numbers: pd.DataFrame, metrics: dict[str, str]) -> Figure:
         of_metric = numbers[(numbers.metric == metric) & numbers["mean"].notna()]
         for activation in ACTIVATIONS:
             part = of_metric[of_metric.activation == activation]
-            bars = [(part["mean"] - part.low).clip(0), (part.high - part["mean"]).clip(0)]
+            bars = (part[["low", "high"]].sub(part["mean"], axis=0)).abs().to_numpy().T
             style = {"fmt": "o", "markersize": 3, "alpha": 0.6, "linewidth": 0.8}
             style |= {"color": COLORS[activation], "label": NAMES[activation]}
             axes.errorbar(part.published, part["mean"], yerr=bars, **style)

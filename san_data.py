@@ -130,9 +130,10 @@ class Card:
     """Where the numbers of a data set come from.
 
     `sampling_rate` is in Hz, None for images; `source` is "real" (the paper's data), "substitute"
-    (another recording of the same database) or "simulated"; `note` says so for the page; `origin`
-    is whose bytes the files have: "official", "copy" or "substitute" if they are known,
-    "unverified" if not, None for what stands in; `sha256` maps the name of each file read to its
+    (another recording of the same database) or "simulated"; `note` says so for the page; `version`
+    is that of the official source; `origin` is whose bytes the files have: "official", "copy" or
+    "substitute" if they are known, "unverified" if not; both are None for what is simulated;
+    `sha256` maps the name of each file read to its
     hash. A recording has a `record` and a `channel`; what stands in has a `simulator` and a `seed`
     instead. `classes` are the names that labels count; `blank` is how many examples were left out
     of each part because they are zero everywhere, where the metric is not defined.
@@ -144,6 +145,7 @@ class Card:
     units: str
     source: str
     note: str
+    version: str | None = None
     origin: str | None = None
     record: str | None = None
     channel: str | None = None
@@ -404,6 +406,7 @@ def _read_recording(name: str, path: Path) -> DataSet:
         units=recording.units[0],
         source=source,
         note=" ".join([note, *_whose_bytes(findings)]),
+        version=san_fetch.MANIFEST[name].version,
         origin=min((finding.state for finding in findings), key=ORIGINS.index),
         record=path.stem,
         channel=channel,
@@ -588,6 +591,7 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
         units="scaled",
         source="real",
         note="The file of the UCI repository, verified by its hash.",
+        version=_UCI.version,
         origin="official",
         sha256={path.name: UCI_SHA256},
         classes=UCI_CLASSES,
@@ -710,6 +714,7 @@ def _read_images(name: str, root: Path) -> DataSet:
         units="of the largest grey value",
         source="real",
         note=f"The four files of {images.folder}, verified by their hashes.",
+        version=san_fetch.MANIFEST[name].version,
         origin="official",
         sha256=images.sha256,
         classes=images.classes,

@@ -81,16 +81,18 @@ class Source:
     version: str
     download: str
     licence: str
+    recorded_by: str
     citation: str
     units: str
     why: str
     files: tuple[KnownFile, ...]
-    doi: str | None = None
     sampling_rate: float | None = None
     channel: str | None = None
     record: str | None = None
     simulator: str | None = None
     packed: str = ""
+    preparation: str = ""
+    pitfalls: str = ""
     classes: tuple[str, ...] = ()
 
     @property

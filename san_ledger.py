@@ -16,17 +16,13 @@ import argparse
 import dataclasses
 import json
 import re
-import subprocess
 import sys
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import san_book
-import san_data
 
 ROOT = Path(__file__).parent
 REPRODUCED = ROOT / "data" / "reproduced"
@@ -42,6 +38,7 @@ TABLES = {
 }
 KEYS = ["table", "database", "activation", "kernel_size"]
 NOT_MADE = "its page was not made"
+PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
 RECORDED = [*KEYS, *METRICS, "seed", "init", "selection", "dead"]
 
 
@@ -52,7 +49,7 @@ class Measured:
     ``runs`` has the columns `RECORDED`: a row for each seed and initialisation at each published
     kernel size (selection "published_m"), and one for each PhysioNet database and activation
     function at the kernel size that is best on test (selection "test"). ``absent`` says of each
-    table or database without rows why.
+    table or data set without rows why.
     """
 
     runs: pd.DataFrame
@@ -63,20 +60,19 @@ def measured(results: str | Path) -> Measured:
     """What executed pages recorded in a directory, stand-ins and quick runs left out."""
     absent, tables = {}, [pd.DataFrame(columns=RECORDED)]
     for table in TABLES:
-        # The runs of PhysioNet with many seeds are on a page of their own.
-        path = Path(results) / ("seeds.json" if table == "physionet" else f"{table}.json")
+        path = Path(results) / f"{_page(table)}.json"
         record = json.loads(path.read_text()) if path.exists() else None
         if record is None or record["profile"] != "paper":
             absent[table] = NOT_MADE if record is None else "only a quick run"
             continue
         rows = pd.DataFrame(record["rows"])
+        cards = record["cards"]
+        absent |= {name: card["source"] for name, card in cards.items() if card["source"] != "real"}
         if table == "physionet":
-            absent |= {name: kind for name, kind in record["sources"].items() if kind != "real"}
             swept = pd.read_csv(Path(results) / "physionet.csv")
             rows = pd.concat([rows, swept[swept.selection == "test"]]).assign(dead=False)
         else:
             rows = rows[rows.selection == "published_m"].assign(database=record["dataset"])
-            absent |= {table: record["source"]} if record["source"] != "real" else {}
         if table == "uci_epilepsy":  # the published table is the thesis', with its batches of 32
             rows = rows[rows.batch_size == 32]
         if "phi_qm" in rows:  # weights counted as in the published tables of images
@@ -86,6 +82,16 @@ def measured(results: str | Path) -> Measured:
         rows = rows[(rows.data_source == "real") & rows.selection.isin(["published_m", "test"])]
         tables.append(rows.assign(table=table).reindex(columns=RECORDED))
     return Measured(pd.concat([table for table in tables if len(table)] or tables), absent)
+
+
+def _page(table: str) -> str:
+    """The page with the runs of a table; those of PhysioNet are on that of many seeds."""
+    return "seeds" if table == "physionet" else table
+
+
+def _table(name: str) -> str:
+    """The table of a data set with labels, or a name that no table has."""
+    return name.replace("-", "_")
 
 
 def recorded() -> Measured:
@@ -106,12 +112,12 @@ def measured_or_recorded(results: str | Path) -> tuple[Measured, list[str]]:
     parts = [here.runs, committed.runs[committed.runs.table.isin(from_record)]]
     runs = pd.concat([part for part in parts if len(part)])
     of_physionet = committed.absent if "physionet" in from_record else here.absent
-    absent = {name: why for name, why in of_physionet.items() if name not in TABLES}
+    absent = {name: why for name, why in of_physionet.items() if _table(name) not in TABLES}
     return Measured(runs, absent), from_record
 
 
 def provenance() -> dict:
-    """When, from what and with what the committed record was made."""
+    """Where the committed record comes from: of each of its `tables`, and what is `absent`."""
     return json.loads((REPRODUCED / "provenance.json").read_text())
 
 
@@ -165,7 +171,8 @@ def ledger(ours: Measured) -> pd.DataFrame:
         rows.append(number | {"difference": difference, "verdict": verdict})
     columns = [*KEYS, "metric", "published", "mean", "low", "high", "runs", "dead", "best_m",
                "at_best_m", "difference", "verdict", "reason"]  # fmt: skip
-    return pd.DataFrame(rows).reindex(columns=columns)
+    counts = dict.fromkeys(["runs", "dead", "best_m"], "Int64")  # integers, absent where not run
+    return pd.DataFrame(rows).reindex(columns=columns).astype(counts)
 
 
 def shares(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -211,9 +218,9 @@ def write_record(results: str | Path) -> None:
     """
     ours = measured(results)
     refused = [
-        f"{TABLES[table]} ({why})"
-        for table, why in ours.absent.items()
-        if table in TABLES and why != NOT_MADE
+        f"{TABLES[_table(name)]} ({why})"
+        for name, why in ours.absent.items()
+        if _table(name) in TABLES and why != NOT_MADE
     ]
     if refused or not len(ours.runs):
         raise ValueError(
@@ -221,26 +228,16 @@ def write_record(results: str | Path) -> None:
             f"{', '.join(refused) or 'nothing was made'}; run `make book SAN_DATA=folder` with the "
             "data in that folder"
         )
-    commit = ["git", "-C", str(ROOT)]
-    changed = subprocess.check_output([*commit, "status", "--porcelain", "-uno"], text=True)
-    hashes = {}
-    for name in san_data.NAMES:
-        table = "physionet" if name in san_data.DATABASES else name.replace("-", "_")
-        if not {name, table} & set(ours.absent):
-            hashes[name] = san_data.load(name, data="real").card.sha256
-    facts = {
-        "date": date.today().isoformat(),
-        "commit": subprocess.check_output([*commit, "rev-parse", "HEAD"], text=True).strip(),
-        "uncommitted changes": bool(changed),
-        "versions": {name: version(name) for name in ("torch", "numpy", "scipy", "pandas")},
-        "python": sys.version.split()[0],
-        "seeds": {
-            table: sorted(int(seed) for seed in rows.seed.unique())
-            for table, rows in ours.runs.groupby("table")
-        },
-        "absent": ours.absent,
-        "sha256": hashes,
-    }
+    tables = {}
+    for table, rows in ours.runs.groupby("table"):
+        made = json.loads((Path(results) / "provenance" / f"{_page(table)}.json").read_text())
+        tables[table] = {name: made[name] for name in PROVENANCE} | {
+            "seeds": sorted(int(seed) for seed in rows.seed.unique()),
+            "sha256": {
+                card["name"]: card["sha256"] for card in made["cards"] if card["source"] == "real"
+            },
+        }
+    facts = {"tables": tables, "absent": ours.absent}
     REPRODUCED.mkdir(exist_ok=True)
     san_book.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")

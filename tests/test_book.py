@@ -1,11 +1,15 @@
 """The pages and the book, end to end: the quick book of simulated data, built in a copy."""
 
+import functools
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -21,6 +25,7 @@ import san_data
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
+CARDS = [f"data/{name}" for name in ("physionet", *LABELLED)]
 OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "speed"]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
@@ -72,7 +77,7 @@ def test_page_has_its_parameters_and_its_title(project):
     make_book.make_page(key(name="second", count="4"))
     page = nbformat.read(project / "book/pages/x.ipynb", as_version=4)
     assert page.cells[0].source == "# A page: second\n\nThe first of many."
-    assert page.cells[-1].outputs[0].text == "second 4\n"
+    assert page.cells[-2].outputs[0].text == "second 4\n"
     assert "hide-input" in page.cells[2].metadata.tags
     assert "papermill" not in page.metadata
 
@@ -88,6 +93,64 @@ def test_failing_page_names_its_cell_and_is_not_published(project):
     with pytest.raises(make_book.PageError, match=r"cell \d of notebooks/page.ipynb.*too many"):
         make_book.make_page(key(count="12"))
     assert (project / "book/pages/x.ipynb").read_bytes() == before
+
+
+@pytest.fixture
+def making(project):
+    """Makes the page of that notebook in a process of its own, which a test disturbs."""
+    shutil.copy(ROOT / "make_book.py", project)
+    (path,) = (project / "notebooks").glob("*.ipynb")
+    path.write_text(
+        path.read_text().replace("print(name", "import time; time.sleep(1); print(name")
+    )
+
+    def start(**options):
+        command = [sys.executable, "make_book.py", "page", key(count="4")]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=project, start_new_session=True, **pipes, **options)
+
+    return start
+
+
+def page_is_whole(project):
+    page = nbformat.read(project / "book/pages/x.ipynb", as_version=4)
+    return page.cells[-2].outputs[0].text == "first 4\n" and page.cells[-1].id == "provenance"
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_page_is_not_published_and_made_the_next_time(project, making, signal_number):
+    process = making()
+    unfinished = project / "_build/unfinished/pages/x.ipynb"
+    deadline = time.monotonic() + 60
+    while not unfinished.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal_number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not (project / "book/pages/x.ipynb").exists()
+    if signal_number == signal.SIGINT:
+        assert "Traceback" not in output
+    process = making()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert page_is_whole(project)
+
+
+def test_full_disk_is_named_and_nothing_half_written_is_published(project, making):
+    # A limit on the size of files stands in for the end of the disk.
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1500, 1500))
+    process = making(preexec_fn=limit)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "make_book: " in output
+    assert "File too large" in output
+    assert "Traceback" not in output
+    assert not (project / "book/pages/x.ipynb").exists()
+    process = making()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert page_is_whole(project)
 
 
 def test_key_is_rewritten_only_if_its_content_changed(project):
@@ -109,6 +172,33 @@ def test_key_sees_data_appear(project):
     (project / depends[0] / "100.dat").write_bytes(b"1")
     make_book.write_key("notebooks/page.ipynb", "book/x.ipynb", depends, {})
     assert path.read_text() != before
+
+
+def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(project, monkeypatch):
+    (project / "book").mkdir()
+    (project / "book" / "_toc.yml").write_text("root: index")
+    published = project / "_build/html/index.html"
+    published.parent.mkdir(parents=True)
+    published.write_text("before")
+    built = project / "_build/book/_build/html/index.html"
+
+    def sphinx(text, returncode):
+        def run(command):
+            assert not built.exists()
+            built.parent.mkdir(parents=True, exist_ok=True)
+            built.write_text(text)
+            return subprocess.CompletedProcess(command, returncode)
+
+        return run
+
+    monkeypatch.setattr(make_book.subprocess, "run", sphinx("half wri", 1))
+    with pytest.raises(make_book.PageError, match="found errors"):
+        make_book.render()
+    assert published.read_text() == "before"
+    monkeypatch.setattr(make_book.subprocess, "run", sphinx("whole", 0))
+    make_book.render()
+    assert published.read_text() == "whole"
+    assert {path.name for path in (project / "_build").iterdir()} == {"book", "html"}
 
 
 def test_jupyter_book_2_is_refused():
@@ -167,7 +257,7 @@ def book(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone") / "san"
     ignored = shutil.ignore_patterns(".*", "_build", "*.egg-info", "physionet")
     shutil.copytree(ROOT, folder, ignore=ignored)
-    for page in (folder / "book").glob("*.ipynb"):
+    for page in (folder / "book").rglob("*.ipynb"):
         page.unlink()
     built = make("book", folder)
     assert built.returncode == 0, built.stdout[-5000:]
@@ -189,6 +279,9 @@ def test_pages_say_that_the_data_are_simulated(book):
     pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in san_data.DATABASES}
     pages |= {"mnist": "Images: mnist", "fashion_mnist": "Images: fashion-mnist"}
     pages |= {"uci_epilepsy": "UCI-epilepsy"}
+    pages |= {f"data/{name}": f"Data: {name}" for name in LABELLED}
+    pages |= {"data/physionet": "recordings", "seeds": "luck", "differences": "differ"}
+    pages |= {"physionet_summary": "fifteen databases"}
     for page, title in pages.items():
         text = (book / "_build" / "html" / f"{page}.html").read_text()
         assert "Data: simulated" in text, page
@@ -205,7 +298,7 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             assert caption.strip().startswith("Fig."), page
             figures += 1
     # Summary 4; seeds, ledger and speed one each.
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + 4 + 3
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3
 
 
 def test_results_have_the_columns_of_the_published_table(book):
@@ -244,7 +337,7 @@ def test_second_make_executes_nothing(book):
     again = make("book", book)
     assert again.returncode == 0, again.stdout[-3000:]
     assert {path: path.stat().st_mtime_ns for path in book.glob("book/**/*.ipynb")} == pages
-    assert len(pages) == len(san_data.NAMES) + len(OVER_ALL)
+    assert len(pages) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL)
 
 
 def test_missing_page_is_made_again_and_only_that(book):
@@ -257,10 +350,44 @@ def test_missing_page_is_made_again_and_only_that(book):
     assert {p: p.stat().st_mtime_ns for p in others} == others
 
 
-def test_cost_of_every_page_is_recorded(book):
-    costs = [json.loads(path.read_text()) for path in (book / "_build/cost").rglob("*.json")]
-    assert len(costs) == len(san_data.NAMES) + len(OVER_ALL)
-    assert all(cost["seconds"] > 0 and cost["peak_megabytes"] > 50 for cost in costs)
+def test_every_page_says_how_it_was_made(book):
+    records = (book / "_build" / "results" / "provenance").rglob("*.json")
+    made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
+    assert len(made) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL)
+    for page, facts in made.items():
+        assert facts["seconds"] > 0
+        assert facts["peak_megabytes"] > 50
+        assert all(card["source"] == "simulated" for card in facts["cards"])
+        text = (book / "_build" / "html" / page.removeprefix("book/")).with_suffix(".html")
+        article = BeautifulSoup(text.read_text(), "html.parser").article
+        footer = article.find_all("details")[-1]
+        assert "How this page was made" in footer.get_text()
+        for name, number in facts["versions"].items():
+            assert f"{name} {number}" in footer.get_text()
+        assert facts["command"] in footer.get_text()
+        downloads = [link["href"] for link in footer.find_all("a", class_="download")]
+        assert len(downloads) == 2
+        template, executed = [text.parent / href for href in downloads]
+        assert template.read_bytes() == (book / facts["notebook"]).read_bytes()
+        assert executed.read_bytes() == (book / page).read_bytes()
+    over_databases = {"physionet_summary", "seeds", "differences", "data/physionet"}
+    for name in over_databases:
+        assert len(made[f"book/{name}.ipynb"]["cards"]) > 1
+    assert made["book/physionet/mitdb.ipynb"]["cards"][0]["name"] == "mitdb"
+
+
+def test_every_figure_of_stand_ins_is_marked(book):
+    figures = 0
+    for path in book.glob("book/**/*.ipynb"):
+        # The ledger shows the committed record, and "How fast" shows times.
+        if path.stem in ("ledger", "speed"):
+            continue
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                if "image/svg+xml" in output.get("data", {}):
+                    assert "<!-- simulated -->" in output.data["image/svg+xml"], path
+                    figures += 1
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 5
 
 
 def test_notebooks_run_with_their_own_defaults(book):

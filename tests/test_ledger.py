@@ -1,7 +1,5 @@
 """Tests of san_ledger: verdicts, what may enter, and that the committed record keeps agreeing."""
 
-import json
-
 import pandas as pd
 import pytest
 
@@ -107,8 +105,9 @@ def results(tmp_path, **mnist):
          "selection": selection, "data_source": mnist.get("source", "real"), **values}
         for selection in ("published_m", "validation", "test")
     ]  # fmt: skip
-    record = {"dataset": "mnist", "source": "real", "profile": "paper", "rows": rows} | mnist
-    san_book.write_record(tmp_path / "mnist.json", record)
+    card = {"name": "mnist", "source": mnist.pop("source", "real")}
+    record = {"dataset": "mnist", "cards": {"mnist": card}, "profile": "paper", "rows": rows}
+    san_book.write_record(tmp_path / "mnist.json", record | mnist)
     return tmp_path
 
 
@@ -131,6 +130,30 @@ def test_a_record_of_stand_ins_or_of_a_quick_run_is_refused(tmp_path, record):
     with pytest.raises(ValueError, match=r"MNIST \((simulated|only a quick run)\); run `make book"):
         san_ledger.write_record(results(tmp_path, **record))
     assert {path: path.read_bytes() for path in san_ledger.REPRODUCED.iterdir()} == before
+
+
+def test_a_record_is_written_with_the_provenance_of_each_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(san_ledger, "ROOT", tmp_path)
+    monkeypatch.setattr(san_ledger, "REPRODUCED", tmp_path / "reproduced")
+    (tmp_path / "README.md").write_text("a\n<!-- ledger -->\nold\n<!-- end of ledger -->\nb\n")
+    sha256 = {"train-images-idx3-ubyte": "0" * 64}
+    made = dict.fromkeys(san_ledger.PROVENANCE, "as it was") | {
+        "cards": [{"name": "mnist", "source": "real", "sha256": sha256}],
+        "notebook": "not needed",
+    }
+    san_book.write_record(tmp_path / "provenance" / "mnist.json", made)
+    san_ledger.write_record(results(tmp_path))
+    tables = san_ledger.provenance()["tables"]
+    assert set(tables) == {"mnist"}
+    assert tables["mnist"]["seeds"] == [0]
+    assert tables["mnist"]["sha256"] == {"mnist": sha256}
+    assert tables["mnist"]["commit"] == "as it was"
+    assert len(san_ledger.recorded().runs) == 1
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.startswith("a\n<!-- ledger -->\n| | CR")
+    assert readme.endswith("<!-- end of ledger -->\nb\n")
+    assert "old" not in readme
+    assert (tmp_path / "reproduced" / "ledger.svg").stat().st_size > 1000
 
 
 # --- the committed record -------------------------------------------------------------------------
@@ -182,9 +205,12 @@ def test_the_readme_shows_the_committed_record():
 
 
 def test_the_record_says_where_it_comes_from():
-    facts = json.loads((san_ledger.REPRODUCED / "provenance.json").read_text())
-    assert {"date", "commit", "versions", "seeds", "sha256", "absent"} < set(facts)
-    assert len(facts["commit"]) == 40
-    assert set(facts["seeds"]) == set(san_ledger.TABLES) - set(facts["absent"])
-    assert all(len(sha256) == 64 for files in facts["sha256"].values() for sha256 in files.values())
+    facts = san_ledger.provenance()
+    assert set(facts["tables"]) | set(facts["absent"]) >= set(san_ledger.TABLES)
+    for made in facts["tables"].values():
+        assert set(made) == {*san_ledger.PROVENANCE, "seeds", "sha256"}
+        assert len(made["commit"]) == 40
+        hashes = [sha256 for files in made["sha256"].values() for sha256 in files.values()]
+        assert hashes
+        assert all(len(sha256) == 64 for sha256 in hashes)
     assert set(METRICS) < set(pd.read_csv(san_ledger.REPRODUCED / "runs.csv").columns)
