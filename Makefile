@@ -29,7 +29,7 @@ CARD_PAGES := $(addprefix book/data/,physionet.ipynb uci-epilepsy.ipynb mnist.ip
 # The longest first, so that none of them is waited for at the end.
 MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) \
                   $(addprefix book/,physionet_summary.ipynb seeds.ipynb differences.ipynb ledger.ipynb)
-PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/speed.ipynb
+PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/pictures.ipynb book/speed.ipynb
 RESULTS := _build/results
 
 .PHONY: help env data data-check book quick html pages record serve lab test lint format bench clean distclean FORCE
@@ -65,7 +65,7 @@ pages: $(PAGES) ## execute the experiments that are out of date, without buildin
 
 html: _build/html/.complete ## build the book
 
-_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml) _config.yml | $(ENV)
+_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml book/_static/*) _config.yml README.md | $(ENV)
 	$(PYTHON) make_book.py html
 	@touch $@
 
@@ -99,6 +99,11 @@ _build/keys/uci_epilepsy.json: FORCE | data
 _build/keys/physionet_summary.json: $(DATABASE_PAGES) FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/physionet_summary.ipynb book/physionet_summary.ipynb \
 	  results=$(RESULTS) --depends $(RESULTS)/physionet data/published
+
+_build/keys/pictures.json: book/physionet/mitdb.ipynb FORCE | data
+	@$(PYTHON) make_book.py key notebooks/pictures.ipynb book/pictures.ipynb \
+	  data=$(DATA) data_directory=$(SAN_DATA) results=$(RESULTS) \
+	  --depends $(RESULTS)/physionet/mitdb.json $(SAN_DATA)/physionet/mitdb
 
 _build/keys/seeds.json: $(DATABASE_PAGES) FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/seeds.ipynb book/seeds.ipynb \
@@ -152,7 +157,7 @@ format: $(ENV) ## mend style
 	$(PYTHON) -m ruff format
 
 clean: ## remove what was built, keep the environment and the data
-	rm -rf _build book/physionet book/data book/*.ipynb
+	rm -rf _build book/physionet book/data book/figures book/*.ipynb
 
 distclean: clean ## remove the environment and tool caches too
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis __pycache__ tests/__pycache__

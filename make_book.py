@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent
 BUILD = Path("_build")
 PROVENANCE = BUILD / "results" / "provenance"
 HTML = BUILD / "html"
+FIGURES = Path("book/figures")
 # What numbers depend on besides our own code.
 LIBRARIES = ["torch", "numpy", "scipy", "pandas", "wfdb", "scikit-learn"]
 MODULES = [
@@ -106,6 +107,7 @@ def make_page(key: Path) -> None:
             f"{page} failed in cell {error.cell_index + 1} of {notebook}: {error.ename}: "
             f"{error.evalue}\n\n{error.source}\n\nThe cells up to there are in {unfinished}."
         ) from None
+    FIGURES.mkdir(parents=True, exist_ok=True)
     executed = nbformat.read(unfinished, as_version=4)
     facts = provenance(contents, executed, time.perf_counter() - started)
     finish(executed, defaults, parameters, facts)
@@ -193,6 +195,8 @@ def finish(executed, defaults: dict, parameters: dict, facts: dict) -> None:
         for output in cell.get("outputs", []):
             figure = output.get("metadata", {}).get("image/svg+xml", {})
             if "alt" in figure:
+                # As a file too, for pages that are not notebooks.
+                (FIGURES / f"{figure['name']}.svg").write_text(output["data"]["image/svg+xml"])
                 cell.metadata["mystnb"] = {
                     "image": {"alt": figure["alt"]},
                     "figure": {"caption": figure["caption"], "name": figure["name"]},

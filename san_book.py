@@ -300,11 +300,54 @@ def draw_regions(axes, limit: float) -> None:
     axes.fill_between([0, limit], 1, 2, color="#E69F00", alpha=0.12, linewidth=0)
     axes.fill_between([1, limit], 0, 1, color="#0072B2", alpha=0.10, linewidth=0)
     axes.fill_between(np.cos(quarter), np.sin(quarter), color="#009E73", alpha=0.15, linewidth=0)
-    texts = {"φ < 1": (0.04, 0.06), "worse than a constant": (1.02, 0.06),
+    texts = {"φ < 1": (0.04, 0.06), "worse than\na constant": (1.02, 0.06),
              "worse than the data": (0.04, 1.06), "not sparse": (0.04, 2.06)}  # fmt: skip
     for text, place in texts.items():
         if place[0] < limit:
             axes.annotate(text, place, fontsize=8, color="0.35")
+
+
+def plot_regions(loss: float, inverse_cr: float) -> Figure:
+    """The plane of loss and CR^-1 with its regions, arcs of equal phi, and one example."""
+    figure, axes = plt.subplots(figsize=(6, 5.4))
+    limit = 1.5
+    draw_regions(axes, limit)
+    quarter = np.linspace(0, np.pi / 2)
+    for radius in np.arange(0.25, 2.6, 0.25):
+        axes.plot(radius * np.cos(quarter), radius * np.sin(quarter), color="0.6", linewidth=0.6)
+    length = float(np.hypot(loss, inverse_cr))
+    axes.plot([0, loss], [0, inverse_cr], color="#000000", linewidth=1)
+    axes.scatter([loss], [inverse_cr], color="#000000", zorder=3)
+    axes.annotate(f"φ = {length:.2f}", (loss + 0.03, inverse_cr), va="center")
+    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
+             xlim=(0, limit), ylim=(0, 2.5), aspect="equal")  # fmt: skip
+    return figure
+
+
+def plot_activations(s, kept: dict) -> Figure:
+    """A similarity map ``(n,)``, and what each activation function keeps of it."""
+    figure, panels = plt.subplots(len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True)
+    for axes, (activation, a) in zip(panels, kept.items(), strict=True):
+        color, places = COLORS[activation], a.nonzero().flatten()
+        axes.plot(s, color="0.7", linewidth=1, marker="o" if len(s) < 20 else None, markersize=3)
+        axes.vlines(places, 0, a[places], color=color, linewidth=1)
+        axes.plot(places, a[places], "o", color=color, markersize=4 if len(s) < 20 else 2)
+        axes.axhline(0, color="0.85", linewidth=0.6, zorder=0)
+        axes.set_title(f"{NAMES[activation]}: {len(places)} of {len(s)} entries", loc="left")
+    panels[-1].set_xlabel("sample")
+    return figure
+
+
+def plot_activations_2d(s, kept: dict) -> Figure:
+    """A similarity map ``(height, width)``, and what each activation function keeps of it."""
+    figure, panels = plt.subplots(2, 3, figsize=(8, 5.6))
+    maps = {"similarity s": s} | {
+        f"{NAMES[activation]}: {int(a.count_nonzero())}": a for activation, a in kept.items()
+    }
+    for axes, (title, values) in zip(panels.flat, maps.items(), strict=True):
+        draw(axes, values, "#000000")
+        axes.set_title(title, fontsize=9)
+    return figure
 
 
 def plot_plane(table: pd.DataFrame, chosen: dict[str, SAN]) -> Figure:
@@ -400,7 +443,7 @@ def plot_feed_forward(model: SAN, x) -> Figure:
     r = model.partial_reconstructions(a[None])[0].detach()
     color, q = COLORS[model.activation], len(model.kernels)
     figure, grid = plt.subplots(
-        q, 6, figsize=(10, 1.9 * q), squeeze=False, width_ratios=[3, 1, 3, 3, 3, 3]
+        q, 6, figsize=(8, 1.8 * q), squeeze=False, width_ratios=[3, 2, 3, 3, 3, 3]
     )
     for i, axes in enumerate(grid):
         draw(axes[1], model.kernels[i].detach(), color)
@@ -409,11 +452,11 @@ def plot_feed_forward(model: SAN, x) -> Figure:
         draw(axes[4], r[i], color)
         titles = ["kernel w", "similarity s", f"{a[i].count_nonzero()} activations a", "drawn r"]
         for axis, title in zip(axes[1:5], titles, strict=True):
-            axis.set_title(title, fontsize=8)
+            axis.set_title(title, fontsize=9)
     draw(grid[0, 0], x, "#000000")
-    grid[0, 0].set_title("example x", fontsize=8)
+    grid[0, 0].set_title("example x", fontsize=9)
     draw(grid[0, 5], r.sum(dim=0), color)
-    grid[0, 5].set_title("reconstruction x̂", fontsize=8)
+    grid[0, 5].set_title("reconstruction x̂", fontsize=9)
     for axes in grid[1:, [0, 5]].flat:
         axes.set_axis_off()
     return figure

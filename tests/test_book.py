@@ -1,6 +1,5 @@
 """The pages and the book, end to end: the quick book of simulated data, built in a copy."""
 
-import functools
 import json
 import os
 import re
@@ -26,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 CARDS = [f"data/{name}" for name in ("physionet", *LABELLED)]
-OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "speed"]
+OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "pictures", "speed"]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -104,10 +103,16 @@ def making(project):
         path.read_text().replace("print(name", "import time; time.sleep(1); print(name")
     )
 
-    def start(**options):
+    def start(largest_file=resource.RLIM_INFINITY):
+        def prepare():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where tests run in background
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
         command = [sys.executable, "make_book.py", "page", key(count="4")]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=project, start_new_session=True, **pipes, **options)
+        return subprocess.Popen(
+            command, cwd=project, start_new_session=True, preexec_fn=prepare, **pipes
+        )
 
     return start
 
@@ -139,8 +144,7 @@ def test_interrupted_page_is_not_published_and_made_the_next_time(project, makin
 
 def test_full_disk_is_named_and_nothing_half_written_is_published(project, making):
     # A limit on the size of files stands in for the end of the disk.
-    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1500, 1500))
-    process = making(preexec_fn=limit)
+    process = making(largest_file=1500)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "make_book: " in output
@@ -297,8 +301,8 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             caption = image.find_parent("figure").find("figcaption").get_text()
             assert caption.strip().startswith("Fig."), page
             figures += 1
-    # Summary 4; seeds, ledger and speed one each.
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3
+    # Summary 4; seeds, ledger and speed one each; pictures 5, of which pages of prose show 4.
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 9
 
 
 def test_results_have_the_columns_of_the_published_table(book):
@@ -377,17 +381,21 @@ def test_every_page_says_how_it_was_made(book):
 
 
 def test_every_figure_of_stand_ins_is_marked(book):
-    figures = 0
+    marked = {}
     for path in book.glob("book/**/*.ipynb"):
-        # The ledger shows the committed record, and "How fast" shows times.
-        if path.stem in ("ledger", "speed"):
-            continue
-        for cell in nbformat.read(path, as_version=4).cells:
-            for output in cell.get("outputs", []):
-                if "image/svg+xml" in output.get("data", {}):
-                    assert "<!-- simulated -->" in output.data["image/svg+xml"], path
-                    figures += 1
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 5
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        figures = [
+            out.data["image/svg+xml"] for out in outputs if "image/svg+xml" in out.get("data", {})
+        ]
+        marked[str(path.relative_to(book / "book"))] = [
+            "<!-- simulated -->" in figure for figure in figures
+        ]
+    # The ledger shows the committed record, "How fast" shows times, and there are drawings.
+    assert marked.pop("ledger.ipynb") == marked.pop("speed.ipynb") == [False]
+    assert marked.pop("pictures.ipynb") == [False, False, True, False, True]
+    assert all(all(figures) for figures in marked.values())
+    assert sum(map(len, marked.values())) > 60
 
 
 def test_notebooks_run_with_their_own_defaults(book):
