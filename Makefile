@@ -32,7 +32,7 @@ MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) \
 PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/pictures.ipynb book/speed.ipynb
 RESULTS := _build/results
 
-.PHONY: help env data data-check book quick html pages record serve lab test lint format bench clean distclean FORCE
+.PHONY: help env data data-check book quick html pages pdf record serve lab test lint format bench clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -138,6 +138,9 @@ bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about 
 
 record: $(MEASURED_PAGES) ## keep the numbers of a full run on the paper's data in data/reproduced
 	$(PYTHON) -m san_ledger $(RESULTS)
+
+pdf: html ## print the book as _build/book.pdf (needs Chromium)
+	$(PYTHON) make_book.py pdf
 
 serve: html ## show the book at http://localhost:8000
 	$(PYTHON) -m http.server --directory _build/html 8000

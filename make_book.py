@@ -3,6 +3,7 @@
     python make_book.py key NOTEBOOK PAGE [--depends PATH ...] [name=value ...]
     python make_book.py page KEY
     python make_book.py html
+    python make_book.py pdf
     python make_book.py slowest
 
 A page is a notebook executed by papermill with the parameters of one data set. Its key is a file
@@ -20,6 +21,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import date
 from importlib.metadata import version
@@ -275,11 +277,7 @@ def render() -> None:
     if not whole.exists():
         shutil.rmtree(unpublished, ignore_errors=True)
     whole.unlink(missing_ok=True)
-    command = ["jupyter-book", "build", "book", "--config", "_config.yml"]
-    command += ["--path-output", str(unpublished), "-W", "--keep-going", "-q"]
-    build = subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]])
-    if build.returncode:
-        raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
+    run_jupyter_book("--path-output", str(unpublished), "-W", "--keep-going", "-q")
     whole.touch()
     built = unpublished / "_build" / "html"
     missing = [page for page in pages if not (built / f"{page}.html").exists()]
@@ -287,6 +285,39 @@ def render() -> None:
         raise PageError(f"the book was rendered without these pages of book/_toc.yml: {missing}")
     publish(built)
     print(f"{len(pages)} pages in {HTML / 'index.html'}")
+
+
+def run_jupyter_book(*options: str) -> None:
+    """Build the book; PageError if the program fails."""
+    command = ["jupyter-book", "build", "book", "--config", "_config.yml", *options]
+    build = subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]])
+    if build.returncode:
+        raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
+
+
+def print_pdf() -> None:
+    """Print the book as one PDF, `_build/book.pdf`, through headless Chromium."""
+    names = ["chromium", "chromium-browser", "google-chrome"]
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        raise PageError(
+            f"expected Chromium to print with, as one of {', '.join(names)}, but found none; "
+            "install it, for example by `apt install chromium`"
+        )
+    run_jupyter_book("--path-output", str(BUILD / "single"), "--builder", "singlehtml", "-q")
+    page = (BUILD / "single/_build/singlehtml/index.html").resolve()
+    unfinished, pdf = BUILD / "unfinished.pdf", BUILD / "book.pdf"
+    unfinished.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as profile:
+        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+        # Equations are typeset by a script, which needs its time.
+        options += ["--virtual-time-budget=60000", "--no-pdf-header-footer"]
+        options += [f"--print-to-pdf={unfinished.resolve()}", page.as_uri()]
+        printed = subprocess.run([chromium, *options], capture_output=True, text=True)
+    if printed.returncode or not unfinished.exists():
+        raise PageError(f"{chromium} could not print {page}: {printed.stderr[-500:]}")
+    os.replace(unfinished, pdf)
+    print(f"{pdf}: {pdf.stat().st_size / 1e6:.1f} MB")
 
 
 def publish(built: Path) -> None:
@@ -320,6 +351,7 @@ def main() -> None:
     key.add_argument("--depends", nargs="*", default=[])
     commands.add_parser("page").add_argument("key", type=Path)
     commands.add_parser("html")
+    commands.add_parser("pdf")
     commands.add_parser("slowest")
     options = parser.parse_args()
     os.chdir(ROOT)
@@ -332,6 +364,8 @@ def main() -> None:
                 make_page(options.key)
             case "html":
                 render()
+            case "pdf":
+                print_pdf()
             case "slowest":
                 print_slowest()
     except PageError as error:

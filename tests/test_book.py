@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pandas as pd
@@ -205,6 +206,12 @@ def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(projec
     assert {path.name for path in (project / "_build").iterdir()} == {"book", "html"}
 
 
+def test_pdf_without_chromium_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(make_book.PageError, match=r"expected Chromium to print with.*apt install"):
+        make_book.print_pdf()
+
+
 def test_jupyter_book_2_is_refused():
     make_book.require_jupyter_book_1("1.0.4.post1")
     with pytest.raises(make_book.PageError, match=r"Jupyter Book 1.x, but 2.0.1.*jupyter-book<2"):
@@ -290,6 +297,26 @@ def test_pages_say_that_the_data_are_simulated(book):
         text = (book / "_build" / "html" / f"{page}.html").read_text()
         assert "Data: simulated" in text, page
         assert title in BeautifulSoup(text, "html.parser").h1.get_text(), page
+
+
+def test_no_link_within_the_book_is_broken_and_the_site_is_small(book):
+    html = book / "_build" / "html"
+    pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    soups = {path: BeautifulSoup(path.read_text(), "html.parser") for path in pages}
+    anchors = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in soups.items()}
+    checked = 0
+    for path, soup in soups.items():
+        for tag in soup.find_all(["a", "img", "link", "script"]):
+            parts = urlsplit(tag.get("href") or tag.get("src") or "")
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), (path, tag)
+            if parts.fragment and target in anchors:
+                assert unquote(parts.fragment) in anchors[target], (path, tag)
+            checked += 1
+    assert checked > 1000
+    assert sum(path.stat().st_size for path in html.rglob("*") if path.is_file()) < 60e6
 
 
 def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
