@@ -16,7 +16,9 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from playwright.sync_api import sync_playwright
 
 import make_book
 import san_book
@@ -429,3 +431,106 @@ def test_notebooks_run_with_their_own_defaults(book):
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider"]
     done = run([*command, "--rootdir=notebooks", "-c", os.devnull, "notebooks"], book)
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+MAIN_PAGES = ["intro", "activations", "physionet/mitdb", "mnist", "ledger"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed; `apt install chromium` brings it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, book):
+    """Opens a page of the book from its file; `visit.complaints` are the errors of its scripts."""
+    tabs = []
+
+    def visit(page, **options):
+        tab = browser.new_page(**options)
+        tabs.append(tab)
+        tab.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
+        tab.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        name, _, query = page.partition("?")
+        tab.goto((book / f"_build/html/{name}.html").as_uri() + (f"?{query}" if query else ""))
+        return tab
+
+    visit.complaints = []
+    yield visit
+    for tab in tabs:
+        tab.close()
+
+
+@pytest.mark.parametrize("page", [*MAIN_PAGES, *OVER_ALL, "phi", "model", "glossary"])
+def test_page_opens_without_errors_and_fits_a_phone(visit, page):
+    tab = visit(page, viewport={"width": 390, "height": 800})
+    tab.wait_for_load_state("networkidle")
+    assert visit.complaints == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_equations_are_typeset_without_network(visit):
+    tab = visit("phi")
+    tab.wait_for_selector("mjx-container")
+    assert tab.evaluate("document.querySelectorAll('mjx-container mjx-merror').length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", MAIN_PAGES)
+def test_page_has_no_serious_barrier(visit, page, scheme):
+    """Checked by axe-core, the rules of accessibility that a program can check."""
+    tab = visit(page, color_scheme=scheme)
+    found = Axe().run(tab).response["violations"]
+    serious = [
+        (rule["id"], rule["nodes"][0]["html"][:200])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_dark_theme_switches(visit):
+    tab = visit("phi", color_scheme="light")
+    before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(3):  # automatic, light, dark
+        tab.locator("button.theme-switch-button:visible").first.click()
+        if tab.evaluate("document.documentElement.dataset.theme") == "dark":
+            break
+    after = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert before != after
+
+
+def test_search_finds_a_page(visit):
+    tab = visit("search?q=extrema")
+    tab.wait_for_selector("#search-results li a")
+    found = tab.locator("#search-results li a").all_inner_texts()
+    assert any("activation functions" in title for title in found)
+
+
+def test_table_is_sorted_and_filtered(visit):
+    tab = visit("ledger")
+    table = tab.locator(".results-table.sortable").first
+    field = tab.get_by_label("Keep rows that contain every word").first
+    rows = table.locator("tbody tr:visible")
+    everything = rows.count()
+    field.fill("mnist extrema")
+    assert 0 < rows.count() < everything
+    assert all("MNIST" in text for text in rows.all_inner_texts())
+    field.fill("")
+    assert rows.count() == everything
+    head = table.locator("th", has_text="published").first
+    column = head.evaluate("cell => cell.cellIndex")
+    for descending in (False, True):
+        head.locator("button").click()
+        cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+        values = [float(cell) for cell in cells]
+        assert values == sorted(values, reverse=descending)
+        assert values[0] != values[-1]
