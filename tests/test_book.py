@@ -195,6 +195,29 @@ def test_pages_say_that_the_data_are_simulated(book):
         assert title in BeautifulSoup(text, "html.parser").h1.get_text(), page
 
 
+def test_pages_load_nothing_from_the_network(book):
+    html = book / "_build" / "html"
+    pages = list(html.rglob("*.html"))
+    assert len(pages) >= len(PAGES)
+    for page in pages:
+        text = BeautifulSoup(page.read_text(), "html.parser")
+        tags = text.find_all(["script", "link", "img", "iframe", "source"])
+        addresses = [tag.get("src") or tag.get("href") for tag in tags]
+        for address in filter(None, addresses):
+            assert not re.match(r"(https?:)?//", address), (page, address)
+            file = page.parent / re.split("[?#]", address)[0]
+            assert address.startswith("data:") or file.exists(), (page, address)
+    for sheet in html.rglob("*.css"):
+        assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", sheet.read_text()), sheet
+
+
+def test_equations_are_drawn_by_a_script_of_the_book(book):
+    text = BeautifulSoup((book / "_build/html/model.html").read_text(), "html.parser")
+    (script,) = text.find_all("script", src=re.compile("mathjax"))
+    assert script["src"].startswith("_static/mathjax/")
+    assert (book / "_build/html/_static/mathjax/output/svg.js").exists()
+
+
 def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
     figures = 0
     for page in PAGES:
