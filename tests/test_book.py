@@ -17,11 +17,12 @@ from bs4 import BeautifulSoup
 import make_book
 import san_book
 import san_data
+from san_core import ACTIVATIONS
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "speed"]
+OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "speed", "playground"]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -229,6 +230,50 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             figures += 1
     # Summary 4; seeds, ledger and speed one each.
     assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + 4 + 3
+
+
+def read_figure(page):
+    """The data that a page embeds for its interactive figure."""
+    (figure,) = BeautifulSoup(page.read_text(), "html.parser").select("[class^=san-]")
+    return json.loads(figure.find("script", type="application/json").string)
+
+
+def test_playground_carries_what_its_record_says(book):
+    data = read_figure(book / "_build/html/playground.html")
+    record = json.loads((book / "_build/results/playground.json").read_text())
+    assert record.pop("profile") == "quick"
+    sources = record.pop("data_source")
+    assert data == record
+    assert set(sources) == set(data["signals"]) == set(data["kernels"])
+    for name, signal in data["signals"].items():
+        assert len(signal["x"]) == san_data.WINDOW
+        assert "simulated" in sources[name]
+        assert "simulated" in signal["label"]
+    for of_activation in data["kernels"].values():
+        assert set(of_activation) == set(data["activations"]) == set(ACTIVATIONS)
+        for kernels in of_activation.values():
+            assert [len(w) for w in kernels.values()] == data["kernel_sizes"]
+
+
+def test_browser_agrees_in_the_cases_of_the_playground(book, browser):
+    cases = read_figure(book / "_build/html/playground.html")["cases"]
+    assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {
+        (activation, odd) for activation in ACTIVATIONS for odd in (0, 1)
+    }
+    for case in cases:
+        x, w, activation, expected = (
+            case[name] for name in ("x", "kernel", "activation", "expected")
+        )
+        d = browser.call("san.density", activation, len(w), len(x), case["border_tolerance"])
+        a = browser.call("san.encode", x, [w], activation, [d])
+        x_hat = browser.call("san.decode", a, [w])
+        inverse_cr = browser.call("san.inverseCompressionRatio", a, len(w))
+        loss = browser.call("san.normalizedLoss", x, x_hat)
+        metrics = [inverse_cr, loss, browser.call("san.phi", inverse_cr, loss)]
+        assert [value != 0 for value in a[0]] == [value != 0 for value in expected["a"]]
+        assert a[0] == pytest.approx(expected["a"], abs=1e-5)
+        assert x_hat == pytest.approx(expected["x_hat"], abs=1e-5)
+        assert metrics == pytest.approx(expected["metrics"], abs=1e-5)
 
 
 def test_results_have_the_columns_of_the_published_table(book):

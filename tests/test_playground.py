@@ -1,4 +1,4 @@
-"""The browser's SAN, book/_static/san.js, beside san_core; and the pages that use it."""
+"""The browser's SAN, book/_static/san.js, beside san_core."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from py_mini_racer import JSEvalException, MiniRacer
+from py_mini_racer import JSEvalException
 
 import san_core
 from san_core import ACTIVATIONS, SAN
@@ -43,13 +43,6 @@ INTEGER_KERNELS = [
     [1, -1, 2, 0, 1, 1],
 ]
 RANDOM_KERNELS = [RANDOM.normal(size=m).tolist() for m in (1, 2, 3, 4, 7, 10)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    context = MiniRacer()
-    context.eval((STATIC / "san.js").read_text())
-    return context
 
 
 def as_map(values):
