@@ -118,6 +118,13 @@ def show_interactive(name: str, data: dict) -> None:
     )
 
 
+def describe_activations() -> dict[str, dict[str, str]]:
+    """Name and colour of each activation function, for an interactive figure."""
+    # Black would not be seen in the dark theme.
+    shown = {**COLORS, "identity": "var(--pst-color-text-base)"}
+    return {name: {"label": NAMES[name], "color": shown[name]} for name in ACTIVATIONS}
+
+
 def format_published(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics of a published table under their symbols, with its two decimals."""
     return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)

@@ -255,6 +255,27 @@ def test_playground_carries_what_its_record_says(book):
             assert [len(w) for w in kernels.values()] == data["kernel_sizes"]
 
 
+def test_explorer_has_the_networks_of_its_database(book):
+    page = book / "_build/html/physionet/mitdb.html"
+    assert page.stat().st_size < 1e6
+    data = read_figure(page)
+    assert data["label"].startswith("mitdb")
+    assert data["label"].endswith("simulated")
+    record = json.loads((book / "_build/results/physionet/mitdb.json").read_text())
+    points = pd.DataFrame(record["points"]).set_index(["activation", "kernel_size"])
+    for activation in ACTIVATIONS:
+        network = data["networks"][activation]
+        assert len(network["points"]) == len(points.loc[activation])
+        assert network["chosen"] in data["kernel_sizes"]
+        assert [len(w) for w in network["kernels"].values()] == data["kernel_sizes"]
+        for m in data["kernel_sizes"]:
+            row = points.loc[(activation, m)]
+            loss, inverse_cr, phi = network["metrics"][str(m)]
+            assert loss == pytest.approx(row.normalized_reconstruction_loss, abs=1e-4)
+            assert inverse_cr == pytest.approx(row.inverse_compression_ratio, abs=1e-4)
+            assert phi == pytest.approx(row.phi, abs=1e-4)
+
+
 def test_browser_agrees_in_the_cases_of_the_playground(book, browser):
     cases = read_figure(book / "_build/html/playground.html")["cases"]
     assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {

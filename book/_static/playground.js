@@ -25,9 +25,9 @@ function startPlayground(root, data) {
       <label>Signal <select data-name="signal"></select></label>
       <label>Activation function <select data-name="activation"></select></label>
       <label>Kernel <select data-name="kernel"></select></label>
-      <label>Kernel size m: <span data-name="size"></span>
+      <label>Kernel size m: <span data-name="size" aria-hidden="true"></span>
         <input type="range" data-name="index" min="0" step="1"></label>
-      <label data-name="densityLabel"><span data-name="densityName"></span>: <span data-name="d"></span>
+      <label data-name="densityLabel"><span data-name="densityName"></span>: <span data-name="d" aria-hidden="true"></span>
         <input type="range" data-name="density" min="1" step="1"></label>
       <label class="check"><input type="checkbox" data-name="follow" checked>
         density follows from m, as in the paper</label>
@@ -159,29 +159,31 @@ function startPlayground(root, data) {
 
   let spoken;
   function update() {
-    try {
-      const { s, a, xHat, inverseCr, loss, phi } = compute();
-      const kept = a.filter((value) => value !== 0).length;
-      const color = data.activations[at("activation").value].color;
-      view.show({ x, w, s, a, xHat, color, points: [], current: [loss, inverseCr] });
-      at("phi").textContent = phi.toFixed(3);
-      at("inverseCr").textContent = inverseCr.toFixed(3);
-      at("loss").textContent = loss.toFixed(3);
-      at("kept").textContent = `${kept} of ${x.length}`;
-      at("message").textContent = "";
-      // Said once the dragging has ended, not at every step of it.
-      clearTimeout(spoken);
-      const say = `φ ${phi.toFixed(3)}, CR⁻¹ ${inverseCr.toFixed(3)}, L̃ ${loss.toFixed(3)}, ${kept} activations`;
-      spoken = setTimeout(() => (at("status").textContent = say), 500);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      complain(error);
-    }
+    const { s, a, xHat, inverseCr, loss, phi } = compute();
+    const kept = a.filter((value) => value !== 0).length;
+    const color = data.activations[at("activation").value].color;
+    view.show({ x, w, s, a, xHat, color, points: [], current: [loss, inverseCr] });
+    at("phi").textContent = phi.toFixed(3);
+    at("inverseCr").textContent = inverseCr.toFixed(3);
+    at("loss").textContent = loss.toFixed(3);
+    at("kept").textContent = `${kept} of ${x.length}`;
+    at("message").textContent = "";
+    // Said once the dragging has ended, not at every step of it.
+    clearTimeout(spoken);
+    const say = `φ ${phi.toFixed(3)}, CR⁻¹ ${inverseCr.toFixed(3)}, L̃ ${loss.toFixed(3)}, ${kept} activations`;
+    spoken = setTimeout(() => (at("status").textContent = say), 500);
   }
 
-  function complain(error) {
-    for (const name of ["phi", "inverseCr", "loss", "kept"]) at(name).textContent = "–";
-    at("message").textContent = `Not defined: ${error.message}.`;
+  // Change something and draw the figure, or say why that cannot be.
+  function attempt(change) {
+    try {
+      change();
+      update();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      for (const name of ["phi", "inverseCr", "loss", "kept"]) at(name).textContent = "–";
+      at("message").textContent = `Not defined: ${error.message}.`;
+    }
   }
 
   function writeTexts() {
@@ -194,8 +196,7 @@ function startPlayground(root, data) {
 
   function onChoice(name, change) {
     at(name).addEventListener("input", () => {
-      change();
-      update();
+      attempt(change);
       writeTexts();
     });
   }
@@ -220,12 +221,7 @@ function startPlayground(root, data) {
   // A typed text is taken as it is, so the texts are not written anew.
   function onText(name, take, most) {
     at(name).addEventListener("input", () => {
-      try {
-        take(parsed(at(name).value, most));
-        update();
-      } catch (error) {
-        complain(error);
-      }
+      attempt(() => take(parsed(at(name).value, most)));
     });
   }
 
@@ -234,13 +230,8 @@ function startPlayground(root, data) {
 
   function onButton(name, change) {
     at(name).addEventListener("click", () => {
-      try {
-        change();
-        update();
-        writeTexts();
-      } catch (error) {
-        complain(error);
-      }
+      attempt(change);
+      writeTexts();
     });
   }
 
@@ -263,11 +254,11 @@ function startPlayground(root, data) {
         changed[t] = from.value + share * (to.value - from.value);
       }
       last = to;
-      take(changed);
-      update();
+      attempt(() => take(changed));
     };
     svg.classList.add("san-drawable");
     svg.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       svg.setPointerCapture(event.pointerId);
       view.frozen[name] = view.scales[name].range;
       draw(event);
@@ -278,7 +269,7 @@ function startPlayground(root, data) {
     svg.addEventListener("lostpointercapture", () => {
       last = undefined;
       delete view.frozen[name];
-      update();
+      attempt(() => {});
       writeTexts();
     });
   }
@@ -307,7 +298,6 @@ function startPlayground(root, data) {
 
   at("index").max = SIZES.length - 1;
   at("index").value = SIZES.indexOf(10);
-  chooseKernel();
-  update();
+  attempt(chooseKernel);
   writeTexts();
 }
