@@ -100,6 +100,13 @@ def test_activation_functions_at_every_density(browser, name):
         assert_same(browser.call("san.extrema", s, d), san_core.extrema(as_map(s), d))
 
 
+@pytest.mark.parametrize("name", SIGNALS)
+def test_peaks_and_valleys_before_any_is_suppressed(browser, name):
+    s = SIGNALS[name]
+    got = [browser.call("san.isExtremum", s, t) for t in range(len(s))]
+    assert got == san_core.is_extremum(as_map(s)).tolist()
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", SIGNALS)
 def test_network_of_each_kernel(browser, name, activation):
