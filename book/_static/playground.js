@@ -182,7 +182,7 @@ function startPlayground(root, data) {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       for (const name of ["phi", "inverseCr", "loss", "kept"]) at(name).textContent = "–";
-      at("message").textContent = `Not defined: ${error.message}.`;
+      at("message").textContent = `Not drawn: ${error.message}.`;
     }
   }
 
