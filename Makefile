@@ -27,7 +27,7 @@ DATABASE_PAGES := $(DATABASES:%=book/physionet/%.ipynb)
 IMAGE_PAGES := book/mnist.ipynb book/fashion_mnist.ipynb
 CARD_PAGES := $(addprefix book/data/,physionet.ipynb uci-epilepsy.ipynb mnist.ipynb fashion-mnist.ipynb)
 # The longest first, so that none of them is waited for at the end.
-MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) \
+MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) book/playground.ipynb \
                   $(addprefix book/,physionet_summary.ipynb seeds.ipynb differences.ipynb ledger.ipynb)
 PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/pictures.ipynb book/speed.ipynb
 RESULTS := _build/results
@@ -95,6 +95,12 @@ _build/keys/uci_epilepsy.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/uci_epilepsy.ipynb book/uci_epilepsy.ipynb \
 	  profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
 	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/uci-epilepsy data/published
+
+PLAYGROUND := mitdb bidmc emgdb
+_build/keys/playground.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/playground.ipynb book/playground.ipynb \
+	  "databases=$(PLAYGROUND)" profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
+	  results=$(RESULTS) --depends $(PLAYGROUND:%=$(SAN_DATA)/physionet/%)
 
 _build/keys/physionet_summary.json: $(DATABASE_PAGES) FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/physionet_summary.ipynb book/physionet_summary.ipynb \

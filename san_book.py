@@ -119,6 +119,30 @@ def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
     display(HTML(f'<div class="{kind}">{html}</div>'))
 
 
+def show_interactive(name: str, data: dict) -> None:
+    """Show a figure that ``book/_static/NAME.js`` makes in the reader's browser from ``data``.
+
+    The data travel as JSON inside the page, so that it works when opened as a file. Tables and
+    arrays may be in them, as in a record. Outside the book, where no script finds the figure, a
+    sentence stands in its place.
+    """
+    text = json.dumps(data, default=_plain, allow_nan=False, separators=(",", ":"))
+    text = text.replace("</", "<\\/")  # would end the script
+    display(
+        HTML(
+            f'<div class="san-{name}">This figure moves in the built book, with JavaScript.'
+            f'<script type="application/json">{text}</script></div>'
+        )
+    )
+
+
+def describe_activations() -> dict[str, dict[str, str]]:
+    """Name and colour of each activation function, for an interactive figure."""
+    # Black would not be seen in the dark theme.
+    shown = {**COLORS, "identity": "var(--pst-color-text-base)"}
+    return {name: {"label": NAMES[name], "color": shown[name]} for name in ACTIVATIONS}
+
+
 def format_published(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics of a published table under their symbols, with its two decimals."""
     return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)

@@ -1,14 +1,16 @@
-"""What all tests share: no network, and a made-up server on this machine for what downloads."""
+"""What tests share: no network, a made-up server for what downloads, an engine of JavaScript."""
 
 import dataclasses
 import hashlib
 import http.server
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
 import torch
+from py_mini_racer import MiniRacer
 
 import san_fetch
 
@@ -138,6 +140,14 @@ def server(monkeypatch):
     server = Server()
     yield server
     server.end()
+
+
+@pytest.fixture(scope="session")
+def javascript():
+    """An engine of JavaScript, such as in a browser, that knows ``san``."""
+    context = MiniRacer()
+    context.eval((Path(__file__).parent.parent / "book/_static/san.js").read_text())
+    return context
 
 
 def sha256(content):

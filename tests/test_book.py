@@ -23,12 +23,21 @@ from playwright.sync_api import sync_playwright
 import make_book
 import san_book
 import san_data
+from san_core import ACTIVATIONS
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 CARDS = [f"data/{name}" for name in ("physionet", *LABELLED)]
-OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "pictures", "speed"]
+OVER_ALL = [
+    "physionet_summary",
+    "seeds",
+    "differences",
+    "ledger",
+    "pictures",
+    "playground",
+    "speed",
+]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -321,6 +330,27 @@ def test_no_link_within_the_book_is_broken_and_the_site_is_small(book):
     assert sum(path.stat().st_size for path in html.rglob("*") if path.is_file()) < 60e6
 
 
+def test_pages_load_nothing_from_the_network(book):
+    html = book / "_build" / "html"
+    pages = [page for page in html.rglob("*.html") if "_static" not in page.parts]
+    assert len(pages) > len(PAGES)  # search and index too
+    for page in pages:
+        text = BeautifulSoup(page.read_text(), "html.parser")
+        tags = text.find_all(["script", "link", "img", "iframe", "source"])
+        addresses = [tag.get("src") or tag.get("href") for tag in tags]
+        for address in filter(None, addresses):
+            assert not re.match(r"(https?:)?//", address), (page, address)
+    for sheet in html.rglob("*.css"):
+        assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", sheet.read_text()), sheet
+
+
+def test_equations_are_drawn_by_a_script_of_the_book(book):
+    text = BeautifulSoup((book / "_build/html/model.html").read_text(), "html.parser")
+    (script,) = text.find_all("script", src=re.compile("mathjax"))
+    assert script["src"].startswith("_static/mathjax/")
+    assert (book / "_build/html/_static/mathjax/output/svg.js").exists()
+
+
 def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
     figures = 0
     for page in PAGES:
@@ -332,6 +362,71 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             figures += 1
     # Summary 4; seeds, ledger and speed one each; pictures 5, of which pages of prose show 4.
     assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 9
+
+
+def read_figure(page):
+    """The data that a page embeds for its interactive figure."""
+    (figure,) = BeautifulSoup(page.read_text(), "html.parser").select("[class^=san-]")
+    return json.loads(figure.find("script", type="application/json").string)
+
+
+def test_playground_carries_what_its_record_says(book):
+    data = read_figure(book / "_build/html/playground.html")
+    record = json.loads((book / "_build/results/playground.json").read_text())
+    assert record.pop("profile") == "quick"
+    cards = record.pop("cards")
+    assert data == record
+    assert set(cards) == set(data["signals"]) == set(data["kernels"])
+    for name, shown in data["signals"].items():
+        assert len(shown["x"]) == san_data.WINDOW
+        assert cards[name]["source"] == "simulated"
+        assert "simulated" in shown["label"]
+    for of_activation in data["kernels"].values():
+        assert set(of_activation) == set(data["activations"]) == set(ACTIVATIONS)
+        for kernels in of_activation.values():
+            assert [len(w) for w in kernels.values()] == data["kernel_sizes"]
+
+
+def test_explorer_has_the_networks_of_its_database(book):
+    page = book / "_build/html/physionet/mitdb.html"
+    assert page.stat().st_size < 1e6
+    data = read_figure(page)
+    assert data["label"].startswith("mitdb")
+    assert data["label"].endswith("simulated")
+    record = json.loads((book / "_build/results/physionet/mitdb.json").read_text())
+    points = pd.DataFrame(record["points"]).set_index(["activation", "kernel_size"])
+    for activation in ACTIVATIONS:
+        network = data["networks"][activation]
+        assert len(network["points"]) == len(points.loc[activation])
+        assert network["chosen"] in data["kernel_sizes"]
+        assert [len(w) for w in network["kernels"].values()] == data["kernel_sizes"]
+        for m in data["kernel_sizes"]:
+            row = points.loc[(activation, m)]
+            loss, inverse_cr, phi = network["metrics"][str(m)]
+            assert loss == pytest.approx(row.normalized_reconstruction_loss, abs=1e-4)
+            assert inverse_cr == pytest.approx(row.inverse_compression_ratio, abs=1e-4)
+            assert phi == pytest.approx(row.phi, abs=1e-4)
+
+
+def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
+    cases = read_figure(book / "_build/html/playground.html")["cases"]
+    assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {
+        (activation, odd) for activation in ACTIVATIONS for odd in (0, 1)
+    }
+    for case in cases:
+        x, w, activation, expected = (
+            case[name] for name in ("x", "kernel", "activation", "expected")
+        )
+        d = javascript.call("san.density", activation, len(w), len(x), case["border_tolerance"])
+        a = javascript.call("san.encode", x, [w], activation, [d])
+        x_hat = javascript.call("san.decode", a, [w])
+        inverse_cr = javascript.call("san.inverseCompressionRatio", a, len(w))
+        loss = javascript.call("san.normalizedLoss", x, x_hat)
+        metrics = [inverse_cr, loss, javascript.call("san.phi", inverse_cr, loss)]
+        assert [value != 0 for value in a[0]] == [value != 0 for value in expected["a"]]
+        assert a[0] == pytest.approx(expected["a"], abs=1e-5)
+        assert x_hat == pytest.approx(expected["x_hat"], abs=1e-5)
+        assert metrics == pytest.approx(expected["metrics"], abs=1e-5)
 
 
 def test_results_have_the_columns_of_the_published_table(book):

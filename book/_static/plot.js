@@ -1,0 +1,156 @@
+// What the interactive figures share: small plots in SVG of a SAN at work, drawn anew whenever
+// their values or their width change.
+const plot = (() => {
+  const MARGIN = { left: 44, right: 10, top: 8, bottom: 22 };
+
+  // An element of HTML, or of SVG if its parent is one, at the end of its parent.
+  function add(parent, name, attributes = {}, text = "") {
+    const space = name === "svg" || parent.namespaceURI.endsWith("svg") ? "2000/svg" : "1999/xhtml";
+    const element = document.createElementNS(`http://www.w3.org/${space}`, name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.textContent = text;
+    parent.append(element);
+    return element;
+  }
+
+  // The smallest and the largest value and 0, never the same.
+  function rangeOf(values) {
+    const low = values.reduce((one, other) => Math.min(one, other), 0);
+    const high = values.reduce((one, other) => Math.max(one, other), 0);
+    return low < high ? [low, high] : [-1, 1];
+  }
+
+  // Round numbers across a range, about as many as asked for.
+  function ticks([low, high], count) {
+    const rough = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+    const first = Math.ceil(low / step);
+    const rounded = (i) => Number(((first + i) * step).toPrecision(6));
+    return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => rounded(i));
+  }
+
+  // Axes in an empty svg as wide as its place. Returns the maps from values to pixels.
+  function axes(svg, xRange, yRange, width = svg.clientWidth, height = svg.clientHeight) {
+    svg.replaceChildren();
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const [left, right] = [MARGIN.left, width - MARGIN.right];
+    const [top, bottom] = [MARGIN.top, height - MARGIN.bottom];
+    const x = (v) => left + ((v - xRange[0]) / (xRange[1] - xRange[0])) * (right - left);
+    const y = (v) => bottom - ((v - yRange[0]) / (yRange[1] - yRange[0])) * (bottom - top);
+    for (const value of ticks(yRange, height / 40)) {
+      add(svg, "path", { class: value === 0 ? "zero" : "grid", d: `M${left} ${y(value)}H${right}` });
+      add(svg, "text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, value);
+    }
+    for (const value of ticks(xRange, Math.max(1, width / 110)).filter(Number.isInteger)) {
+      add(svg, "text", { x: x(value), y: height - 5, "text-anchor": "middle" }, value);
+    }
+    return { x, y };
+  }
+
+  function line(svg, at, values, attributes) {
+    const points = values.map((value, t) => `${at.x(t).toFixed(1)} ${at.y(value).toFixed(1)}`);
+    add(svg, "path", { class: "line", d: `M${points.join("L")}`, ...attributes });
+    // A line of few samples has dots, one of a single sample would not be seen at all.
+    if (values.length <= 20) dots(svg, at, values, [...values.keys()], attributes.stroke);
+  }
+
+  function dots(svg, at, values, positions, color) {
+    for (const t of positions) {
+      add(svg, "circle", { cx: at.x(t), cy: at.y(values[t]), r: 2.5, fill: color });
+    }
+  }
+
+  function stems(svg, at, values, color) {
+    const kept = [...values.keys()].filter((t) => values[t] !== 0);
+    const drawn = kept.map((t) => `M${at.x(t).toFixed(1)} ${at.y(0)}V${at.y(values[t]).toFixed(1)}`);
+    add(svg, "path", { class: "line", d: drawn.join(""), stroke: color });
+    if (kept.length <= 80) dots(svg, at, values, kept, color);
+  }
+
+  // The plane of loss and CR^-1: phi is the distance to the origin, and inside the arc below 1.
+  function plane(svg, points, current, color) {
+    const limit = 1.1 * Math.max(1.1, ...points.flat(), ...current);
+    // One unit is as long to the right as it is upwards, so that distances are to be seen.
+    const across = svg.clientWidth - MARGIN.left - MARGIN.right;
+    const ratio = across / (svg.clientHeight - MARGIN.top - MARGIN.bottom);
+    const at = axes(svg, [0, limit * Math.max(1, ratio)], [0, limit * Math.max(1, 1 / ratio)]);
+    const [rx, ry] = [at.x(1) - at.x(0), at.y(0) - at.y(1)];
+    const arc = `M${at.x(0)} ${at.y(1)}A${rx} ${ry} 0 0 1 ${at.x(1)} ${at.y(0)}`;
+    add(svg, "path", { class: "region", d: `${arc}L${at.x(0)} ${at.y(0)}Z` });
+    if (limit < 2.5) add(svg, "text", { x: at.x(0.05), y: at.y(0.8) }, "φ < 1");
+    for (const [loss, inverseCr] of points) {
+      add(svg, "circle", { cx: at.x(loss), cy: at.y(inverseCr), r: 3, fill: color, opacity: 0.45 });
+    }
+    const [cx, cy] = [at.x(current[0]), at.y(current[1])];
+    add(svg, "path", { class: "line", d: `M${at.x(0)} ${at.y(0)}L${cx} ${cy}`, stroke: color });
+    add(svg, "circle", { cx, cy, r: 6, fill: color });
+  }
+
+  // Four panels of one SAN with one kernel. `show` draws what `given` holds: x, w, s, a, xHat; a
+  // color; for the plane points and the current one, as pairs of loss and CR^-1.
+  function network(parent) {
+    const panels = add(parent, "div", { class: "san-panels" });
+    const captions = {
+      signal: "Signal x (grey) and reconstruction x̂",
+      kernel: "Kernel w",
+      similarity: "Similarity s (grey) and activations a",
+      plane: "CR⁻¹ (up) against L̃ (right)",
+    };
+    const svgs = {};
+    for (const [name, caption] of Object.entries(captions)) {
+      const figure = add(panels, "figure", { class: `san-${name}` });
+      add(figure, "figcaption", {}, caption);
+      svgs[name] = add(figure, "svg", { role: "img" });
+    }
+    const view = { svgs, scales: {}, frozen: {} };
+    let shown;
+
+    // Lines over samples; a frozen range stays while a line is being drawn.
+    function scale(name, values, ...others) {
+      const range = view.frozen[name] ?? rangeOf([...values, ...others.flat()]);
+      const last = values.length - 1;
+      view.scales[name] = { range, xRange: last ? [0, last] : [-1, 1] };
+      return axes(svgs[name], view.scales[name].xRange, range);
+    }
+
+    view.show = (given) => {
+      shown = given;
+      const { x, w, s, a, xHat, color, points, current } = given;
+      const kept = a.filter((value) => value !== 0).length;
+      let at = scale("signal", x, xHat);
+      line(svgs.signal, at, x, { stroke: "var(--pst-color-text-muted)", "stroke-width": 2.5, opacity: 0.6 });
+      line(svgs.signal, at, xHat, { stroke: color });
+      at = scale("kernel", w);
+      line(svgs.kernel, at, w, { stroke: color });
+      at = scale("similarity", s);
+      line(svgs.similarity, at, s, { stroke: "var(--pst-color-text-muted)", opacity: 0.6 });
+      stems(svgs.similarity, at, a, color);
+      plane(svgs.plane, points, current, color);
+      const labels = {
+        signal: `Signal of ${x.length} samples and its reconstruction`,
+        kernel: `Kernel of ${w.length} samples`,
+        similarity: `Similarity map; ${kept} of its ${s.length} entries are kept`,
+        plane: `Loss ${current[0].toFixed(3)}, inverse compression ratio ${current[1].toFixed(3)}`,
+      };
+      for (const [name, label] of Object.entries(labels)) svgs[name].setAttribute("aria-label", label);
+    };
+    new ResizeObserver(() => shown && view.show(shown)).observe(panels);
+    return view;
+  }
+
+  // Where a pointer is on a panel of a view: the nearest sample and the value at its height.
+  function pointed(view, name, event) {
+    const { range, xRange } = view.scales[name];
+    const box = view.svgs[name].getBoundingClientRect();
+    const right = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right);
+    const up = (box.bottom - MARGIN.bottom - event.clientY) / (box.height - MARGIN.top - MARGIN.bottom);
+    const within = Math.min(1, Math.max(0, right));
+    return {
+      sample: Math.max(0, Math.round(xRange[0] + within * (xRange[1] - xRange[0]))),
+      value: range[0] + Math.min(1, Math.max(0, up)) * (range[1] - range[0]),
+    };
+  }
+
+  return { add, network, pointed };
+})();
