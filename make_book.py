@@ -233,6 +233,8 @@ def describe_data(card: dict) -> str:
     if card["source"] == "simulated":
         return f"{card['name']}, **simulated** by {card['simulator']}, seed {card['seed']}"
     files = ", ".join(f"{file} `{sha256[:16]}…`" for file, sha256 in card["sha256"].items())
+    if card["source"] == "own":
+        return f"{card['name']}, a signal of your own; sha256 {files}"
     kind = card["source"] if card["source"] == "real" else f"**{card['source']}**"
     return (
         f"{card['name']}, {kind}, version {card['version']}, {card['origin']} bytes; sha256 {files}"
