@@ -275,7 +275,10 @@ def render() -> None:
     whole.unlink(missing_ok=True)
     command = ["jupyter-book", "build", "book", "--config", "_config.yml"]
     command += ["--path-output", str(unpublished), "-W", "--keep-going", "-q"]
-    build = subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]])
+    program = Path(sys.executable).with_name(command[0])
+    # The page of the API imports the modules: those of this folder, whatever is installed.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    build = subprocess.run([program, *command[1:]], env=environment)
     if build.returncode:
         raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
     whole.touch()

@@ -285,6 +285,8 @@ def _window_maxima(line: Tensor, reach: int, stride: int) -> tuple[Tensor, Tenso
 
 #: The activation functions by name, each a function of the similarities ``(..., *spatial)``, the
 #: kernel size, ``ndim`` and the border tolerance. To add one, put it in here ("Contributing").
+#:
+#: :meta hide-value:
 ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor, int, int, int], Tensor]] = {
     "identity": lambda s, m, ndim, border_tolerance: identity(s),
     "relu": lambda s, m, ndim, border_tolerance: relu(s),
@@ -384,7 +386,7 @@ class SAN(nn.Module):
 
     @property
     def num_weights(self) -> int:
-        """``W``: the samples of all kernels together."""
+        """The samples of all kernels together, ``W``."""
         return sum(kernel.numel() for kernel in self.kernels)
 
     def similarities(self, x: Tensor) -> Tensor:

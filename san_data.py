@@ -169,7 +169,7 @@ class Card:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Three parts of a data set, float32 (examples, *spatial), their labels and their card.
+    """Three parts of a data set, float32 ``(examples, *spatial)``, their labels and their card.
 
     `labels` are int64 (examples,) for each part, numbers of `card.classes`; None for PhysioNet.
     """
@@ -600,7 +600,7 @@ def load_signal(path: str | os.PathLike, window: int, column: str = "") -> DataS
     unused = len(signal) % window
     card = Card(
         name=path.stem,
-        signal="as its owner knows",
+        signal="a signal of your own",
         source="own",
         note=f"{origin}: {len(cut)} windows of {window} samples"
         + (f"; the last {unused} samples are left out." if unused else "."),

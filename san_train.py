@@ -231,8 +231,8 @@ def sweep(
         device: where torch computes, such as ``"cuda"``.
 
     Raises:
-        ValueError: a kernel size is out of range, an example is zero everywhere, or a training
-            diverged.
+        ValueError: a kernel size is out of range, an example is zero everywhere, a training
+            diverged, or an activation function that is not the paper's changes what it keeps.
     """
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")

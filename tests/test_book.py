@@ -13,20 +13,26 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
+import papermill
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 
 import make_book
 import san_book
+import san_core
 import san_data
+import san_fetch
+import san_train
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 CARDS = [f"data/{name}" for name in ("physionet", *LABELLED)]
 OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "speed"]
+OTHERS = ["own_signal"]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -183,7 +189,8 @@ def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(projec
     built = project / "_build/book/_build/html/index.html"
 
     def sphinx(text, returncode):
-        def run(command):
+        def run(command, env):
+            assert env["PYTHONPATH"] == str(project)
             assert not built.exists()
             built.parent.mkdir(parents=True, exist_ok=True)
             built.write_text(text)
@@ -248,6 +255,35 @@ def test_databases_are_the_same_everywhere():
     assert set(LABELLED.values()) < set(PAGES)
 
 
+def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_path):
+    t = np.arange(1210)
+    pd.DataFrame({"t": t, "ecg": np.sin(t / 7) ** 9}).to_csv(tmp_path / "own.csv", index=False)
+    parameters = {"path": str(tmp_path / "own.csv"), "column": "ecg", "window": 100}
+    papermill.execute_notebook(
+        ROOT / "notebooks" / "own_signal.ipynb",
+        tmp_path / "page.ipynb",
+        {**parameters, "results": str(tmp_path), "seeds": [3, 4]},
+        kernel_name="python3",
+        cwd=ROOT,
+        progress_bar=False,
+    )
+    page = nbformat.read(tmp_path / "page.ipynb", as_version=4)
+    outputs = [output for cell in page.cells for output in cell.get("outputs", [])]
+    shown = "".join(str(output.get("data", "")) + output.get("text", "") for output in outputs)
+    assert "own.csv, ecg: 12 windows of 100 samples; the last 10 samples are left out" in shown
+    figures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert len(figures) == 3
+    assert not any("<!-- simulated -->" in figure.data["image/svg+xml"] for figure in figures)
+    record = json.loads((tmp_path / "own_signal.json").read_text())
+    model = san_core.load(tmp_path / record["model"])
+    chosen = pd.DataFrame(record["chosen"]).set_index("activation")
+    assert model.activation == chosen.validation_phi.idxmin()
+    assert len(model.kernels[0]) == chosen.kernel_size[model.activation]
+    test = san_data.load_signal(tmp_path / "own.csv", 100, "ecg").test
+    a = model.encode(test[-1:])
+    assert f"100 samples became {a.count_nonzero()} pairs" in shown
+
+
 # --- the whole ------------------------------------------------------------------------------------
 
 
@@ -281,7 +317,7 @@ def test_pages_say_that_the_data_are_simulated(book):
     pages |= {"uci_epilepsy": "UCI-epilepsy"}
     pages |= {f"data/{name}": f"Data: {name}" for name in LABELLED}
     pages |= {"data/physionet": "recordings", "seeds": "luck", "differences": "differ"}
-    pages |= {"physionet_summary": "fifteen databases"}
+    pages |= {"physionet_summary": "fifteen databases", "own_signal": "your own signal"}
     for page, title in pages.items():
         text = (book / "_build" / "html" / f"{page}.html").read_text()
         assert "Data: simulated" in text, page
@@ -297,8 +333,18 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             caption = image.find_parent("figure").find("figcaption").get_text()
             assert caption.strip().startswith("Fig."), page
             figures += 1
-    # Summary 4; seeds, ledger and speed one each.
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3
+    # Summary 4; seeds, ledger and speed one each; a signal of one's own 3.
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 3
+
+
+def test_reference_has_every_public_function_and_class(book):
+    text = (book / "_build" / "html" / "api.html").read_text()
+    documented = {tag["id"] for tag in BeautifulSoup(text, "html.parser").find_all("dt", id=True)}
+    for module in (san_core, san_train, san_data, san_fetch, san_book):
+        for name, thing in vars(module).items():
+            own = getattr(thing, "__module__", "") == module.__name__
+            if own and hasattr(thing, "__name__") and not name.startswith("_"):
+                assert f"{module.__name__}.{name}" in documented
 
 
 def test_results_have_the_columns_of_the_published_table(book):
@@ -337,7 +383,7 @@ def test_second_make_executes_nothing(book):
     again = make("book", book)
     assert again.returncode == 0, again.stdout[-3000:]
     assert {path: path.stat().st_mtime_ns for path in book.glob("book/**/*.ipynb")} == pages
-    assert len(pages) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL)
+    assert len(pages) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
 
 
 def test_missing_page_is_made_again_and_only_that(book):
@@ -353,7 +399,7 @@ def test_missing_page_is_made_again_and_only_that(book):
 def test_every_page_says_how_it_was_made(book):
     records = (book / "_build" / "results" / "provenance").rglob("*.json")
     made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
-    assert len(made) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL)
+    assert len(made) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50
@@ -387,7 +433,7 @@ def test_every_figure_of_stand_ins_is_marked(book):
                 if "image/svg+xml" in output.get("data", {}):
                     assert "<!-- simulated -->" in output.data["image/svg+xml"], path
                     figures += 1
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 5
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 5 + 3
 
 
 def test_notebooks_run_with_their_own_defaults(book):
