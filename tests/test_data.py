@@ -291,7 +291,7 @@ def test_own_signal_that_is_not_there(tmp_path):
         san_data.load_signal(tmp_path / "own.csv", 100)
     header = record(tmp_path, noise()[:600].reshape(300, 2))
     header.with_suffix(".dat").unlink()
-    with pytest.raises(FileNotFoundError, match="names own[.]dat, which is not beside it"):
+    with pytest.raises(FileNotFoundError, match=r"names own\.dat, which is not"):
         san_data.load_signal(header, 100, "PPG")
 
 
