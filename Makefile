@@ -5,10 +5,11 @@ SAN_DATA ?= data
 SEEDS ?= $(if $(filter quick,$(PROFILE)),0,0 1 2)
 # Of the page that asks how much is luck.
 MANY_SEEDS ?= $(if $(filter quick,$(PROFILE)),0 1,0 1 2 3 4 5 6 7 8 9)
-# For the page about a signal of your own; without SIGNAL it takes mitdb.
-SIGNAL ?=
-COLUMN ?=
-WINDOW ?= 1000
+# For the page about a signal of your own; without SIGNAL it takes mitdb. Not from the environment,
+# where GNU screen has a WINDOW.
+SIGNAL :=
+COLUMN :=
+WINDOW := 1000
 # Pages that are executed at the same time, each on its share of the processors.
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(PROCESSORS)

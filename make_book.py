@@ -277,7 +277,8 @@ def render() -> None:
     command += ["--path-output", str(unpublished), "-W", "--keep-going", "-q"]
     program = Path(sys.executable).with_name(command[0])
     # The page of the API imports the modules: those of this folder, whatever is installed.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
     build = subprocess.run([program, *command[1:]], env=environment)
     if build.returncode:
         raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
