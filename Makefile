@@ -5,6 +5,11 @@ SAN_DATA ?= data
 SEEDS ?= $(if $(filter quick,$(PROFILE)),0,0 1 2)
 # Of the page that asks how much is luck.
 MANY_SEEDS ?= $(if $(filter quick,$(PROFILE)),0 1,0 1 2 3 4 5 6 7 8 9)
+# For the page about a signal of your own; without SIGNAL it takes mitdb. Not from the environment,
+# where GNU screen has a WINDOW.
+SIGNAL :=
+COLUMN :=
+WINDOW := 1000
 # Pages that are executed at the same time, each on its share of the processors.
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(PROCESSORS)
@@ -17,7 +22,7 @@ export SAN_DATA
 # Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
 unexport PYTHONDONTWRITEBYTECODE
 # Under each page, to make it again.
-export SWITCHES = PROFILE=$(PROFILE) DATA=$(DATA) SAN_DATA=$(SAN_DATA) SEEDS="$(SEEDS)" MANY_SEEDS="$(MANY_SEEDS)"
+export SWITCHES = PROFILE=$(PROFILE) DATA=$(DATA) SAN_DATA=$(SAN_DATA) SEEDS="$(SEEDS)" MANY_SEEDS="$(MANY_SEEDS)"$(if $(SIGNAL), SIGNAL="$(SIGNAL)" COLUMN="$(COLUMN)" WINDOW=$(WINDOW))
 # One thread for each page: more would only wait for each other.
 export OMP_NUM_THREADS = $(shell expr $(PROCESSORS) / $(JOBS) \| 1)
 
@@ -28,7 +33,8 @@ IMAGE_PAGES := book/mnist.ipynb book/fashion_mnist.ipynb
 CARD_PAGES := $(addprefix book/data/,physionet.ipynb uci-epilepsy.ipynb mnist.ipynb fashion-mnist.ipynb)
 # The longest first, so that none of them is waited for at the end.
 MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) book/playground.ipynb \
-                  $(addprefix book/,physionet_summary.ipynb seeds.ipynb differences.ipynb ledger.ipynb)
+                  $(addprefix book/,own_signal.ipynb physionet_summary.ipynb \
+                    seeds.ipynb differences.ipynb ledger.ipynb)
 PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/pictures.ipynb book/speed.ipynb
 RESULTS := _build/results
 
@@ -65,7 +71,8 @@ pages: $(PAGES) ## execute the experiments that are out of date, without buildin
 
 html: _build/html/.complete ## build the book
 
-_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml book/_static/*) _config.yml README.md | $(ENV)
+_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml book/_static/*) \
+                      CITATION.cff README.md _config.yml | $(ENV)
 	$(PYTHON) make_book.py html
 	@touch $@
 
@@ -101,6 +108,12 @@ _build/keys/playground.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/playground.ipynb book/playground.ipynb \
 	  "databases=$(PLAYGROUND)" profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
 	  results=$(RESULTS) --depends $(PLAYGROUND:%=$(SAN_DATA)/physionet/%)
+
+_build/keys/own_signal.json: FORCE | data
+	@$(PYTHON) make_book.py key notebooks/own_signal.ipynb book/own_signal.ipynb \
+	  "path=$(SIGNAL)" "column=$(COLUMN)" window=$(WINDOW) profile=$(PROFILE) data=$(DATA) \
+	  data_directory=$(SAN_DATA) "seeds=$(SEEDS)" results=$(RESULTS) \
+	  --depends $(if $(SIGNAL),$(wildcard $(basename $(SIGNAL)).*),$(SAN_DATA)/physionet/mitdb)
 
 _build/keys/physionet_summary.json: $(DATABASE_PAGES) FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/physionet_summary.ipynb book/physionet_summary.ipynb \

@@ -239,6 +239,8 @@ def describe_data(card: dict) -> str:
     if card["source"] == "simulated":
         return f"{card['name']}, **simulated** by {card['simulator']}, seed {card['seed']}"
     files = ", ".join(f"{file} `{sha256[:16]}…`" for file, sha256 in card["sha256"].items())
+    if card["source"] == "own":
+        return f"{card['name']}, a signal of your own; sha256 {files}"
     kind = card["source"] if card["source"] == "real" else f"**{card['source']}**"
     return (
         f"{card['name']}, {kind}, version {card['version']}, {card['origin']} bytes; sha256 {files}"
@@ -290,7 +292,10 @@ def render() -> None:
 def run_jupyter_book(*options: str) -> None:
     """Build the book; PageError if the program fails."""
     command = ["jupyter-book", "build", "book", "--config", "_config.yml", *options]
-    build = subprocess.run([Path(sys.executable).with_name(command[0]), *command[1:]])
+    # The page of the API imports the modules: those of this folder, whatever is installed.
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    program = Path(sys.executable).with_name(command[0])
+    build = subprocess.run([program, *command[1:]], env={**os.environ, "PYTHONPATH": paths})
     if build.returncode:
         raise PageError(f"`{' '.join(command)}` found errors or warnings; they are printed above")
 

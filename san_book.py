@@ -63,7 +63,7 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collecti
     Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows, as
     `san_data.Card.source` has them: a figure of what stands in for the paper's data is marked.
     """
-    stand_ins = set(sources) - {"real"}
+    stand_ins = set(sources) - {"real", "own"}
     if stand_ins:
         mark = " and ".join(sorted(stand_ins)) + (" in part" if "real" in sources else "")
         style = {"ha": "center", "va": "center", "rotation": 20, "fontsize": 40, "zorder": 10}
@@ -81,8 +81,9 @@ def show_sources(cards: Sequence[dict]) -> None:
     ``cards`` are those of `san_data.load`, as dictionaries. They stay with the page, where
     ``make_book.py`` finds them.
     """
-    kinds = {"real": "note", "substitute": "warning", "simulated": "danger"}
+    kinds = {"own": "note", "real": "note", "substitute": "warning", "simulated": "danger"}
     titles = {
+        "own": "Data: a signal of your own",
         "real": "Data: the paper's own",
         "substitute": "Data: a substitute recording",
         "simulated": "Data: simulated",

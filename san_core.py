@@ -2,8 +2,9 @@
 
 P. Bizopoulos and D. Koutsouris, *Sparsely Activated Networks*, arXiv 1907.06592,
 doi 10.1109/TNNLS.2020.2984514. The order is that of the article: the metric phi (Sec. II), the
-five activation functions (Sec. III-A), the network (Sec. III-B). Equation names such as
-``eq-phi`` are the labels in this book's pages "phi", "activations" and "model".
+five activation functions (Sec. III-A), the network (Sec. III-B); then files of trained networks.
+Equation names such as ``eq-phi`` are the labels in this book's pages "phi", "activations" and
+"model".
 
 Axes, the same letters everywhere:
 
@@ -16,14 +17,18 @@ that it keeps, keep value and gradient, the others become 0.
 """
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 __all__ = [
     "ACTIVATIONS",
+    "ACTIVATION_FUNCTIONS",
     "SAN",
     "activate",
     "extrema",
@@ -31,13 +36,13 @@ __all__ = [
     "identity",
     "inverse_compression_ratio",
     "is_extremum",
+    "load",
     "normalized_loss",
     "phi",
     "relu",
+    "save",
     "topk_absolutes",
 ]
-
-ACTIVATIONS = ("identity", "relu", "top-k absolutes", "extrema-pool indices", "extrema")
 
 
 # --- Section II: the metric phi -------------------------------------------------------------------
@@ -278,6 +283,24 @@ def _window_maxima(line: Tensor, reach: int, stride: int) -> tuple[Tensor, Tenso
     return maxima[: len(line)], maxima[(reach + 1) * stride :]
 
 
+#: The activation functions by name, each a function of the similarities ``(..., *spatial)``, the
+#: kernel size, ``ndim`` and the border tolerance. To add one, put it in here ("Contributing").
+#:
+#: :meta hide-value:
+ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor, int, int, int], Tensor]] = {
+    "identity": lambda s, m, ndim, border_tolerance: identity(s),
+    "relu": lambda s, m, ndim, border_tolerance: relu(s),
+    "top-k absolutes": lambda s, m, ndim, border_tolerance: topk_absolutes(
+        s, math.prod(side // m for side in s.shape[-ndim:]), ndim
+    ),
+    "extrema-pool indices": lambda s, m, ndim, border_tolerance: extrema_pool_indices(s, m, ndim),
+    "extrema": lambda s, m, ndim, border_tolerance: extrema(s, max(m - border_tolerance, 1), ndim),
+}
+
+#: The names of the paper's five, in its order.
+ACTIVATIONS = tuple(ACTIVATION_FUNCTIONS)
+
+
 def activate(
     s: Tensor, activation: str, kernel_size: int, *, ndim: int = 1, border_tolerance: int = 2
 ) -> Tensor:
@@ -288,8 +311,8 @@ def activate(
     ``max(m - border_tolerance, 1)``. (Sec. III-A; the article's text has no border tolerance in
     the distance, its code and its published numbers have.)
 
-    ``s`` and the result are ``(..., *spatial)``. ValueError if ``activation`` is not one of
-    `ACTIVATIONS`, or as the activation function itself.
+    ``s`` and the result are ``(..., *spatial)``. ValueError if ``activation`` is not in
+    `ACTIVATION_FUNCTIONS`, or as the activation function itself.
 
     >>> activate(torch.tensor([1.0, -3.0, 2.0, 0.5]), "top-k absolutes", kernel_size=3)
     tensor([ 0., -3.,  0.,  0.])
@@ -297,18 +320,7 @@ def activate(
     _check_activation(activation)
     if kernel_size < 1:
         raise ValueError(f"kernel_size must be at least 1 sample, but is {kernel_size}")
-    match activation:
-        case "identity":
-            return identity(s)
-        case "relu":
-            return relu(s)
-        case "top-k absolutes":
-            k = math.prod(side // kernel_size for side in s.shape[-ndim:])
-            return topk_absolutes(s, k, ndim)
-        case "extrema-pool indices":
-            return extrema_pool_indices(s, kernel_size, ndim)
-        case "extrema":
-            return extrema(s, max(kernel_size - border_tolerance, 1), ndim)
+    return ACTIVATION_FUNCTIONS[activation](s, kernel_size, ndim, border_tolerance)
 
 
 # --- Section III-B: the network -------------------------------------------------------------------
@@ -326,7 +338,7 @@ class SAN(nn.Module):
 
     Args:
         kernel_sizes: ``m`` of each kernel, at least 1; even ones too.
-        activation: one of `ACTIVATIONS`.
+        activation: a name in `ACTIVATION_FUNCTIONS`.
         ndim: 1 for signals, 2 for images.
         border_tolerance: in samples; see `activate`.
         init: ``"normal"`` draws weights from N(0, 0.1^2), as the article says; ``"constant"`` sets
@@ -374,7 +386,7 @@ class SAN(nn.Module):
 
     @property
     def num_weights(self) -> int:
-        """``W``: the samples of all kernels together."""
+        """The samples of all kernels together, ``W``."""
         return sum(kernel.numel() for kernel in self.kernels)
 
     def similarities(self, x: Tensor) -> Tensor:
@@ -431,9 +443,11 @@ def _correlate(maps: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _check_activation(activation: str) -> None:
-    """Complain unless ``activation`` is one of the five names."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, but is {activation!r}")
+    """Complain unless ``activation`` is a name that is known."""
+    if activation not in ACTIVATION_FUNCTIONS:
+        raise ValueError(
+            f"activation must be one of {list(ACTIVATION_FUNCTIONS)}, but is {activation!r}"
+        )
 
 
 def _check_rank(tensor: Tensor, ndim: int, leading: str = "...", exactly: bool = False) -> None:
@@ -445,3 +459,59 @@ def _check_rank(tensor: Tensor, ndim: int, leading: str = "...", exactly: bool =
             f"expected a tensor ({leading}, {spatial}) for ndim={ndim}, "
             f"but its shape is {tuple(tensor.shape)}"
         )
+
+
+# --- files of trained networks --------------------------------------------------------------------
+
+
+def save(model: SAN, path: str | os.PathLike) -> None:
+    """Write a SAN to a file that `load` reads, in the safetensors format.
+
+    The file has the kernels, whose shapes say the kernel sizes and ``ndim``, and as metadata the
+    name of the activation function and the border tolerance.
+
+    >>> import tempfile
+    >>> model = SAN([3, 5], "extrema", generator=torch.Generator().manual_seed(0))
+    >>> x = torch.sin(torch.arange(40.0)).expand(2, 40)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, f"{folder}/model.safetensors")
+    ...     loaded = load(f"{folder}/model.safetensors")
+    >>> torch.equal(loaded.encode(x), model.encode(x))
+    True
+    """
+    kernels = {f"kernel {i}": w.detach().contiguous() for i, w in enumerate(model.kernels)}
+    settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
+    save_file(kernels, path, settings)
+
+
+def load(path: str | os.PathLike) -> SAN:
+    """Read the SAN that `save` wrote; its codes are those of the SAN that was saved, bit by bit.
+
+    Nothing in the file is executed, so a file from somebody else is safe to open. ValueError if it
+    is no file that `save` wrote, or its activation function is not in `ACTIVATION_FUNCTIONS`.
+    """
+    expected = f"{path}: expected a SAN that san_core.save wrote, but"
+    try:
+        with safe_open(path, framework="pt") as file:
+            settings = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
+    names = [f"kernel {i}" for i in range(len(stored))]
+    if set(settings) != {"activation", "border_tolerance"} or set(stored) != set(names):
+        raise ValueError(
+            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
+        )
+    kernels = [stored[name] for name in names]
+    shapes = [tuple(kernel.shape) for kernel in kernels]
+    if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
+        raise ValueError(f"{expected} its kernels have the shapes {shapes}")
+    sizes, ndim = [shape[0] for shape in shapes], len(shapes[0]) if shapes else 1
+    try:
+        tolerance = int(settings["border_tolerance"])
+        model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
+    except ValueError as error:
+        raise ValueError(f"{expected} no SAN can be made of it: {error}") from error
+    for kernel, weights in zip(model.kernels, kernels, strict=True):
+        kernel.data = weights
+    return model

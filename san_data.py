@@ -29,6 +29,8 @@ import hashlib
 import math
 import os
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,10 +132,10 @@ class Card:
     """Where the numbers of a data set come from.
 
     `sampling_rate` is in Hz, None for images; `source` is "real" (the paper's data), "substitute"
-    (another recording of the same database) or "simulated"; `note` says so for the page; `version`
-    is that of the official source; `origin` is whose bytes the files have: "official", "copy" or
-    "substitute" if they are known, "unverified" if not; both are None for what is simulated;
-    `sha256` maps the name of each file read to its
+    (another recording of the same database), "simulated" or "own" (a reader's, see `load_signal`);
+    `note` says so for the page; `version` is that of the official source; `origin` is whose bytes
+    the files have: "official", "copy" or "substitute" if they are known, "unverified" if not; both
+    are None for what is simulated or own; `sha256` maps the name of each file read to its
     hash. A recording has a `record` and a `channel`; what stands in has a `simulator` and a `seed`
     instead. `classes` are the names that labels count; `blank` is how many examples were left out
     of each part because they are zero everywhere, where the metric is not defined.
@@ -158,8 +160,8 @@ class Card:
     @property
     def data_source(self) -> str:
         """The source in a few words, as result records give it, such as "substitute: f1 PCG"."""
-        if self.source == "real":
-            return "real"
+        if self.source in ("real", "own"):
+            return self.source
         if self.source == "substitute":
             return f"substitute: {self.record} {self.channel}"
         return f"simulated: {self.simulator}"
@@ -167,7 +169,7 @@ class Card:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Three parts of a data set, float32 (examples, *spatial), their labels and their card.
+    """Three parts of a data set, float32 ``(examples, *spatial)``, their labels and their card.
 
     `labels` are int64 (examples,) for each part, numbers of `card.classes`; None for PhysioNet.
     """
@@ -303,13 +305,10 @@ def _labelled(parts: dict[str, tuple[Tensor, Tensor]], card: Card) -> DataSet:
 def windows(signal: torch.Tensor, *, origin: str = "signal") -> torch.Tensor:
     """Cut a signal of 12,000 samples into 12 standardized windows of 1,000 (paper, section 5).
 
-    From each window its mean is subtracted, and the rest is divided by the window's unbiased
-    standard deviation (sum of squares over 999, as `torch.std` does), so amplitudes are in
-    standard deviations. All in single precision, as published: in double precision one window of
-    mitdb has a mean equal to some of its samples, whose zeros then cost nothing in CR^-1. `signal`
-    is (12000,), in any units; returns float32 (12, 1000); `origin`
-    names the signal in errors. Raises ValueError for another shape, for samples that are NaN or
-    infinite, and for a constant window, which has no standard deviation to divide by.
+    All in single precision, as published: in double precision one window of mitdb has a mean equal
+    to some of its samples, whose zeros then cost nothing in CR^-1. `signal` is (12000,), in any
+    units; returns float32 (12, 1000). Raises ValueError for another shape, else as
+    `standardized_windows`.
 
     >>> ramp = windows(torch.arange(12_000))
     >>> ramp.shape
@@ -320,20 +319,44 @@ def windows(signal: torch.Tensor, *, origin: str = "signal") -> torch.Tensor:
     signal = torch.as_tensor(signal, dtype=torch.float32)
     if signal.shape != (SAMPLES,):
         raise ValueError(f"{origin}: expected shape ({SAMPLES},), got {tuple(signal.shape)}")
+    return standardized_windows(signal, WINDOW, origin=origin)
+
+
+def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal") -> Tensor:
+    """Cut a signal into windows, one after the other, each with mean 0 and standard deviation 1.
+
+    From each window its mean is subtracted, and the rest is divided by the window's unbiased
+    standard deviation (sum of squares over `window` - 1, as `torch.std` does), so amplitudes are in
+    standard deviations. `signal` is (n,), floating point, in any units; samples after the last
+    whole window are left out. Computed in the precision of `signal`; returns float32 (n // window,
+    window). `origin` names the signal in errors. Raises ValueError for fewer samples than a window
+    has, for a window of less than 2, for samples that are NaN or infinite, and for a constant
+    window, which has no standard deviation to divide by.
+
+    >>> standardized_windows(torch.tensor([1.0, 2.0, 3.0, 50.0, 40.0, 30.0, 7.0]), 3)
+    tensor([[-1.,  0.,  1.],
+            [ 1.,  0., -1.]])
+    """
+    if not 2 <= window <= len(signal):
+        raise ValueError(
+            f"{origin}: expected a window of 2 to {len(signal)} samples, as many as the signal "
+            f"has, got {window}; choose another window or a longer signal"
+        )
     bad = (~signal.isfinite()).nonzero().flatten()
     if len(bad):
         raise ValueError(
             f"{origin}: expected finite samples, got {len(bad)} NaN or infinite, the first at "
             f"index {bad[0]}; choose another record or fill the gap"
         )
-    cut = signal.reshape(-1, WINDOW)
+    cut = signal[: len(signal) // window * window].reshape(-1, window)
     constant = (cut.amax(1) == cut.amin(1)).nonzero().flatten().tolist()
     if constant:
         raise ValueError(
             f"{origin}: expected windows that vary, got a constant window at {constant} (counted "
-            f"from 0, {WINDOW} samples each), which cannot be standardized; choose another record"
+            f"from 0, {window} samples each), which cannot be standardized; choose another record "
+            "or a part without it"
         )
-    return (cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)
+    return ((cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)).float()
 
 
 def _present_recording(name: str, root: Path) -> Path | None:
@@ -474,7 +497,7 @@ def _simulate_recording(name: str, reason: str) -> DataSet:
     return DataSet(*windows(signal, origin=f"{name}, {simulator}").split(SPLIT), card)
 
 
-def _header(path: Path) -> wfdb.Record:
+def _header(path: Path, channel: int = 0) -> wfdb.Record:
     try:
         header = wfdb.rdheader(str(path.with_suffix("")))
     except (ValueError, IndexError) as error:
@@ -489,22 +512,24 @@ def _header(path: Path) -> wfdb.Record:
         )
     for file in header.file_name:
         san_fetch.plain_name(file, path.name)
-    if header.fmt[0] not in BYTES_PER_SAMPLE:
+    if header.fmt[channel] not in BYTES_PER_SAMPLE:
         raise ValueError(
             f"{path.name}: expected a WFDB signal format, one of {', '.join(BYTES_PER_SAMPLE)}, "
-            f"got {header.fmt[0]}; fetch it again"
+            f"got {header.fmt[channel]}; fetch it again"
         )
     return header
 
 
-def _recording(path: Path) -> wfdb.Record:
-    header = _header(path)
-    if (header.sig_len or 0) < SAMPLES:
+def _recording(path: Path, channel: int = 0, samples: int | None = SAMPLES) -> wfdb.Record:
+    """One channel of a record, its first `samples` or, with None, all of them."""
+    header = _header(path, channel)
+    shortest = samples or 1
+    if (header.sig_len or 0) < shortest:
         raise ValueError(
-            f"{path.name}: expected at least {SAMPLES} samples, got {header.sig_len}; "
+            f"{path.name}: expected at least {shortest} samples, got {header.sig_len}; "
             "choose a longer record"
         )
-    data = path.parent / header.file_name[0]
+    data = path.parent / header.file_name[channel]
     if not data.is_file():
         raise FileNotFoundError(
             f"{path.name} names {data.name}, which is not beside it: put it there"
@@ -512,18 +537,135 @@ def _recording(path: Path) -> wfdb.Record:
     # wfdb says nothing of a file cut off after the samples asked for, and fails obscurely on one
     # cut off before.
     frame = sum(
-        samples
-        for file, samples in zip(header.file_name, header.samps_per_frame, strict=True)
+        of_channel
+        for file, of_channel in zip(header.file_name, header.samps_per_frame, strict=True)
         if file == data.name
     )
-    size = math.ceil(header.sig_len * frame * BYTES_PER_SAMPLE[header.fmt[0]])
-    expected = (header.byte_offset[0] or 0) + size
+    size = math.ceil(header.sig_len * frame * BYTES_PER_SAMPLE[header.fmt[channel]])
+    expected = (header.byte_offset[channel] or 0) + size
     if data.stat().st_size < expected:
         raise ValueError(
             f"{data.name}: expected {expected} bytes by its header, got {data.stat().st_size}: the "
             "file is cut off; fetch it again"
         )
-    return wfdb.rdrecord(str(path.with_suffix("")), channels=[0], sampto=SAMPLES)
+    return wfdb.rdrecord(str(path.with_suffix("")), channels=[channel], sampto=samples)
+
+
+# --- a signal of one's own ------------------------------------------------------------------------
+
+
+def load_signal(path: str | os.PathLike, window: int, column: str = "") -> DataSet:
+    """Read a signal from a file, cut it into standardized windows and split these as the paper.
+
+    Half of the windows are for training, a sixth for validation and the rest for testing, in the
+    order of time (of twelve windows 6, 2 and 4, as in the article's section IV-A).
+
+    Args:
+        path: a CSV file whose first line names the columns; a NumPy file, .npy or .npz, of arrays
+            (n,); or the header, .hea, of a WFDB record. Nothing is unpickled.
+        window: samples of a window, as many as the slowest pattern needs, several times over.
+        column: name of the CSV column, of the array in an .npz file or of the channel of a record;
+            empty if there is only one.
+
+    Raises:
+        FileNotFoundError: there is no such file, or no signal file beside a header.
+        ValueError: the file cannot be read as such a signal, there are fewer than three windows, or
+            as `standardized_windows`.
+    """
+    path = Path(path)
+    if path.suffix not in _SIGNAL_READERS:
+        raise ValueError(
+            f"{path.name}: expected a file of one of the kinds {', '.join(_SIGNAL_READERS)}, got "
+            f"{path.suffix or 'none of them'}; save the signal as one of them"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a signal, but there is no such file")
+    values, facts, files = _SIGNAL_READERS[path.suffix](path, column)
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{path.name}: expected real numbers of shape (n,), got {values.dtype} of shape "
+            f"{values.shape}; save one channel as numbers"
+        )
+    origin = f"{path.name}, {column}" if column else path.name
+    if len(values) < 3 * window:
+        raise ValueError(
+            f"{origin}: expected at least 3 windows of {window} samples, for training, validation "
+            f"and test, got {len(values)} samples; choose a shorter window or a longer signal"
+        )
+    # In double precision, so that a large offset costs no digits.
+    signal = torch.from_numpy(values.astype(np.float64))
+    cut = standardized_windows(signal, window, origin=origin)
+    train, validation = len(cut) // 2, max(1, len(cut) // 6)
+    parts = cut.split([train, validation, len(cut) - train - validation])
+    unused = len(signal) % window
+    card = Card(
+        name=path.stem,
+        signal="a signal of your own",
+        source="own",
+        note=f"{origin}: {len(cut)} windows of {window} samples"
+        + (f"; the last {unused} samples are left out." if unused else "."),
+        channel=column or None,
+        sha256={file.name: san_fetch.sha256_of(file) for file in files},
+        **facts,
+    )
+    return DataSet(*parts, card)
+
+
+def _read_csv(path: Path, column: str) -> tuple[np.ndarray, dict, list[Path]]:
+    try:
+        # A blank line is a missing sample.
+        table = pd.read_csv(path, index_col=False, skip_blank_lines=False)
+    except ValueError as error:  # pandas' own errors are such too
+        raise ValueError(
+            f"{path.name}: expected a CSV file whose first line names the columns, got: {error}"
+        ) from error
+    if pd.to_numeric(table.columns, errors="coerce").notna().all():
+        raise ValueError(
+            f"{path.name}: expected a first line that names the columns, got the numbers "
+            f"{', '.join(table.columns[:5])}; write a line of names above them"
+        )
+    return table[_chosen(path, list(table), column)].to_numpy(), _UNKNOWN, [path]
+
+
+def _read_numpy(path: Path, column: str) -> tuple[np.ndarray, dict, list[Path]]:
+    try:
+        stored = np.load(path, allow_pickle=False)
+        arrays = {path.stem: stored} if isinstance(stored, np.ndarray) else dict(stored)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path.name}: expected arrays of numbers as np.save or np.savez write them, got: "
+            f"{error}"
+        ) from error
+    return arrays[_chosen(path, list(arrays), column)], _UNKNOWN, [path]
+
+
+def _read_wfdb(path: Path, column: str) -> tuple[np.ndarray, dict, list[Path]]:
+    names = _header(path).sig_name
+    recording = _recording(path, names.index(_chosen(path, names, column)), samples=None)
+    facts = {"sampling_rate": recording.fs, "units": recording.units[0], "record": path.stem}
+    return recording.p_signal[:, 0], facts, [path, path.parent / recording.file_name[0]]
+
+
+# What the card of a file without a header says.
+_UNKNOWN = {"sampling_rate": None, "units": "unknown"}
+# Each gives the values of a column, facts for the card and the files that were read.
+_SIGNAL_READERS = {
+    ".csv": _read_csv,
+    ".npy": _read_numpy,
+    ".npz": _read_numpy,
+    ".hea": _read_wfdb,
+}
+
+
+def _chosen(path: Path, names: list[str], column: str) -> str:
+    """The column that was asked for; if none was, the only one there is."""
+    if not column and len(names) == 1:
+        return names[0]
+    if names.count(column) != 1:
+        raise ValueError(
+            f"{path.name}: expected the name of one column of {names}, got {column!r}; choose one"
+        )
+    return column
 
 
 # --- UCI-epilepsy ---------------------------------------------------------------------------------

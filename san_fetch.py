@@ -2,10 +2,10 @@
 
 What each data set is, where it comes from and which bytes are right is in `data/manifest.toml`.
 
-A download is written aside, into a hidden file `.part-NAME` in the same folder, verified, and only
-then moved to its name in one step; so a file under its own name is whole and verified. What came
-but does not verify is kept as `NAME.corrupt-1` and named in the error. A file that is already there
-is never written over.
+A download is written aside, into a hidden file ``.part-NAME`` in the same folder, verified, and
+only then moved to its name in one step; so a file under its own name is whole and verified. What
+came but does not verify is kept as `NAME.corrupt-1` and named in the error. A file that is already
+there is never written over.
 
 A download that breaks off is continued by the next one. Of several downloads of one file at the
 same time, in threads or processes, one writes and the others wait for it: they lock the part file

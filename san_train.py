@@ -28,6 +28,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
 from san_core import (
+    ACTIVATIONS,
     SAN,
     activate,
     inverse_compression_ratio,
@@ -167,7 +168,7 @@ def fit(
     Args:
         data: has ``train``, ``validation`` and ``test``, each ``(B, *spatial)``, such as
             `san_data.DataSet`.
-        activation: one of `san_core.ACTIVATIONS`.
+        activation: a name in `san_core.ACTIVATION_FUNCTIONS`.
         kernel_size: m, in samples.
         seed: of the weights and of the order of the batches.
         protocol: see `Protocol`.
@@ -223,15 +224,15 @@ def sweep(
 
     Args:
         data: as in `fit`.
-        activation: one of `san_core.ACTIVATIONS`.
+        activation: a name in `san_core.ACTIVATION_FUNCTIONS`.
         kernel_sizes: every m to train, each from 1 to the shortest side of an example.
         seeds: one SAN for each of them and each kernel size.
         protocol: see `Protocol`.
         device: where torch computes, such as ``"cuda"``.
 
     Raises:
-        ValueError: a kernel size is out of range, an example is zero everywhere, or a training
-            diverged.
+        ValueError: a kernel size is out of range, an example is zero everywhere, a training
+            diverged, or an activation function that is not the paper's changes what it keeps.
     """
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
@@ -434,22 +435,36 @@ def kept_entries(
         return torch.ones_like(s)
     if activation == "relu":
         return (s > 0).to(s.dtype)
-    images = s.ndim == 6
     if activation == "top-k absolutes":
         spatial = s.shape[4:]
         counts = [math.prod(side // m for side in spatial) for m in kernel_sizes]
         return _kept_by_topk(s.abs().flatten(4), counts).view_as(s)
-    if images:  # few kernel sizes, so a loop over them costs little
-        return torch.stack(
-            [
-                activate(maps, activation, m, ndim=2, border_tolerance=border_tolerance) != 0
-                for maps, m in zip(s.unbind(dim=1), kernel_sizes, strict=True)
-            ],
-            dim=1,
-        ).to(s.dtype)
-    if activation == "extrema-pool indices":
+    signals = s.ndim == 5
+    if signals and activation == "extrema-pool indices":
         return _kept_by_pooling(s.abs(), kernel_sizes)
-    return _kept_by_extrema(s, [max(m - border_tolerance, 1) for m in kernel_sizes])
+    if signals and activation == "extrema":
+        return _kept_by_extrema(s, [max(m - border_tolerance, 1) for m in kernel_sizes])
+    return _kept_by_activate(s, activation, kernel_sizes, border_tolerance)
+
+
+def _kept_by_activate(
+    s: Tensor, activation: str, kernel_sizes: Sequence[int], border_tolerance: int
+) -> Tensor:
+    """Marks what is kept one kernel size after the other, with any activation function.
+
+    Images have few kernel sizes, so there the loop over them costs little.
+    """
+    kept = []
+    for maps, m in zip(s.unbind(dim=1), kernel_sizes, strict=True):
+        a = activate(maps, activation, m, ndim=s.ndim - 4, border_tolerance=border_tolerance)
+        kept.append(a != 0)
+        # The paper's five are tested not to.
+        if activation not in ACTIVATIONS and (kept[-1] & ((a - maps).abs() > 0)).any():
+            raise ValueError(
+                "a sweep needs an activation function that keeps entries as they are or makes them "
+                f"0, but {activation!r} changes them; train it with `fit`"
+            )
+    return torch.stack(kept, dim=1).to(s.dtype)
 
 
 def _kept_by_topk(magnitude: Tensor, counts: Sequence[int]) -> Tensor:

@@ -13,7 +13,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import numpy as np
 import pandas as pd
+import papermill
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
@@ -22,8 +24,10 @@ from playwright.sync_api import sync_playwright
 
 import make_book
 import san_book
+import san_core
 import san_data
-from san_core import ACTIVATIONS
+import san_fetch
+import san_train
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -38,6 +42,7 @@ OVER_ALL = [
     "playground",
     "speed",
 ]
+OTHERS = ["own_signal"]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -199,7 +204,8 @@ def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(projec
     built = project / "_build/book/_build/html/index.html"
 
     def sphinx(text, returncode):
-        def run(command):
+        def run(command, env):
+            assert env["PYTHONPATH"].split(os.pathsep)[0] == str(project)
             assert not built.exists()
             built.parent.mkdir(parents=True, exist_ok=True)
             built.write_text(text)
@@ -270,6 +276,35 @@ def test_databases_are_the_same_everywhere():
     assert set(LABELLED.values()) < set(PAGES)
 
 
+def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_path):
+    t = np.arange(1210)
+    pd.DataFrame({"t": t, "ecg": np.sin(t / 7) ** 9}).to_csv(tmp_path / "own.csv", index=False)
+    parameters = {"path": str(tmp_path / "own.csv"), "column": "ecg", "window": 100}
+    papermill.execute_notebook(
+        ROOT / "notebooks" / "own_signal.ipynb",
+        tmp_path / "page.ipynb",
+        {**parameters, "results": str(tmp_path), "seeds": [3, 4]},
+        kernel_name="python3",
+        cwd=ROOT,
+        progress_bar=False,
+    )
+    page = nbformat.read(tmp_path / "page.ipynb", as_version=4)
+    outputs = [output for cell in page.cells for output in cell.get("outputs", [])]
+    shown = "".join(str(output.get("data", "")) + output.get("text", "") for output in outputs)
+    assert "own.csv, ecg: 12 windows of 100 samples; the last 10 samples are left out" in shown
+    figures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert len(figures) == 3
+    assert not any("<!-- simulated -->" in figure.data["image/svg+xml"] for figure in figures)
+    record = json.loads((tmp_path / "own_signal.json").read_text())
+    model = san_core.load(tmp_path / record["model"])
+    chosen = pd.DataFrame(record["chosen"]).set_index("activation")
+    assert model.activation == chosen.validation_phi.idxmin()
+    assert len(model.kernels[0]) == chosen.kernel_size[model.activation]
+    test = san_data.load_signal(tmp_path / "own.csv", 100, "ecg").test
+    a = model.encode(test[-1:])
+    assert f"100 samples became {a.count_nonzero()} pairs" in shown
+
+
 # --- the whole ------------------------------------------------------------------------------------
 
 
@@ -303,7 +338,7 @@ def test_pages_say_that_the_data_are_simulated(book):
     pages |= {"uci_epilepsy": "UCI-epilepsy"}
     pages |= {f"data/{name}": f"Data: {name}" for name in LABELLED}
     pages |= {"data/physionet": "recordings", "seeds": "luck", "differences": "differ"}
-    pages |= {"physionet_summary": "fifteen databases"}
+    pages |= {"physionet_summary": "fifteen databases", "own_signal": "your own signal"}
     for page, title in pages.items():
         text = (book / "_build" / "html" / f"{page}.html").read_text()
         assert "Data: simulated" in text, page
@@ -360,8 +395,9 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             caption = image.find_parent("figure").find("figcaption").get_text()
             assert caption.strip().startswith("Fig."), page
             figures += 1
-    # Summary 4; seeds, ledger and speed one each; pictures 5, of which pages of prose show 4.
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 9
+    # Summary 4; seeds, ledger and speed one each; pictures 5, of which pages of prose show 4; a
+    # signal of one's own 3.
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 9 + 3
 
 
 def read_figure(page):
@@ -382,7 +418,7 @@ def test_playground_carries_what_its_record_says(book):
         assert cards[name]["source"] == "simulated"
         assert "simulated" in shown["label"]
     for of_activation in data["kernels"].values():
-        assert set(of_activation) == set(data["activations"]) == set(ACTIVATIONS)
+        assert set(of_activation) == set(data["activations"]) == set(san_core.ACTIVATIONS)
         for kernels in of_activation.values():
             assert [len(w) for w in kernels.values()] == data["kernel_sizes"]
 
@@ -395,7 +431,7 @@ def test_explorer_has_the_networks_of_its_database(book):
     assert data["label"].endswith("simulated")
     record = json.loads((book / "_build/results/physionet/mitdb.json").read_text())
     points = pd.DataFrame(record["points"]).set_index(["activation", "kernel_size"])
-    for activation in ACTIVATIONS:
+    for activation in san_core.ACTIVATIONS:
         network = data["networks"][activation]
         assert len(network["points"]) == len(points.loc[activation])
         assert network["chosen"] in data["kernel_sizes"]
@@ -411,7 +447,7 @@ def test_explorer_has_the_networks_of_its_database(book):
 def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
     cases = read_figure(book / "_build/html/playground.html")["cases"]
     assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {
-        (activation, odd) for activation in ACTIVATIONS for odd in (0, 1)
+        (activation, odd) for activation in san_core.ACTIVATIONS for odd in (0, 1)
     }
     for case in cases:
         x, w, activation, expected = (
@@ -427,6 +463,16 @@ def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
         assert a[0] == pytest.approx(expected["a"], abs=1e-5)
         assert x_hat == pytest.approx(expected["x_hat"], abs=1e-5)
         assert metrics == pytest.approx(expected["metrics"], abs=1e-5)
+
+
+def test_reference_has_every_public_function_and_class(book):
+    text = (book / "_build" / "html" / "api.html").read_text()
+    documented = {tag["id"] for tag in BeautifulSoup(text, "html.parser").find_all("dt", id=True)}
+    for module in (san_core, san_train, san_data, san_fetch, san_book):
+        for name, thing in vars(module).items():
+            own = getattr(thing, "__module__", "") == module.__name__
+            if own and hasattr(thing, "__name__") and not name.startswith("_"):
+                assert f"{module.__name__}.{name}" in documented
 
 
 def test_results_have_the_columns_of_the_published_table(book):
@@ -465,7 +511,7 @@ def test_second_make_executes_nothing(book):
     again = make("book", book)
     assert again.returncode == 0, again.stdout[-3000:]
     assert {path: path.stat().st_mtime_ns for path in book.glob("book/**/*.ipynb")} == pages
-    assert len(pages) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL)
+    assert len(pages) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
 
 
 def test_missing_page_is_made_again_and_only_that(book):
@@ -481,7 +527,7 @@ def test_missing_page_is_made_again_and_only_that(book):
 def test_every_page_says_how_it_was_made(book):
     records = (book / "_build" / "results" / "provenance").rglob("*.json")
     made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
-    assert len(made) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL)
+    assert len(made) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import san_data
-from san_core import ACTIVATIONS, activate, phi
+from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, activate, load, phi, save
 from san_train import (
     METRICS,
     Protocol,
@@ -196,6 +196,41 @@ def test_sweep_gives_the_table_of_fit(activation, ndim, kernel_sizes, num_kernel
     swept, plain = both_ways(activation, ndim, kernel_sizes, [model], protocol)
     assert_frames_close(rows(swept, *model), rows(plain[model]))
     assert list(swept.table.columns) == list(plain[model].table.columns)
+
+
+def half_maximum(s, kernel_size, ndim, border_tolerance):
+    """An activation function that is not the paper's: what is at least half as strong as the best.
+
+    Kernel size and border tolerance play no part in it.
+    """
+    strongest = s.abs().amax(dim=tuple(range(-ndim, 0)), keepdim=True)
+    return torch.where(s.abs() >= strongest / 2, s, 0.0)
+
+
+@each_ndim
+def test_activation_of_ones_own_trains_alone_and_in_a_sweep(monkeypatch, tmp_path, ndim):
+    monkeypatch.setitem(ACTIVATION_FUNCTIONS, "half maximum", half_maximum)
+    protocol = Protocol(epochs=5, num_kernels=2, init="normal")
+    models = [(2, 1), (5, 7)]
+    swept, plain = both_ways("half maximum", ndim, [2, 5], models, protocol)
+    for model, one in plain.items():
+        torch.testing.assert_close(swept.last[model], one.last[model], rtol=0, atol=1e-4)
+        assert_frames_close(rows(swept, *model), rows(one))
+    model, x = swept.model(5, 7), data_set(ndim).test
+    s, a = model.similarities(x), model.encode(x)
+    assert torch.equal(a != 0, s.abs() >= s.abs().flatten(2).amax(2)[(..., *[None] * ndim)] / 2)
+    save(model, tmp_path / "model.safetensors")
+    assert torch.equal(load(tmp_path / "model.safetensors").encode(x), a)
+
+
+@each_ndim
+def test_sweep_refuses_an_activation_that_changes_what_it_keeps(monkeypatch, ndim):
+    soft = lambda s, *_: s.sign() * (s.abs() - 0.1).relu()  # noqa: E731
+    monkeypatch.setitem(ACTIVATION_FUNCTIONS, "soft threshold", soft)
+    with pytest.raises(ValueError, match="'soft threshold' changes them; train it with `fit`"):
+        sweep(data_set(ndim), "soft threshold", [2, 5], protocol=SHORT)
+    table = fit(data_set(ndim), "soft threshold", 5, seed=1, protocol=SHORT).table
+    assert table.phi.notna().all()
 
 
 @needs_cuda
