@@ -1,5 +1,5 @@
 """Train Sparsely Activated Networks, one by one (`fit`) or all kernel sizes at once (`sweep`), and
-classifiers of what they reconstruct (`classify`).
+classifiers of what they reconstruct (`classify`); write networks to files (`save`, `load`).
 
 `fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` computes the
 same thing for many kernel sizes and seeds as one batched computation and is tested to follow `fit`.
@@ -15,6 +15,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and in 
 
 import copy
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
@@ -737,3 +740,60 @@ def classify_reconstructions(
         for seed, predicted in zip(seeds, classified.predictions, strict=True):
             predictions[kernel_size, seed] = predicted
     return pd.concat(tables, ignore_index=True), predictions
+
+
+# --- files of trained networks --------------------------------------------------------------------
+
+
+def save(model: SAN, path: str | os.PathLike) -> None:
+    """Write a SAN to a file that `load` reads, in the safetensors format.
+
+    The file has the kernels, whose shapes say the kernel sizes and ``ndim``, and as metadata the
+    name of the activation function and the border tolerance.
+
+    >>> import tempfile
+    >>> model = SAN([3, 5], "extrema", generator=torch.Generator().manual_seed(0))
+    >>> x = torch.sin(torch.arange(40.0)).expand(2, 40)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, f"{folder}/model.safetensors")
+    ...     loaded = load(f"{folder}/model.safetensors")
+    >>> torch.equal(loaded.encode(x), model.encode(x))
+    True
+    """
+    kernels = {f"kernel {i}": w.detach().contiguous() for i, w in enumerate(model.kernels)}
+    settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
+    save_file(kernels, path, settings)
+
+
+def load(path: str | os.PathLike) -> SAN:
+    """Read the SAN that `save` wrote; its codes are those of the SAN that was saved, bit by bit.
+
+    Nothing in the file is executed, so a file from somebody else is safe to open. ValueError if it
+    is no file that `save` wrote, or its activation function is not among
+    `san_core.ACTIVATION_FUNCTIONS`.
+    """
+    expected = f"{path}: expected a SAN that san_train.save wrote, but"
+    try:
+        with safe_open(path, framework="pt") as file:
+            settings = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
+    names = [f"kernel {i}" for i in range(len(stored))]
+    if set(settings) != {"activation", "border_tolerance"} or set(stored) != set(names):
+        raise ValueError(
+            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
+        )
+    kernels = [stored[name] for name in names]
+    shapes = [tuple(kernel.shape) for kernel in kernels]
+    if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
+        raise ValueError(f"{expected} its kernels have the shapes {shapes}")
+    sizes, ndim = [shape[0] for shape in shapes], len(shapes[0]) if shapes else 1
+    try:
+        tolerance = int(settings["border_tolerance"])
+        model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
+    except ValueError as error:
+        raise ValueError(f"{expected} no SAN can be made of it: {error}") from error
+    for kernel, weights in zip(model.kernels, kernels, strict=True):
+        kernel.data = weights
+    return model
