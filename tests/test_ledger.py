@@ -179,6 +179,10 @@ def numbers():
         ("mnist", "normalized_reconstruction_loss", 0.9),
         ("mnist", "phi", 0.83),
         ("mnist", "accuracy_percent", 0.96),
+        ("fashion_mnist", "inverse_compression_ratio", 0.86),
+        ("fashion_mnist", "normalized_reconstruction_loss", 0.9),
+        ("fashion_mnist", "phi", 0.86),
+        ("fashion_mnist", "accuracy_percent", 0.86),
     ],
 )
 def test_the_committed_record_agrees_with_the_paper_as_measured(numbers, table, metric, share):
