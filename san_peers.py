@@ -69,7 +69,7 @@ class Peer:
 
     def with_weights(self, weights: tuple[Tensor, ...]) -> "Peer":
         """The same method with other weights, such as those that were sent."""
-        return dataclasses.replace(self, weights=weights)
+        return dataclasses.replace(self, weights=weights) if weights else self
 
     @property
     def num_weights(self) -> int:
