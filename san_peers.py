@@ -38,6 +38,7 @@ import numpy as np
 import pywt
 import scipy.fft
 import soundfile
+import sporco.fft
 import torch
 import torch.nn.functional as F
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning, sparse_encode
@@ -47,6 +48,10 @@ from torch import Tensor
 
 import san_core
 from san_train import Trained
+
+# FFTW would measure anew which algorithm is fastest, and round differently for each.
+sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
+sporco.fft.pyfftw_threads = 1
 
 # --- the interface --------------------------------------------------------------------------------
 
@@ -130,13 +135,13 @@ def choose(candidates: Iterable[Peer], x: Tensor, shared_by: int) -> tuple[Peer,
 
 
 def kept_counts(n: int, ndim: int) -> list[int]:
-    """Numbers of entries to try: 30 in even steps of their logarithm, up to where CR^-1 is 1.
+    """Numbers of entries to try: 36 in even steps of their logarithm, up to where CR^-1 is 1.
 
     >>> kept_counts(1000, ndim=1)[:4], kept_counts(1000, ndim=1)[-1]
     ([5, 6, 7, 8], 500)
     """
     most = n // (ndim + 1)
-    return sorted({int(count) for count in np.geomspace(max(1, n // 200), most, 30).round()})
+    return sorted({int(count) for count in np.geomspace(max(1, n // 200), most, 36).round()})
 
 
 # --- the paper's networks -------------------------------------------------------------------------
@@ -681,19 +686,17 @@ def _models(header: bytes, size: int, ordered: bool) -> tuple:
     return places, alphabet, model
 
 
-def transmit(peer: Peer, x: Tensor, step: float, shared_by: int = 1) -> tuple[Tensor, Tensor]:
-    """Bytes of each example and what a receiver makes of them, ``(B,)`` and ``(B, *spatial)``.
+def transmit(peer: Peer, code: Tensor, spatial: torch.Size, step: float) -> tuple[Tensor, Tensor]:
+    """Bytes of each code's message and what a receiver makes of them, ``(B,)``, ``(B, *spatial)``.
 
-    Weights are sent as 16-bit floats, and shared as in `inverse_compression_ratio`.
+    The bytes are without the weights; the receiver has those as 16-bit floats.
     """
-    code = peer.encode(x)
     ordered, shape = code.ndim == 2, code.shape[1:]
     messages = [pack(levels, ordered) for levels in quantize(code, step).numpy()]
     received = np.stack([unpack(message, shape, ordered) for message in messages])
-    receiver = peer.with_weights(tuple(weight.half().to(x.dtype) for weight in peer.weights))
-    length = torch.tensor([len(message) for message in messages], dtype=x.dtype)
-    x_hat = receiver.decode(torch.from_numpy(received).to(x.dtype) * step, x.shape[1:])
-    return length + 2 * peer.num_weights / shared_by, x_hat
+    receiver = peer.with_weights(tuple(weight.half().to(code.dtype) for weight in peer.weights))
+    length = torch.tensor([len(message) for message in messages], dtype=code.dtype)
+    return length, receiver.decode(torch.from_numpy(received).to(code.dtype) * step, spatial)
 
 
 def raw_bytes(spatial: torch.Size) -> int:
@@ -701,11 +704,16 @@ def raw_bytes(spatial: torch.Size) -> int:
     return spatial.numel() * (2 if len(spatial) == 1 else 1)
 
 
-def evaluate_bytes(peer: Peer, x: Tensor, step: float, shared_by: int = 1) -> Tensor:
-    """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``."""
-    length, x_hat = transmit(peer, x, step, shared_by)
+def evaluate_bytes(peer: Peer, x: Tensor, code: Tensor, step: float, shared_by: int = 1) -> Tensor:
+    """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``.
+
+    Bytes are those of the message and, shared as in `inverse_compression_ratio`, of the weights.
+    """
+    length, x_hat = transmit(peer, code, x.shape[1:], step)
+    length = length + 2 * peer.num_weights / shared_by
     loss = san_core.normalized_loss(x, x_hat)
-    return torch.stack([length, loss, san_core.phi(length / raw_bytes(x.shape[1:]), loss)], dim=-1)
+    phi = san_core.phi(length / raw_bytes(x.shape[1:]), loss)
+    return torch.stack([length, loss, phi], dim=-1)
 
 
 def choose_step(peer: Peer, x: Tensor) -> float:
@@ -716,7 +724,7 @@ def choose_step(peer: Peer, x: Tensor) -> float:
     code = peer.encode(x)
     mean = code[code != 0].abs().mean().item()
     steps = [mean * 2.0**power for power in range(-5, 3)]
-    return min(steps, key=lambda step: evaluate_bytes(peer, x, step)[:, 2].mean().item())
+    return min(steps, key=lambda step: evaluate_bytes(peer, x, code, step)[:, 2].mean().item())
 
 
 def lossless_bytes(x: Tensor) -> dict[str, float]:
