@@ -21,7 +21,7 @@ import san_data
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "speed"]
+OVER_ALL = ["physionet_summary", "seeds", "differences", "ledger", "peers", "speed"]
 PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
@@ -204,8 +204,8 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             caption = image.find_parent("figure").find("figcaption").get_text()
             assert caption.strip().startswith("Fig."), page
             figures += 1
-    # Summary 4; seeds, ledger and speed one each.
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + 4 + 3
+    # Summary and peers 4 each; seeds, ledger and speed one each.
+    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + 4 + 4 + 3
 
 
 def test_results_have_the_columns_of_the_published_table(book):
@@ -237,6 +237,18 @@ def test_results_of_classifiers_have_the_columns_of_the_published_table(book, na
     every = results[results.selection == "published_m"]
     keys = {"kernel_size", "activation", "seed", "batch_size"} & set(results.columns)
     assert not every.duplicated(sorted(keys)).any()
+
+
+def test_results_of_peers_have_their_columns(book):
+    results = pd.read_csv(book / "_build" / "results" / "peers.csv")
+    metrics = list(san_book.METRICS)
+    seconds = ["seconds_fit", "seconds_encode"]
+    assert list(results.columns) == ["dataset", "method", *metrics, *seconds, "data_source"]
+    assert set(results.dataset) == {"mitdb", "mnist"}
+    assert results.method.nunique() >= 8
+    assert not results.duplicated(["dataset", "method"]).any()
+    assert results.data_source.str.startswith("simulated").all()
+    assert (results.phi >= results.normalized_reconstruction_loss).all()
 
 
 def test_second_make_executes_nothing(book):
