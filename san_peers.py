@@ -89,8 +89,12 @@ def entries(code: Tensor) -> Tensor:
     >>> entries(torch.tensor([[[0.0, 3.0, 0.0]]])), entries(torch.tensor([[0.0, 3.0, 0.0]]))
     (tensor([1]), tensor([3]))
     """
-    paid = torch.ones_like(code) if code.ndim == 2 else code
-    return paid.flatten(1).count_nonzero(dim=1)
+    return _paid(code).flatten(1).count_nonzero(dim=1)
+
+
+def _paid(code: Tensor) -> Tensor:
+    """Not 0 where an entry is paid for: everywhere if the code is sent in order."""
+    return torch.ones_like(code) if code.ndim == 2 else code
 
 
 def inverse_compression_ratio(
@@ -101,9 +105,8 @@ def inverse_compression_ratio(
     `san_core.inverse_compression_ratio`, relative to the samples of the example and not to the
     places of the code, of which there may be more or fewer.
     """
-    paid = torch.ones_like(code) if code.ndim == 2 else code
     weights = peer.num_weights / shared_by
-    per_place = san_core.inverse_compression_ratio(paid, weights, code.ndim - 2)
+    per_place = san_core.inverse_compression_ratio(_paid(code), weights, code.ndim - 2)
     return per_place * code[0, 0].numel() / spatial.numel()
 
 
@@ -624,6 +627,8 @@ METHODS = {
 
 # --- true bytes -----------------------------------------------------------------------------------
 
+LONGEST = 65_504  # the largest number of the 16 bits, whole or not, that a message's header has
+
 
 def quantize(code: Tensor, step: float) -> Tensor:
     """Whole numbers of steps, same shape, int32; an entry of a sparse code never becomes 0.
@@ -643,15 +648,15 @@ def pack(levels: np.ndarray, ordered: bool) -> bytes:
     A header of 6 bytes (how many entries, the largest magnitude, the mean one); then, by the range
     coder of `constriction`, where the entries are (unless the code is ``ordered``) as
     independent of each other, and the entries by a Laplace distribution. ValueError if there are
-    more than 65,535 entries or steps in an entry.
+    more than `LONGEST` entries, or steps in an entry.
     """
     flat = levels.ravel()
     kept = np.ones(flat.shape, bool) if ordered else flat != 0
     values = flat[kept]
     largest = int(np.abs(values).max(initial=1))
-    if max(len(values), largest) > 65_535:
+    if max(len(values), largest) > LONGEST:
         raise ValueError(
-            f"expected at most 65,535 entries and steps in an entry, but got {len(values)} entries "
+            f"expected at most {LONGEST} entries and steps in an entry, but got {len(values)} entries "
             f"of up to {largest} steps; use a larger step"
         )
     header = struct.pack("<HHe", len(values), largest, np.abs(values).mean() if len(values) else 0)
@@ -723,7 +728,8 @@ def choose_step(peer: Peer, x: Tensor) -> float:
     Of 1/32 to 4 times the mean magnitude of the entries.
     """
     code = peer.encode(x)
-    mean = code[code != 0].abs().mean().item()
+    kept = code[code != 0].abs()
+    mean = kept.mean().item() if len(kept) else 1.0  # nothing to quantize: a dead network
     steps = [mean * 2.0**power for power in range(-5, 3)]
     return min(steps, key=lambda step: evaluate_bytes(peer, x, code, step)[:, 2].mean().item())
 
@@ -758,8 +764,8 @@ class Measured:
 
     ``metrics`` (CR^-1, loss, phi) and ``in_bytes`` (bytes, loss, phi; quantized in ``step``) are of
     ``peer``, charged W in every example; ``shared_metrics`` of ``shared_peer``, where the test
-    examples share it. All ``(B, 3)``. ``seconds_fit`` is fitting and choosing among all candidates,
-    ``seconds_encode`` encoding one example with ``peer``.
+    examples share it; all ``(B, 3)``. ``entries`` are the A of ``peer``, ``(B,)``. ``seconds_fit``
+    is fitting and choosing among all candidates, ``seconds_encode`` encoding one example.
     """
 
     peer: Peer
@@ -768,6 +774,7 @@ class Measured:
     shared_metrics: Tensor
     step: float
     in_bytes: Tensor
+    entries: Tensor
     seconds_fit: float
     seconds_encode: float
 
@@ -792,6 +799,7 @@ def measure(candidates: Callable[[Tensor, int], Iterable[Peer]], data, seed: int
         evaluate(shared_peer, data.test, shared_by),
         step,
         evaluate_bytes(peer, data.test, code, step),
+        entries(code).float(),
         fitted - started,
         (encoded - fitted) / len(data.test),
     )

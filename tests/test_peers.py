@@ -240,7 +240,7 @@ def test_every_message_is_read_bit_for_bit(data, peers):
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize(
-    "levels", [[0, 0, 0], [1], [0], [5, -5, 0, 0, 1], [0, 65_535, -1], [-3] * 100]
+    "levels", [[0, 0, 0], [1], [0], [5, -5, 0, 0, 1], [0, san_peers.LONGEST, -1], [-3] * 100]
 )
 def test_odd_messages_are_read_bit_for_bit(levels, ordered):
     levels = np.array([levels], np.int32)
@@ -281,6 +281,15 @@ def test_fine_steps_lose_nothing_more(data, peers):
         expected = peer.decode(code, data.test.shape[1:])
         error = (x_hat - expected).abs().max() / expected.abs().max()
         assert error < 0.01, name  # weights are sent as 16-bit floats
+
+
+def test_dead_network_sends_headers_only():
+    x = torch.ones(3, 40)
+    dead = san_peers.Dictionary(8, 1e9, (torch.eye(8),))
+    step = san_peers.choose_step(dead, x)
+    length, loss, _ = san_peers.evaluate_bytes(dead, x, dead.encode(x), step).unbind(dim=1)
+    assert loss.tolist() == [1.0] * 3
+    assert (length - 2 * dead.num_weights).max() <= 6 + 4  # one word of the range coder
 
 
 def test_bytes_hold_message_and_weights(data, peers):
