@@ -410,6 +410,8 @@ class Dictionary(Peer):
             # A patch that the atoms cannot describe well enough keeps its error, which is measured.
             warnings.filterwarnings("ignore", "Orthogonal matching pursuit ended", RuntimeWarning)
             code = sparse_encode(flat, atoms, algorithm="omp", alpha=self.tolerance)
+        # scikit-learn draws one atom even where none is needed.
+        code[(flat**2).sum(axis=1) <= self.tolerance] = 0
         code = torch.from_numpy(code).to(x.dtype).view(*blocks.shape[:-1], len(atoms))
         return code.movedim(-1, 1)
 
@@ -656,8 +658,8 @@ def pack(levels: np.ndarray, ordered: bool) -> bytes:
     largest = int(np.abs(values).max(initial=1))
     if max(len(values), largest) > LONGEST:
         raise ValueError(
-            f"expected at most {LONGEST} entries and steps in an entry, but got {len(values)} entries "
-            f"of up to {largest} steps; use a larger step"
+            f"expected at most {LONGEST} entries and steps in an entry, but got {len(values)} "
+            f"entries of up to {largest} steps; use a larger step"
         )
     header = struct.pack("<HHe", len(values), largest, np.abs(values).mean() if len(values) else 0)
     places, alphabet, model = _models(header, len(flat), ordered)
