@@ -34,7 +34,7 @@ CARD_PAGES := $(addprefix book/data/,physionet.ipynb uci-epilepsy.ipynb mnist.ip
 # The longest first, so that none of them is waited for at the end.
 MEASURED_PAGES := $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) book/playground.ipynb \
                   $(addprefix book/,own_signal.ipynb physionet_summary.ipynb \
-                    seeds.ipynb differences.ipynb ledger.ipynb)
+                    seeds.ipynb differences.ipynb ledger.ipynb peers.ipynb)
 PAGES := $(MEASURED_PAGES) $(CARD_PAGES) book/pictures.ipynb book/speed.ipynb
 RESULTS := _build/results
 
@@ -140,6 +140,15 @@ _build/keys/ledger.json: $(addprefix book/,physionet_summary.ipynb seeds.ipynb u
 	@$(PYTHON) make_book.py key notebooks/ledger.ipynb book/ledger.ipynb results=$(RESULTS) \
 	  --depends san_ledger.py data/published data/reproduced data/causes.csv \
 	  $(addprefix $(RESULTS)/,seeds.json uci_epilepsy.json mnist.json fashion_mnist.json physionet.csv)
+
+# Of each kind of data one in the quick book: all methods on all data take minutes.
+PEERS_DATA := $(if $(filter quick,$(PROFILE)),mitdb mnist,mitdb \
+                $(filter-out mitdb,$(DATABASES)) uci-epilepsy mnist fashion-mnist)
+_build/keys/peers.json: $(DATABASE_PAGES) FORCE | $(ENV)
+	@$(PYTHON) make_book.py key notebooks/peers.ipynb book/peers.ipynb \
+	  "datasets=$(PEERS_DATA)" profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
+	  results=$(RESULTS) --depends san_peers.py $(RESULTS)/physionet \
+	  $(addprefix $(SAN_DATA)/,physionet uci-epilepsy MNIST FashionMNIST)
 
 _build/keys/speed.json: $(RESULTS)/bench.csv FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/speed.ipynb book/speed.ipynb \

@@ -38,6 +38,7 @@ OVER_ALL = [
     "seeds",
     "differences",
     "ledger",
+    "peers",
     "pictures",
     "playground",
     "speed",
@@ -396,8 +397,10 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             assert caption.strip().startswith("Fig."), page
             figures += 1
     # Summary 4; seeds, ledger and speed one each; pictures 5, of which pages of prose show 4; a
-    # signal of one's own 3.
-    assert figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 9 + 3
+    # signal of one's own 3; peers 4.
+    assert (
+        figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 9 + 3 + 4
+    )
 
 
 def read_figure(page):
@@ -504,6 +507,18 @@ def test_results_of_classifiers_have_the_columns_of_the_published_table(book, na
     every = results[results.selection == "published_m"]
     keys = {"kernel_size", "activation", "seed", "batch_size"} & set(results.columns)
     assert not every.duplicated(sorted(keys)).any()
+
+
+def test_results_of_peers_have_their_columns(book):
+    results = pd.read_csv(book / "_build" / "results" / "peers.csv")
+    metrics = list(san_book.METRICS)
+    seconds = ["seconds_fit", "seconds_encode"]
+    assert list(results.columns) == ["dataset", "method", *metrics, *seconds, "data_source"]
+    assert set(results.dataset) == {"mitdb", "mnist"}
+    assert results.method.nunique() >= 8
+    assert not results.duplicated(["dataset", "method"]).any()
+    assert results.data_source.str.startswith("simulated").all()
+    assert (results.phi >= results.normalized_reconstruction_loss).all()
 
 
 def test_second_make_executes_nothing(book):
