@@ -431,7 +431,7 @@ def dictionaries(train: Tensor, seed: int) -> Iterator[Peer]:
                 count, max_iter=5, batch_size=64, transform_algorithm="omp", random_state=seed
             )
             atoms = torch.from_numpy(learner.fit(examples).components_)
-            for share in (0.01, 0.03, 0.1, 0.3):
+            for share in (0.01, 0.03, 0.1, 0.3, 0.6, 1.0):
                 yield Dictionary(size, share * energy, (atoms.to(train.dtype),))
 
 
