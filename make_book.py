@@ -210,6 +210,8 @@ def finish(executed, defaults: dict, parameters: dict, facts: dict) -> None:
 def footer(facts: dict) -> str:
     """The provenance of a page in Markdown, folded."""
     up = "../" * facts["page"].count("/")  # from the page to the project
+    below_book = Path(facts["page"]).relative_to("book")
+    source = "../" * (len(below_book.parts) - 1) + f"_sources/{below_book}"  # put there by Sphinx
     lines = [f"**Data**: {describe_data(card)}" for card in facts["cards"]]
     if not lines:
         inputs = [f"`{path}`" for path in facts["depends"]]
@@ -228,7 +230,7 @@ def footer(facts: dict) -> str:
         f"**Cost**: {facts['seconds']:.0f} s, {facts['peak_megabytes']:.0f} MB at most",
         f"**Make it again**: `{facts['command']}`",
         f"**Notebook**: {{download}}`without outputs <{up}{facts['notebook']}>`, "
-        f"{{download}}`with outputs <{Path(facts['page']).name}>`",
+        f'<a class="download" href="{source}" download>with outputs</a>',
     ]
     bullets = "\n".join(f"- {line}" for line in lines)
     return f":::{{dropdown}} How this page was made\n{bullets}\n:::"

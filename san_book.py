@@ -117,7 +117,9 @@ def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
         if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
             html = html.replace(f"<th>{name}</th>", f'<th class="text">{name}</th>')
     kind = "results-table sortable" if sortable else "results-table"
-    display(HTML(f'<div class="{kind}">{html}</div>'))
+    # Reached by the keyboard too, to scroll it sideways.
+    reachable = 'tabindex="0" role="group" aria-label="Table"'
+    display(HTML(f'<div class="{kind}" {reachable}>{html}</div>'))
 
 
 def show_interactive(name: str, data: dict) -> None:
