@@ -297,7 +297,7 @@ def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_
     assert len(figures) == 3
     assert not any("<!-- simulated -->" in figure.data["image/svg+xml"] for figure in figures)
     record = json.loads((tmp_path / "own_signal.json").read_text())
-    model = san_core.load(tmp_path / record["model"])
+    model = san_train.load(tmp_path / record["model"])
     chosen = pd.DataFrame(record["chosen"]).set_index("activation")
     assert model.activation == chosen.validation_phi.idxmin()
     assert len(model.kernels[0]) == chosen.kernel_size[model.activation]
