@@ -154,7 +154,12 @@ _build/keys/speed.json: $(RESULTS)/bench.csv FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/speed.ipynb book/speed.ipynb \
 	  results=$(RESULTS) --depends $(RESULTS)/bench.csv
 
-book/%.ipynb: _build/keys/%.json
+# Not before all these keys are written: Make would start with pages that others wait for, not with
+# the longest.
+FIRST_KEYS := $(patsubst book/%.ipynb,_build/keys/%.json,\
+                $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES))
+
+book/%.ipynb: _build/keys/%.json | $(FIRST_KEYS)
 	@$(PYTHON) make_book.py page $<
 
 # Measured after the other pages, so that nothing else runs beside it.
