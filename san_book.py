@@ -110,7 +110,7 @@ def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
 
     A ``sortable`` one can be sorted and filtered on the page, by ``book/_static/table.js``.
     """
-    html = table.to_html(index=False, float_format="{:.3f}".format, border=0, na_rep="-")
+    html = table.to_html(index=False, float_format="{:z.3f}".format, border=0, na_rep="-")
     html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
     html = re.sub(r"<td>(?=[A-Za-z])", '<td class="text">', html)
     for name, column in table.items():
