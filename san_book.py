@@ -110,9 +110,10 @@ def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
 
     A ``sortable`` one can be sorted and filtered on the page, by ``book/_static/table.js``.
     """
-    html = table.to_html(index=False, float_format="{:z.3f}".format, border=0, na_rep="-")
+    present = table.astype(object).where(table.notna(), "-")
+    html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
     html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
-    html = re.sub(r"<td>(?=[A-Za-z])", '<td class="text">', html)
+    html = re.sub(r"<td>(?=[^\W\d_])", '<td class="text">', html)
     for name, column in table.items():
         if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
             html = html.replace(f"<th>{name}</th>", f'<th class="text">{name}</th>')

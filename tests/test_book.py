@@ -249,6 +249,15 @@ def test_record_survives_the_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.json"]
 
 
+def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
+    shown = []
+    monkeypatch.setattr(san_book, "display", lambda thing: shown.append(thing.data))
+    counts = pd.array([1, None], dtype="Int64")
+    san_book.show_table(pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]}))
+    assert re.findall(r"<td.*?>(.*?)</td>", shown[0]) == ["1", "0.000", "φ̄", "-", "-", "-"]
+    assert '<td class="text">φ̄' in shown[0]
+
+
 def test_record_with_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         san_book.write_record(tmp_path / "page.json", {"phi": float("nan")})
