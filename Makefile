@@ -71,7 +71,7 @@ pages: $(PAGES) ## execute the experiments that are out of date, without buildin
 
 html: _build/html/.complete ## build the book
 
-_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml book/_static/*) \
+_build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml book/_static/* book/_extensions/*) \
                       CITATION.cff README.md _config.yml | $(ENV)
 	$(PYTHON) make_book.py html
 	@touch $@
@@ -87,11 +87,11 @@ FOLDER_mnist := MNIST
 FOLDER_fashion-mnist := FashionMNIST
 _build/keys/data/%.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/data_labelled.ipynb book/data/$*.ipynb \
-	  dataset=$* data=$(DATA) data_directory=$(SAN_DATA) results=$(RESULTS) --depends $(SAN_DATA)/$(FOLDER_$*)
+	  dataset=$* data=$(DATA) data_directory=$(SAN_DATA) --depends $(SAN_DATA)/$(FOLDER_$*)
 
 _build/keys/data/physionet.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/data_physionet.ipynb book/data/physionet.ipynb \
-	  data=$(DATA) data_directory=$(SAN_DATA) results=$(RESULTS) --depends $(SAN_DATA)/physionet
+	  data=$(DATA) data_directory=$(SAN_DATA) --depends $(SAN_DATA)/physionet
 
 $(IMAGE_PAGES:book/%.ipynb=_build/keys/%.json): _build/keys/%.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/images.ipynb book/$*.ipynb \

@@ -105,6 +105,16 @@ def show_sources(cards: Sequence[dict]) -> None:
     display(Markdown("\n".join(lines)), metadata={"cards": list(cards)})
 
 
+def show_quick(cut: str) -> None:
+    """Warn that a page ran the quick profile; ``cut`` says what it has less of than the paper."""
+    display(
+        Markdown(
+            f":::{{warning}}\nThis is the quick profile: {cut}. Its numbers are not those of the "
+            "paper's protocol.\n:::"
+        )
+    )
+
+
 def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
     """Show a table, numbers with three decimals and sentences in lines that wrap.
 
@@ -335,14 +345,19 @@ def draw_regions(axes, limit: float) -> None:
             axes.annotate(text, place, fontsize=8, color="0.35")
 
 
+def draw_arcs(axes, radii: Sequence[float]) -> None:
+    """Lines of equal phi in the plane of loss and CR^-1."""
+    quarter = np.linspace(0, np.pi / 2)
+    for radius in radii:
+        axes.plot(radius * np.cos(quarter), radius * np.sin(quarter), color="0.6", linewidth=0.6)
+
+
 def plot_regions(loss: float, inverse_cr: float) -> Figure:
     """The plane of loss and CR^-1 with its regions, arcs of equal phi, and one example."""
     figure, axes = plt.subplots(figsize=(6, 5.4))
     limit = 1.5
     draw_regions(axes, limit)
-    quarter = np.linspace(0, np.pi / 2)
-    for radius in np.arange(0.25, 2.6, 0.25):
-        axes.plot(radius * np.cos(quarter), radius * np.sin(quarter), color="0.6", linewidth=0.6)
+    draw_arcs(axes, np.arange(0.25, 2.6, 0.25))
     length = float(np.hypot(loss, inverse_cr))
     axes.plot([0, loss], [0, inverse_cr], color="#000000", linewidth=1)
     axes.scatter([loss], [inverse_cr], color="#000000", zorder=3)
