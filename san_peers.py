@@ -112,7 +112,11 @@ def inverse_compression_ratio(
 
 def evaluate(peer: Peer, x: Tensor, shared_by: int = 1) -> Tensor:
     """CR^-1, normalized loss and phi of each example, ``(B, *spatial) -> (B, 3)``."""
-    code = peer.encode(x)
+    return evaluate_code(peer, x, peer.encode(x), shared_by)
+
+
+def evaluate_code(peer: Peer, x: Tensor, code: Tensor, shared_by: int = 1) -> Tensor:
+    """The same of examples that are encoded already."""
     inverse_cr = inverse_compression_ratio(peer, code, x.shape[1:], shared_by)
     loss = san_core.normalized_loss(x, peer.decode(code, x.shape[1:]))
     return torch.stack([inverse_cr, loss, san_core.phi(inverse_cr, loss)], dim=-1)
@@ -517,9 +521,10 @@ def _hidden(patch: Tensor, layer: Tensor, bias: Tensor, k: int) -> Tensor:
 def autoencoders(train: Tensor, seed: int) -> Iterator[Peer]:
     """Candidates of the k-sparse autoencoder: size of the patches, hidden units, k."""
     counts = (4, 16) if train.ndim == 2 else (4, 16, 64)
-    for size, count, k in itertools.product(patch_sizes(train), counts, (1, 2)):
+    for size in patch_sizes(train):
         examples = patches(train, size, PATCHES, seed)
-        yield Autoencoder(size, k, _train_autoencoder(examples, count, k, seed))
+        for count, k in itertools.product(counts, (1, 2)):
+            yield Autoencoder(size, k, _train_autoencoder(examples, count, k, seed))
 
 
 def _train_autoencoder(
@@ -712,13 +717,13 @@ def raw_bytes(spatial: torch.Size) -> int:
     return spatial.numel() * (2 if len(spatial) == 1 else 1)
 
 
-def evaluate_bytes(peer: Peer, x: Tensor, code: Tensor, step: float, shared_by: int = 1) -> Tensor:
+def evaluate_bytes(peer: Peer, x: Tensor, code: Tensor, step: float) -> Tensor:
     """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``.
 
-    Bytes are those of the message and, shared as in `inverse_compression_ratio`, of the weights.
+    Bytes are those of the message and of the weights, which every example is charged.
     """
     length, x_hat = transmit(peer, code, x.shape[1:], step)
-    length = length + 2 * peer.num_weights / shared_by
+    length = length + 2 * peer.num_weights
     loss = san_core.normalized_loss(x, x_hat)
     phi = san_core.phi(length / raw_bytes(x.shape[1:]), loss)
     return torch.stack([length, loss, phi], dim=-1)
@@ -794,11 +799,12 @@ def measure(candidates: Callable[[Tensor, int], Iterable[Peer]], data, seed: int
     code = peer.encode(data.test)
     encoded = time.perf_counter()
     step = choose_step(peer, data.validation)
+    shared_code = code if shared_peer is peer else shared_peer.encode(data.test)
     return Measured(
         peer,
         shared_peer,
-        evaluate(peer, data.test),
-        evaluate(shared_peer, data.test, shared_by),
+        evaluate_code(peer, data.test, code),
+        evaluate_code(shared_peer, data.test, shared_code, shared_by),
         step,
         evaluate_bytes(peer, data.test, code, step),
         entries(code).float(),
