@@ -166,7 +166,7 @@ book/%.ipynb: _build/keys/%.json | $(FIRST_KEYS)
 $(RESULTS)/bench.csv: bench.py san_core.py san_train.py | $(ENV) $(MEASURED_PAGES)
 	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py --quick $@
 
-bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about 15 minutes)
+bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about five minutes)
 	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py $(RESULTS)/bench.csv
 
 record: $(MEASURED_PAGES) ## keep the numbers of a full run on the paper's data in data/reproduced

@@ -14,10 +14,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
-from san_core import ACTIVATIONS, SAN
+from san_core import ACTIVATIONS, SAN, inverse_compression_ratio, normalized_loss, phi
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
 COLORS = dict(
@@ -72,7 +73,21 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collecti
     figure.savefig(image, format="svg")
     plt.close(figure)
     metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
-    display({"image/svg+xml": image.getvalue()}, raw=True, metadata=metadata)
+    display({"image/svg+xml": shorten_paths(image.getvalue())}, raw=True, metadata=metadata)
+
+
+def shorten_paths(svg: str) -> str:
+    """An SVG with two decimals in its paths, each on one line: shorter, to the eye the same.
+
+    >>> shorten_paths('<path d="M 1.234567 20 \\nL 3.5 4.1 \\n"/>')
+    '<path d="M 1.23 20 L 3.5 4.1"/>'
+    """
+
+    def shorten(path: re.Match) -> str:
+        numbers = re.sub(r"(\.\d\d)\d+", r"\1", path[1])
+        return f'd="{" ".join(numbers.split())}"'
+
+    return re.sub(r'\bd="([^"]*)"', shorten, svg)
 
 
 def show_sources(cards: Sequence[dict]) -> None:
@@ -148,6 +163,72 @@ def show_interactive(name: str, data: dict) -> None:
             f'<script type="application/json">{text}</script></div>'
         )
     )
+
+
+def show_explorer(
+    label: str,
+    examples: str,
+    x: torch.Tensor,
+    points: pd.DataFrame,
+    models: dict,
+    chosen: dict[str, int],
+    first: str,
+) -> None:
+    """Show a figure with a slider for the kernel size: what each trained SAN makes of an example.
+
+    ``x`` is the first of the test ``examples`` ("windows") of the data set ``label``, a signal
+    ``(n,)`` or an image ``(height, width)``. ``points`` has the means over all of them:
+    activation, kernel_size and `METRICS`. ``models[activation][kernel_size]`` is a SAN. The figure
+    starts with the activation function ``first``, and each of them with its size in ``chosen``.
+    """
+    order = ["normalized_reconstruction_loss", "inverse_compression_ratio", "phi"]
+    networks = {}
+    for activation, of_size in models.items():
+        of_activation = points[points.activation == activation].set_index("kernel_size")
+        of_activation = of_activation[order].round(4)
+        networks[activation] = {
+            "chosen": chosen[activation],
+            "kernels": {m: [_rounded(w) for w in model.kernels] for m, model in of_size.items()},
+            "metrics": {m: of_activation.loc[m].to_numpy() for m in of_size},
+            "points": of_activation[order[:2]].to_numpy(),
+        }
+        if x.ndim == 2:
+            networks[activation]["maps"] = {m: _maps(model, x) for m, model in of_size.items()}
+    show_interactive(
+        "explorer",
+        {
+            "activations": describe_activations(),
+            "border_tolerance": models[first][chosen[first]].border_tolerance,
+            "label": label,
+            "examples": examples,
+            "example": _rounded(x),
+            "kernel_sizes": sorted(models[first]),
+            "first": first,
+            "networks": networks,
+        },
+    )
+
+
+def _maps(model: SAN, x: torch.Tensor) -> dict:
+    """What a SAN makes of one image, for `show_explorer`."""
+    with torch.no_grad():
+        s, a = model.similarities(x[None]), model.encode(x[None])
+        x_hat = model.decode(a)
+    inverse_cr = inverse_compression_ratio(a, model.num_weights, ndim=2)
+    loss = normalized_loss(x[None], x_hat)
+    metrics = torch.cat([loss, inverse_cr, phi(inverse_cr, loss)])
+    return {
+        "s": _rounded(s[0], 3),
+        "kept": (a[0] != 0).int().numpy(),
+        "activations": int(a.count_nonzero()),
+        "x_hat": _rounded(x_hat[0], 3),
+        "metrics": _rounded(metrics),
+    }
+
+
+def _rounded(values: torch.Tensor, decimals: int = 5) -> np.ndarray:
+    """Numbers that are short as text."""
+    return values.detach().double().numpy().round(decimals)
 
 
 def describe_activations() -> dict[str, dict[str, str]]:
@@ -382,7 +463,10 @@ def plot_activations(s, kept: dict) -> Figure:
 
 
 def plot_activations_2d(s, kept: dict) -> Figure:
-    """A similarity map ``(height, width)``, and what each activation function keeps of it."""
+    """A similarity map ``(height, width)``, and what each activation function keeps of it.
+
+    A map of up to 100 entries has its values written on it.
+    """
     figure, panels = plt.subplots(2, 3, figsize=(8, 5.6))
     maps = {"similarity s": s} | {
         f"{NAMES[activation]}: {int(a.count_nonzero())}": a for activation, a in kept.items()
@@ -390,6 +474,11 @@ def plot_activations_2d(s, kept: dict) -> Figure:
     for axes, (title, values) in zip(panels.flat, maps.items(), strict=True):
         draw(axes, values, "#000000")
         axes.set_title(title, fontsize=9)
+        if values.numel() <= 100:
+            for row, column in values.nonzero().tolist():
+                value = values[row, column]
+                shade = "white" if value.abs() > 0.6 * values.abs().max() else "black"
+                axes.text(column, row, f"{value:g}", color=shade, ha="center", va="center")
     return figure
 
 

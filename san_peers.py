@@ -717,19 +717,19 @@ def raw_bytes(spatial: torch.Size) -> int:
     return spatial.numel() * (2 if len(spatial) == 1 else 1)
 
 
-def evaluate_bytes(peer: Peer, x: Tensor, code: Tensor, step: float) -> Tensor:
+def evaluate_bytes(peer: Peer, x: Tensor, code: Tensor, step: float, shared_by: int = 1) -> Tensor:
     """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``.
 
-    Bytes are those of the message and of the weights, which every example is charged.
+    Bytes are those of the message and of the weights, shared as in `inverse_compression_ratio`.
     """
     length, x_hat = transmit(peer, code, x.shape[1:], step)
-    length = length + 2 * peer.num_weights
+    length = length + 2 * peer.num_weights / shared_by
     loss = san_core.normalized_loss(x, x_hat)
     phi = san_core.phi(length / raw_bytes(x.shape[1:]), loss)
     return torch.stack([length, loss, phi], dim=-1)
 
 
-def choose_step(peer: Peer, x: Tensor) -> float:
+def choose_step(peer: Peer, x: Tensor, shared_by: int = 1) -> float:
     """The quantization step with the smallest mean phi of true bytes on (validation) examples.
 
     Of 1/32 to 4 times the mean magnitude of the entries.
@@ -738,7 +738,11 @@ def choose_step(peer: Peer, x: Tensor) -> float:
     kept = code[code != 0].abs()
     mean = kept.mean().item() if len(kept) else 1.0  # nothing to quantize: a dead network
     steps = [mean * 2.0**power for power in range(-5, 3)]
-    return min(steps, key=lambda step: evaluate_bytes(peer, x, code, step)[:, 2].mean().item())
+
+    def mean_phi(step):
+        return evaluate_bytes(peer, x, code, step, shared_by)[:, 2].mean().item()
+
+    return min(steps, key=mean_phi)
 
 
 def lossless_bytes(x: Tensor) -> dict[str, float]:
@@ -770,9 +774,10 @@ class Measured:
     """What a method gives on the test examples of a data set.
 
     ``metrics`` (CR^-1, loss, phi) and ``in_bytes`` (bytes, loss, phi; quantized in ``step``) are of
-    ``peer``, charged W in every example; ``shared_metrics`` of ``shared_peer``, where the test
-    examples share it; all ``(B, 3)``. ``entries`` are the A of ``peer``, ``(B,)``. ``seconds_fit``
-    is fitting and choosing among all candidates, ``seconds_encode`` encoding one example.
+    ``peer``, charged W in every example; ``shared_metrics`` and ``shared_in_bytes`` (with a step of
+    its own) of ``shared_peer``, where the test examples share it; all ``(B, 3)``. ``entries`` are
+    the A of ``peer``, ``(B,)``. ``seconds_fit`` is fitting and choosing among all candidates,
+    ``seconds_encode`` encoding one example.
     """
 
     peer: Peer
@@ -781,6 +786,7 @@ class Measured:
     shared_metrics: Tensor
     step: float
     in_bytes: Tensor
+    shared_in_bytes: Tensor
     entries: Tensor
     seconds_fit: float
     seconds_encode: float
@@ -799,7 +805,11 @@ def measure(candidates: Callable[[Tensor, int], Iterable[Peer]], data, seed: int
     code = peer.encode(data.test)
     encoded = time.perf_counter()
     step = choose_step(peer, data.validation)
-    shared_code = code if shared_peer is peer else shared_peer.encode(data.test)
+    if shared_peer is peer and peer.num_weights == 0:  # nothing to share
+        shared_code, shared_step = code, step
+    else:
+        shared_code = shared_peer.encode(data.test)
+        shared_step = choose_step(shared_peer, data.validation, shared_by)
     return Measured(
         peer,
         shared_peer,
@@ -807,6 +817,7 @@ def measure(candidates: Callable[[Tensor, int], Iterable[Peer]], data, seed: int
         evaluate_code(shared_peer, data.test, shared_code, shared_by),
         step,
         evaluate_bytes(peer, data.test, code, step),
+        evaluate_bytes(shared_peer, data.test, shared_code, shared_step, shared_by),
         entries(code).float(),
         fitted - started,
         (encoded - fitted) / len(data.test),

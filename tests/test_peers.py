@@ -307,6 +307,28 @@ def test_bytes_hold_message_and_weights(data, peers):
         torch.testing.assert_close(phi, torch.hypot(length / raw, loss))
 
 
+def test_shared_weights_take_their_share_of_bytes(data, peers):
+    for peer in peers.values():
+        code = peer.encode(data.test)
+        alone, shared = (
+            san_peers.evaluate_bytes(peer, data.test, code, 0.3, by)[:, 0] for by in (1, 4)
+        )
+        torch.testing.assert_close(alone - shared, torch.full_like(alone, 1.5 * peer.num_weights))
+
+
+def test_measured_bytes_are_charged_both_ways(data):
+    measured = san_peers.measure(san_peers.METHODS["PCA"], data, seed=0)
+    peer, code = measured.shared_peer, measured.shared_peer.encode(data.test)
+    step = san_peers.choose_step(peer, data.validation, len(data.test))
+    shared = san_peers.evaluate_bytes(peer, data.test, code, step, len(data.test))
+    torch.testing.assert_close(measured.shared_in_bytes, shared)
+    alone = measured.peer.encode(data.test)
+    torch.testing.assert_close(
+        measured.in_bytes,
+        san_peers.evaluate_bytes(measured.peer, data.test, alone, measured.step),
+    )
+
+
 def test_lossless_sizes(data):
     x = torch.zeros(4, 1000) if data.test.ndim == 2 else torch.zeros(4, 28, 28)
     x[:, 0] = 1.0

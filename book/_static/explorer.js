@@ -1,5 +1,6 @@
-// The explorer of a database: the network of any activation function and kernel size on one test
-// window. The page has the trained kernels and their metrics; san.js computes the rest.
+// The explorer of a data set: the network of any activation function and kernel size on one test
+// example. Of signals the page has the trained kernels and their metrics, and san.js computes the
+// rest; of images it has the maps too.
 document.addEventListener("DOMContentLoaded", () => {
   for (const root of document.querySelectorAll(".san-explorer")) {
     startExplorer(root, JSON.parse(root.querySelector("script").textContent));
@@ -14,16 +15,17 @@ function startExplorer(root, data) {
         <input type="range" data-name="index" min="0" step="1"></label>
     </div>
     <div class="san-numbers" data-name="mean"></div>
-    <div class="san-numbers" data-name="window"></div>
+    <div class="san-numbers" data-name="example"></div>
     <p class="san-hidden" role="status" data-name="status"></p>
     <p class="san-hint" data-name="label"></p>
     <div data-name="view"></div>`;
   const at = (name) => root.querySelector(`[data-name="${name}"]`);
-  const view = plot.network(at("view"));
+  const isImage = Array.isArray(data.example[0]);
+  const view = isImage ? plot.imageNetwork(at("view")) : plot.network(at("view"));
   for (const [name, { label }] of Object.entries(data.activations)) {
     plot.add(at("activation"), "option", { value: name }, label);
   }
-  at("label").textContent = `The first test window of ${data.label}.`;
+  at("label").textContent = `The first of the test ${data.examples} of ${data.label}.`;
   at("index").max = data.kernel_sizes.length - 1;
 
   function write(name, what, numbers) {
@@ -35,34 +37,49 @@ function startExplorer(root, data) {
     }
   }
 
+  // What the network of an activation function and a kernel size makes of the example.
+  function network(activation, m) {
+    const x = data.example;
+    const { kernels, maps } = data.networks[activation];
+    const w = kernels[m];
+    if (isImage) {
+      const { s, kept, activations, x_hat: xHat, metrics } = maps[m];
+      const values = (map, i) => map.map((row, y) => row.map((v, column) => v * kept[i][y][column]));
+      return { x, w, s, a: s.map(values), xHat, metrics, activations };
+    }
+    const d = san.density(activation, m, x.length, data.border_tolerance);
+    const s = san.similarities(x, w);
+    const a = s.map((map) => san.activate(map, activation, d));
+    const xHat = san.decode(a, w);
+    const loss = san.normalizedLoss(x, xHat);
+    const inverseCr = san.inverseCompressionRatio(a, m * w.length);
+    const metrics = [loss, inverseCr, san.phi(inverseCr, loss)];
+    return { x, w, s, a, xHat, metrics, activations: plot.count(a) };
+  }
+
   let spoken;
   function update() {
     const activation = at("activation").value;
     const m = data.kernel_sizes[at("index").value];
     const { color } = data.activations[activation];
-    const { kernels, metrics, points } = data.networks[activation];
-    const [x, w] = [data.window, kernels[m]];
-    const d = san.density(activation, m, x.length, data.border_tolerance);
-    const [s] = san.similarities(x, [w]);
-    const a = san.activate(s, activation, d);
-    const xHat = san.decode([a], [w]);
-    const inverseCr = san.inverseCompressionRatio([a], m);
-    const loss = san.normalizedLoss(x, xHat);
-    const kept = a.filter((value) => value !== 0).length;
+    const { metrics, points } = data.networks[activation];
+    const of = network(activation, m);
+    const [loss, inverseCr, phi] = of.metrics;
     const [meanLoss, meanInverseCr, meanPhi] = metrics[m];
-    view.show({ x, w, s, a, xHat, color, points, current: [meanLoss, meanInverseCr] });
+    view.show({ ...of, color, points, current: [meanLoss, meanInverseCr] });
     at("size").textContent = m;
-    at("index").setAttribute("aria-valuetext", `${m} samples`);
-    write("mean", "All test windows:", [["φ̄", meanPhi], ["CR⁻¹", meanInverseCr], ["L̃", meanLoss]]);
-    write("window", "This window:", [
-      ["φ", san.phi(inverseCr, loss)],
+    at("index").setAttribute("aria-valuetext", `${m} ${isImage ? "pixels" : "samples"}`);
+    const means = [["φ̄", meanPhi], ["CR⁻¹", meanInverseCr], ["L̃", meanLoss]];
+    write("mean", `All test ${data.examples}:`, means);
+    write("example", "This one:", [
+      ["φ", phi],
       ["CR⁻¹", inverseCr],
       ["L̃", loss],
-      ["activations", `${kept}`],
+      ["activations", `${of.activations}`],
     ]);
     // Said once the slider rests, not at every step of it.
     clearTimeout(spoken);
-    const say = `${at("mean").textContent}; ${at("window").textContent}`;
+    const say = `${at("mean").textContent}; ${at("example").textContent}`;
     spoken = setTimeout(() => (at("status").textContent = say), 500);
   }
 

@@ -162,7 +162,7 @@ function startPlayground(root, data) {
     const { s, a, xHat, inverseCr, loss, phi } = compute();
     const kept = a.filter((value) => value !== 0).length;
     const color = data.activations[at("activation").value].color;
-    view.show({ x, w, s, a, xHat, color, points: [], current: [loss, inverseCr] });
+    view.show({ x, w: [w], s: [s], a: [a], xHat, color, points: [], current: [loss, inverseCr] });
     at("phi").textContent = phi.toFixed(3);
     at("inverseCr").textContent = inverseCr.toFixed(3);
     at("loss").textContent = loss.toFixed(3);

@@ -87,8 +87,15 @@ const plot = (() => {
     add(svg, "circle", { cx, cy, r: 6, fill: color });
   }
 
-  // Four panels of one SAN with one kernel. `show` draws what `given` holds: x, w, s, a, xHat; a
-  // color; for the plane points and the current one, as pairs of loss and CR^-1.
+  const count = (a) => a.flat(2).filter((value) => value !== 0).length;
+
+  function describePlane(svg, [loss, inverseCr]) {
+    const numbers = `Loss ${loss.toFixed(3)}, inverse compression ratio ${inverseCr.toFixed(3)}`;
+    svg.setAttribute("aria-label", numbers);
+  }
+
+  // Four panels of one SAN and a signal. `show` draws what `given` holds: x and xHat; w, s and a of
+  // each kernel; a color; for the plane points and the current one, as pairs of loss and CR^-1.
   function network(parent) {
     const panels = add(parent, "div", { class: "san-panels" });
     const captions = {
@@ -117,23 +124,76 @@ const plot = (() => {
     view.show = (given) => {
       shown = given;
       const { x, w, s, a, xHat, color, points, current } = given;
-      const kept = a.filter((value) => value !== 0).length;
+      const lighter = (i) => (i ? { "stroke-dasharray": "4 3" } : {}); // the second kernel
       let at = scale("signal", x, xHat);
       line(svgs.signal, at, x, { stroke: "var(--pst-color-text-muted)", "stroke-width": 2.5, opacity: 0.6 });
       line(svgs.signal, at, xHat, { stroke: color });
-      at = scale("kernel", w);
-      line(svgs.kernel, at, w, { stroke: color });
-      at = scale("similarity", s);
-      line(svgs.similarity, at, s, { stroke: "var(--pst-color-text-muted)", opacity: 0.6 });
-      stems(svgs.similarity, at, a, color);
+      at = scale("kernel", ...w);
+      w.forEach((kernel, i) => line(svgs.kernel, at, kernel, { stroke: color, ...lighter(i) }));
+      at = scale("similarity", ...s);
+      const grey = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
+      s.forEach((map, i) => line(svgs.similarity, at, map, { ...grey, ...lighter(i) }));
+      for (const map of a) stems(svgs.similarity, at, map, color);
       plane(svgs.plane, points, current, color);
       const labels = {
         signal: `Signal of ${x.length} samples and its reconstruction`,
-        kernel: `Kernel of ${w.length} samples`,
-        similarity: `Similarity map; ${kept} of its ${s.length} entries are kept`,
-        plane: `Loss ${current[0].toFixed(3)}, inverse compression ratio ${current[1].toFixed(3)}`,
+        kernel: `${w.length} kernel(s) of ${w[0].length} samples`,
+        similarity: `Similarity; ${count(a)} of ${s.flat().length} entries are kept`,
       };
       for (const [name, label] of Object.entries(labels)) svgs[name].setAttribute("aria-label", label);
+      describePlane(svgs.plane, current);
+    };
+    new ResizeObserver(() => shown && view.show(shown)).observe(panels);
+    return view;
+  }
+
+  // An image or a map, rows of values: red is positive, blue negative, as in the other figures.
+  function shades(canvas, rows) {
+    const limit = Math.max(1e-12, ...rows.flat().map(Math.abs));
+    [canvas.width, canvas.height] = [rows[0].length, rows.length];
+    const picture = canvas.getContext("2d").createImageData(canvas.width, canvas.height);
+    rows.flat().forEach((value, i) => {
+      const end = value > 0 ? [178, 24, 43] : [33, 102, 172];
+      const mixed = end.map((part) => 247 + (part - 247) * Math.abs(value / limit));
+      picture.data.set([...mixed, 255], 4 * i);
+    });
+    canvas.getContext("2d").putImageData(picture, 0, 0);
+  }
+
+  // The same for an image, with panels for each of its two kernels.
+  function imageNetwork(parent) {
+    const panels = add(parent, "div", { class: "san-images" });
+    function panel(caption, kind, attributes = {}) {
+      const figure = add(panels, "figure");
+      add(figure, "figcaption", {}, caption);
+      return add(figure, kind, { role: "img", ...attributes });
+    }
+    const image = panel("Image x", "canvas");
+    const drawn = panel("Reconstruction x̂", "canvas");
+    const svg = panel("CR⁻¹ (up) against L̃ (right)", "svg");
+    const of = [1, 2].map((i) => ({
+      w: panel(`Kernel w, ${i}`, "canvas"),
+      s: panel(`Similarity s, ${i}`, "canvas"),
+      a: panel(`Activations a, ${i}`, "canvas"),
+    }));
+    const view = {};
+    let shown;
+    view.show = (given) => {
+      shown = given;
+      const { x, w, s, a, xHat, color, points, current } = given;
+      const draw = (canvas, rows, label) => {
+        shades(canvas, rows);
+        canvas.setAttribute("aria-label", label);
+      };
+      draw(image, x, `Image of ${x.length} by ${x[0].length} pixels`);
+      draw(drawn, xHat, "Its reconstruction");
+      of.forEach((canvases, i) => {
+        draw(canvases.w, w[i], `Kernel ${i + 1} of ${w[i].length} by ${w[i].length} pixels`);
+        draw(canvases.s, s[i], `Similarity with kernel ${i + 1}`);
+        draw(canvases.a, a[i], `${count(a[i])} of ${a[i].flat().length} entries are kept`);
+      });
+      plane(svg, points, current, color);
+      describePlane(svg, current);
     };
     new ResizeObserver(() => shown && view.show(shown)).observe(panels);
     return view;
@@ -152,5 +212,5 @@ const plot = (() => {
     };
   }
 
-  return { add, network, pointed };
+  return { add, count, imageNetwork, network, pointed };
 })();
