@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Sequence
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -130,21 +131,24 @@ def show_quick(cut: str) -> None:
     )
 
 
-def show_table(table: pd.DataFrame, sortable: bool = False) -> None:
+def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool = False) -> None:
     """Show a table, numbers with three decimals and sentences in lines that wrap.
 
-    A ``sortable`` one can be sorted and filtered on the page, by ``book/_static/table.js``.
+    In the book it has a number, and ``name`` is its label. A ``sortable`` one can be sorted and
+    filtered on the page, by ``book/_static/table.js``.
     """
     present = table.astype(object).where(table.notna(), "-")
     html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
     html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
     html = re.sub(r"<td>(?=[^\W\d_])", '<td class="text">', html)
-    for name, column in table.items():
+    for title, column in table.items():
         if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
-            html = html.replace(f"<th>{name}</th>", f'<th class="text">{name}</th>')
+            html = html.replace(f"<th>{title}</th>", f'<th class="text">{title}</th>')
+    caption = escape(caption)
+    html = html.replace("<thead>", f'<caption id="{name}">{caption}</caption><thead>', 1)
     kind = "results-table sortable" if sortable else "results-table"
     # Reached by the keyboard too, to scroll it sideways.
-    reachable = 'tabindex="0" role="group" aria-label="Table"'
+    reachable = f'tabindex="0" role="group" aria-label="{caption}"'
     display(HTML(f'<div class="{kind}" {reachable}>{html}</div>'))
 
 

@@ -260,9 +260,11 @@ def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
     shown = []
     monkeypatch.setattr(san_book, "display", lambda thing: shown.append(thing.data))
     counts = pd.array([1, None], dtype="Int64")
-    san_book.show_table(pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]}))
+    table = pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]})
+    san_book.show_table(table, name="tab-change", caption="What <m> changes.")
     assert re.findall(r"<td.*?>(.*?)</td>", shown[0]) == ["1", "0.000", "φ̄", "-", "-", "-"]
     assert '<td class="text">φ̄' in shown[0]
+    assert '<caption id="tab-change">What &lt;m&gt; changes.</caption>' in shown[0]
 
 
 def test_record_with_nan_is_refused(tmp_path):
@@ -483,6 +485,23 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
     assert (
         figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 11 + 3 + 4
     )
+
+
+def test_every_table_has_a_number_and_a_caption(book):
+    numbers = []
+    for page in PAGES:
+        text = (book / "_build" / "html" / f"{page}.html").read_text()
+        article = BeautifulSoup(text, "html.parser").article
+        for table in article.select(".results-table, .table-wrapper > table.docutils"):
+            if page == "intro":  # the README's, on GitHub too
+                continue
+            frame = table.find_parent("figure") or table
+            caption = frame.find(["figcaption", "caption"])
+            assert caption, (page, str(table)[:200])
+            numbers.append(int(re.match(r"Table (\d+) +\S", caption.get_text(" ").strip())[1]))
+            assert table.get("aria-label", "") in caption.get_text()
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 60
 
 
 def read_figure(page):

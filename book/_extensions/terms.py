@@ -4,6 +4,7 @@ So the sources stay readable, in a notebook that is opened by itself too.
 """
 
 import re
+from collections.abc import Sequence
 
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -11,18 +12,29 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 GLOSSARY = "glossary"
 
 
-def pattern(term: str) -> re.Pattern:
-    """Finds a term in text, in singular and plural, as the glossary spells it.
+def forms(term: str) -> str:
+    """A pattern of a term in singular and plural, as the glossary spells it.
 
-    >>> bool(pattern("kernel").search("two kernels")), bool(pattern("kernel").search("Kernelled"))
-    (True, False)
-    >>> pattern("extremum").findall("an extremum, two extrema, extrema-pool")
+    >>> re.findall(forms("similarity"), "a similarity, all similarities; similar")
+    ['similarity', 'similarities']
+    >>> re.findall(forms("extremum"), "an extremum and two extrema")
     ['extremum', 'extrema']
     """
     stem, end = re.fullmatch(r"(.*?)(y|um|)", term).groups()
     ends = {"y": "y|ies", "um": "um|a", "": "s?"}[end]
+    return r"\s+".join(map(re.escape, stem.split())) + f"(?:{ends})"
+
+
+def any_of(terms: Sequence[str]) -> re.Pattern:
+    """Finds terms in text, at each place the first that fits; the n-th term is the n-th group.
+
+    >>> found = any_of(["activation function", "activation"])
+    >>> [match.lastindex for match in found.finditer("activation functions keep activations")]
+    [1, 2]
+    """
+    groups = "|".join(f"({forms(term)})" for term in terms)
     # A combining mark makes another letter: φ̄ is not φ. A hyphen makes another word.
-    return re.compile(rf"(?<![\w-]){re.escape(stem)}(?:{ends})(?![\w\u0304-])")
+    return re.compile(rf"(?<![\w-])(?:{groups})(?![\w\u0304-])")
 
 
 class LinkTerms(SphinxPostTransform):
@@ -35,25 +47,28 @@ class LinkTerms(SphinxPostTransform):
         if self.env.docname == GLOSSARY:
             return
         objects = self.env.get_domain("std").objects
-        terms = {name: place for (kind, name), place in objects.items() if kind == "term"}
-        # "activation function" before "activation".
-        for term in sorted(terms, key=len, reverse=True):
-            self.link_first(pattern(term), *terms[term])
+        places = {name: place for (kind, name), place in objects.items() if kind == "term"}
+        # The longest first: "activation function" is no "activation".
+        terms = sorted(places, key=len, reverse=True)
+        found, linked = any_of(terms), set()
+        for text in filter(is_prose, list(self.document.findall(nodes.Text))):
+            parts, end = [], 0
+            for match in found.finditer(text):
+                term = terms[match.lastindex - 1]
+                if term not in linked:
+                    linked.add(term)
+                    parts += [
+                        nodes.Text(text[end : match.start()]),
+                        self.link(match[0], *places[term]),
+                    ]
+                    end = match.end()
+            if parts:
+                text.parent.replace(text, [*parts, nodes.Text(text[end:])])
 
-    def link_first(self, words: re.Pattern, page: str, label: str) -> None:
-        """Turn the first match in the page's prose into a link."""
-        for text in list(self.document.findall(nodes.Text)):
-            found = words.search(text)
-            if found is None or not is_prose(text):
-                continue
-            uri = self.app.builder.get_relative_uri(self.env.docname, page)
-            link = nodes.reference(
-                "", found[0], internal=True, refuri=f"{uri}#{label}", classes=["term"]
-            )
-            before, after = text[: found.start()], text[found.end() :]
-            parts = [nodes.Text(before), link, nodes.Text(after)]
-            text.parent.replace(text, [part for part in parts if part.astext()])
-            return
+    def link(self, text: str, page: str, label: str) -> nodes.reference:
+        """A link into the glossary."""
+        uri = self.app.builder.get_relative_uri(self.env.docname, page)
+        return nodes.reference("", text, internal=True, refuri=f"{uri}#{label}", classes=["term"])
 
 
 def is_prose(text: nodes.Text) -> bool:
