@@ -10,6 +10,8 @@ MANY_SEEDS ?= $(if $(filter quick,$(PROFILE)),0 1,0 1 2 3 4 5 6 7 8 9)
 SIGNAL :=
 COLUMN :=
 WINDOW := 1000
+$(if $(filter paper quick,$(PROFILE)),,$(error expected PROFILE=paper or quick, but it is '$(PROFILE)'))
+$(if $(word 2,$(SIGNAL)),$(error expected a SIGNAL without spaces in its path, but it is '$(SIGNAL)'; rename it))
 # Pages that are executed at the same time, each on its share of the processors.
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(PROCESSORS)
@@ -80,7 +82,7 @@ _build/html/.complete: $(PAGES) $(wildcard book/*.md book/*.bib book/_toc.yml bo
 _build/keys/physionet/%.json: FORCE | data
 	@$(PYTHON) make_book.py key notebooks/physionet.ipynb book/physionet/$*.ipynb \
 	  database=$* profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) \
-	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/physionet/$*
+	  "seeds=$(SEEDS)" results=$(RESULTS) --depends $(SAN_DATA)/physionet/$* data/published
 
 FOLDER_uci-epilepsy := uci-epilepsy
 FOLDER_mnist := MNIST
@@ -133,7 +135,7 @@ _build/keys/differences.json: book/physionet_summary.ipynb FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/differences.ipynb book/differences.ipynb \
 	  profile=$(PROFILE) data=$(DATA) data_directory=$(SAN_DATA) "seeds=$(SEEDS)" \
 	  results=$(RESULTS) --depends $(RESULTS)/physionet.csv data/published \
-	  $(addprefix $(SAN_DATA)/,physionet uci-epilepsy MNIST)
+	  $(addprefix $(SAN_DATA)/,physionet uci-epilepsy MNIST FashionMNIST)
 
 _build/keys/ledger.json: $(addprefix book/,physionet_summary.ipynb seeds.ipynb uci_epilepsy.ipynb) \
                          $(IMAGE_PAGES) FORCE | $(ENV)
@@ -164,10 +166,10 @@ book/%.ipynb: _build/keys/%.json | $(FIRST_KEYS)
 
 # Measured after the other pages, so that nothing else runs beside it.
 $(RESULTS)/bench.csv: bench.py san_core.py san_train.py | $(ENV) $(MEASURED_PAGES)
-	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py --quick $@
+	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py --quick --data $(DATA) $@
 
 bench: $(ENV) ## measure the batched sweep against a plain loop, in full (about five minutes)
-	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py $(RESULTS)/bench.csv
+	OMP_NUM_THREADS=$(PROCESSORS) $(PYTHON) bench.py --data $(DATA) $(RESULTS)/bench.csv
 
 record: $(MEASURED_PAGES) ## keep the numbers of a full run on the paper's data in data/reproduced
 	$(PYTHON) -m san_ledger $(RESULTS)

@@ -1,10 +1,11 @@
 """Measure how fast the book computes, side by side with the plain way, in one run.
 
-    python bench.py [--quick] CSV
+    python bench.py [--quick] [--data auto|real|sample] CSV
 
-Medians of several repetitions after a warm-up. The plain way is `san_train.fit` for one kernel size
-after the other: the published protocol, with validation and test in batches. It is timed on some
-kernel sizes, evenly spread, and scaled to all of them; the column ``note`` says on how many.
+Medians of several repetitions after a warm-up; of a single one for sweeps with ``--quick``, for an
+epoch of MNIST, and for the plain way, which takes too long. That is `san_train.fit` for one kernel
+size after the other: the published protocol, with validation and test in batches. It is timed on
+some kernel sizes, evenly spread, and scaled to all of them; the column ``note`` says on how many.
 """
 
 import argparse
@@ -60,8 +61,8 @@ def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, floa
     return correlations * sum(2 * n * m for m in sizes) / rate, rate
 
 
-def measure(quick: bool) -> pd.DataFrame:
-    """All cases, one row each."""
+def measure(quick: bool, data_source: str) -> pd.DataFrame:
+    """All cases, one row each; ``data_source`` is `san_data.load`'s ``data`` for MNIST."""
     rows = []
 
     def record(case: str, seconds: float, reference: float | None = None, note: str = "") -> None:
@@ -100,7 +101,7 @@ def measure(quick: bool) -> pd.DataFrame:
             name, seconds, twin * len(s) / len(few), f"random; twin: {len(few)} of {len(s)} maps"
         )
 
-    mnist = san_data.load("mnist")
+    mnist = san_data.load("mnist", data=data_source)
     one_epoch = Protocol(1, 64, num_kernels=2, border_tolerance=2, init="normal")
     # The plain way is timed on a part of the images and scaled to the same number.
     count, few = (1280, 256) if quick else (len(mnist.train), 6400)
@@ -136,9 +137,10 @@ def measure(quick: bool) -> pd.DataFrame:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and plain runs")
+    parser.add_argument("--data", default="auto", choices=["auto", "real", "sample"])
     parser.add_argument("csv", type=Path)
     options = parser.parse_args()
-    table = measure(options.quick)
+    table = measure(options.quick, options.data)
     options.csv.parent.mkdir(parents=True, exist_ok=True)
     unfinished = options.csv.with_suffix(".unfinished")
     table.to_csv(unfinished, index=False)

@@ -133,10 +133,14 @@ def typed_parameters(notebook: str, defaults: dict, texts: dict[str, str]) -> di
     parameters = {}
     for name, text in texts.items():
         default = defaults[name]
-        if isinstance(default, list):
-            parameters[name] = [type(default[0])(item) for item in text.split()]
-        else:
-            parameters[name] = type(default)(text)
+        of_list = isinstance(default, list)
+        kind = type(default[0] if of_list else default)
+        try:
+            parameters[name] = [kind(item) for item in text.split()] if of_list else kind(text)
+        except ValueError:
+            raise PageError(
+                f"{notebook}: expected {kind.__name__} for {name}, but got {text!r}"
+            ) from None
     return parameters
 
 
@@ -278,7 +282,9 @@ def render() -> None:
     pages = contents_of(yaml.safe_load(Path("book/_toc.yml").read_text()))
     # Sphinx takes what an interrupted build left half written for finished, so begin anew then.
     unpublished, whole = BUILD / "book", BUILD / "book" / "whole"
-    if not whole.exists():
+    # It does not notice a changed extension either.
+    changed = [path.stat().st_mtime for path in Path("book/_extensions").glob("*.py")]
+    if not whole.exists() or whole.stat().st_mtime < max(changed, default=0):
         shutil.rmtree(unpublished, ignore_errors=True)
     whole.unlink(missing_ok=True)
     run_jupyter_book("--path-output", str(unpublished), "-W", "--keep-going", "-q")

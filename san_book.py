@@ -71,7 +71,7 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collecti
         style = {"ha": "center", "va": "center", "rotation": 20, "fontsize": 40, "zorder": 10}
         figure.text(0.5, 0.5, mark, color="grey", alpha=0.25, **style)
     image = io.StringIO()
-    figure.savefig(image, format="svg")
+    figure.savefig(image, format="svg", metadata={"Date": None})
     plt.close(figure)
     metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
     display({"image/svg+xml": shorten_paths(image.getvalue())}, raw=True, metadata=metadata)

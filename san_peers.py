@@ -42,7 +42,8 @@ import soundfile
 import sporco.fft
 import torch
 import torch.nn.functional as F
-from sklearn.decomposition import PCA, MiniBatchDictionaryLearning, sparse_encode
+from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
+from sklearn.linear_model import orthogonal_mp_gram
 from sporco.admm.cbpdn import ConvBPDN
 from sporco.dictlrn.cbpdndl import ConvBPDNDictLearn
 from torch import Tensor
@@ -143,7 +144,7 @@ def choose(candidates: Iterable[Peer], x: Tensor, shared_by: int) -> tuple[Peer,
 
 
 def kept_counts(n: int, ndim: int) -> list[int]:
-    """Numbers of entries to try: 36 in even steps of their logarithm, up to where CR^-1 is 1.
+    """Numbers of entries to try: at most 36, in even steps of their logarithm, up to CR^-1 = 1.
 
     >>> kept_counts(1000, ndim=1)[:4], kept_counts(1000, ndim=1)[-1]
     ([5, 6, 7, 8], 500)
@@ -296,7 +297,7 @@ WAVELETS = [*(f"db{i}" for i in range(2, 9)), *(f"sym{i}" for i in range(4, 9)),
 class Wavelets(Peer):
     """The ``k`` largest coefficients of a discrete wavelet transform. PyWavelets.
 
-    Beyond its borders an example begins anew ("periodization"), which needs just as many
+    Beyond its borders an example begins anew ("periodization"), which needs about as many
     coefficients as there are samples; other continuations need more.
     """
 
@@ -409,13 +410,18 @@ class Dictionary(Peer):
     def encode(self, x: Tensor) -> Tensor:
         """See `Peer`; ``(B, atoms, *grid of patches)``."""
         blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
-        flat, atoms = blocks.flatten(0, -2).numpy(), self.weights[0].numpy()
+        flat, atoms = blocks.flatten(0, -2).double().numpy(), self.weights[0].double().numpy()
+        squares = (flat**2).sum(axis=1)
         with warnings.catch_warnings():
             # A patch that the atoms cannot describe well enough keeps its error, which is measured.
             warnings.filterwarnings("ignore", "Orthogonal matching pursuit ended", RuntimeWarning)
-            code = sparse_encode(flat, atoms, algorithm="omp", alpha=self.tolerance)
+            # Not `sparse_encode`, which takes no notice of a tolerance.
+            code = orthogonal_mp_gram(
+                atoms @ atoms.T, atoms @ flat.T, tol=self.tolerance, norms_squared=squares
+            )
+        code = code.reshape(len(atoms), -1).T
         # scikit-learn draws one atom even where none is needed.
-        code[(flat**2).sum(axis=1) <= self.tolerance] = 0
+        code[squares <= self.tolerance] = 0
         code = torch.from_numpy(code).to(x.dtype).view(*blocks.shape[:-1], len(atoms))
         return code.movedim(-1, 1)
 
@@ -550,9 +556,10 @@ def _train_autoencoder(
 
 @dataclasses.dataclass(frozen=True)
 class Samples(Peer):
-    """``count`` samples along each axis, evenly spaced from border to border, and straight lines.
+    """``count`` samples along each axis, at the centres of equal parts, and straight lines.
 
-    Each is the mean of what it stands for, sent in order. `torch.nn.functional.interpolate`.
+    Each is the mean of its part, sent in order; beyond the first and the last it goes on flat.
+    `torch.nn.functional.interpolate`.
     """
 
     count: int

@@ -32,6 +32,8 @@ import san_book
 import san_core
 import san_data
 import san_fetch
+import san_ledger
+import san_peers
 import san_train
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +109,18 @@ def test_page_has_its_parameters_and_its_title(project):
 def test_unknown_parameter_is_an_error(project):
     with pytest.raises(make_book.PageError, match=r"\['count', 'name'\], but not \['cuont'\]"):
         make_book.make_page(key(cuont="4"))
+
+
+def test_mistyped_number_is_named(project):
+    with pytest.raises(make_book.PageError, match="expected int for count, but got '4x'"):
+        make_book.make_page(key(count="4x"))
+
+
+@pytest.mark.parametrize("switch", ["PROFILE=Paper", "SIGNAL=my signal.csv"])
+def test_switch_that_would_be_misread_is_refused(switch):
+    said = run(["make", "--dry-run", "html", switch], ROOT)
+    assert said.returncode != 0
+    assert f"but it is '{switch.partition('=')[2]}'" in said.stdout
 
 
 def test_failing_page_names_its_cell_and_is_not_published(project):
@@ -339,7 +353,7 @@ def book(tmp_path_factory):
     for page in (folder / "book").rglob("*.ipynb"):
         page.unlink()
     # As if cloned from there, which gives every page its buttons to the repository.
-    run(["git", "init", "--quiet", "--initial-branch=main"], folder)
+    run(["git", "init", "--quiet", "--initial-branch=trunk"], folder)
     run(["git", "remote", "add", "origin", f"{REPOSITORY}.git"], folder)
     built = make("book", folder)
     assert built.returncode == 0, built.stdout[-5000:]
@@ -460,7 +474,7 @@ def test_buttons_lead_to_the_repository_and_to_what_is_edited(book):
     for page, path in edited.items():
         text = BeautifulSoup((book / f"_build/html/{page}.html").read_text(), "html.parser")
         links = {link["href"] for link in text.find_all("a", href=re.compile("^https://github"))}
-        assert {REPOSITORY, f"{REPOSITORY}/edit/main/{path}"} <= links
+        assert {REPOSITORY, f"{REPOSITORY}/edit/trunk/{path}"} <= links
         assert (ROOT / path).exists()
 
 
@@ -603,7 +617,7 @@ def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
 def test_reference_has_every_public_function_and_class(book):
     text = (book / "_build" / "html" / "api.html").read_text()
     documented = {tag["id"] for tag in BeautifulSoup(text, "html.parser").find_all("dt", id=True)}
-    for module in (san_core, san_train, san_data, san_fetch, san_book):
+    for module in (san_core, san_train, san_data, san_fetch, san_book, san_ledger, san_peers):
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
             if own and hasattr(thing, "__name__") and not name.startswith("_"):
@@ -826,6 +840,39 @@ def test_sliders_move_the_numbers_to_those_of_the_page(visit, book, page):
     assert visit.complaints == []
 
 
+@pytest.mark.parametrize("activation", san_core.ACTIVATIONS)
+def test_playground_shows_what_san_core_gives(visit, book, activation):
+    tolerance = read_figure(book / "_build/html/playground.html")["border_tolerance"]
+    x = np.random.default_rng(0).normal(size=120).round(2)
+    w = np.array([0.5, 1.0, 0.25, -0.5, 0.75])
+    tab = visit("playground")
+    figure = tab.locator(".san-playground")
+    figure.locator("summary").click()
+    figure.get_by_label("Activation function").select_option(activation)
+    for label, values in (("Signal, numbers", x), ("Kernel", w)):
+        figure.locator("label", has_text=label).locator("textarea").fill(" ".join(map(str, values)))
+    model = san_core.SAN([len(w)], activation, border_tolerance=tolerance).double()
+    model.kernels[0].data = torch.from_numpy(w)
+    with torch.no_grad():
+        a = model.encode(torch.from_numpy(x)[None])
+        loss = san_core.normalized_loss(torch.from_numpy(x)[None], model.decode(a))
+    inverse_cr = san_core.inverse_compression_ratio(a, len(w))
+    phi = san_core.phi(inverse_cr, loss)
+    for name, value in (("phi", phi), ("inverseCr", inverse_cr), ("loss", loss)):
+        shown = figure.locator(f'[data-name="{name}"]').text_content()
+        assert float(shown) == pytest.approx(value.item(), abs=6e-4)
+    assert figure.locator('[data-name="kept"]').text_content() == f"{a.count_nonzero()} of 120"
+    assert visit.complaints == []
+
+
+def test_playground_says_that_a_constant_signal_cannot_be_standardized(visit):
+    figure = visit("playground").locator(".san-playground")
+    figure.locator("summary").click()
+    figure.locator('[data-name="signalText"]').fill(" ".join(["0.1"] * 40))
+    figure.get_by_role("button", name="Subtract the mean").click()
+    assert "constant" in figure.get_by_role("alert").text_content()
+
+
 def test_missing_page_is_said_to_be_missing_and_leads_back(browser, book):
     html = book / "_build" / "html"
 
@@ -870,6 +917,17 @@ def test_search_finds_a_page(visit):
     tab.wait_for_selector("#search-results li a")
     found = tab.locator("#search-results li a").all_inner_texts()
     assert any("activation functions" in title for title in found)
+
+
+def test_numbers_with_a_rank_behind_are_sorted_by_value(visit):
+    table = visit("peers").locator(".results-table.sortable").first
+    table.locator("th", has_text="mnist").locator("button").click()
+    column = table.locator("th", has_text="mnist").evaluate("cell => cell.cellIndex")
+    cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+    values = [float(cell.partition(" (")[0]) for cell in cells if cell != "-"]
+    assert values == sorted(values)
+    assert len(values) > 10
+    assert cells[-1] == "-"  # piecewise linear is for signals
 
 
 def test_table_is_sorted_and_filtered(visit):

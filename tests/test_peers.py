@@ -120,6 +120,14 @@ def test_one_atom_of_each_patch_is_found():
     assert code[0].tolist() == [[2, 0], [0, 0], [0, -3]]
 
 
+@pytest.mark.parametrize(("tolerance", "entries"), [(0.5, 2), (2.0, 1), (6.0, 0)])
+def test_atoms_are_added_until_the_error_is_tolerated(tolerance, entries):
+    atoms = torch.eye(8)[:3]
+    x = (2 * atoms[0] + atoms[1])[None]  # squared errors 5, 1 and 0 with 0, 1 and 2 atoms
+    code = san_peers.Dictionary(8, tolerance, (atoms,)).encode(x)
+    assert code.count_nonzero() == entries
+
+
 def test_atom_is_drawn_where_the_code_says(data):
     ndim = data.train.ndim - 1
     atom = torch.arange(1.0, 1 + 3**ndim).view(1, *[3] * ndim)

@@ -14,15 +14,20 @@ HOSTS = "github.com", "gitlab.com", "bitbucket.org"
 def address(remote: str) -> str:
     """The web address of a git remote at one of `HOSTS`, else nothing.
 
+    >>> address("ssh://git@gitlab.com:22/group/part/san-book.git")
+    'https://gitlab.com/group/part/san-book'
+
     >>> address("git@github.com:someone/san-book.git")
     'https://github.com/someone/san-book'
     >>> address("https://user:secret@gitlab.com/group/san-book")
     'https://gitlab.com/group/san-book'
-    >>> address("/home/someone/san-book")
+    >>> address("/home/someone/github.com/a/san-book")
     ''
     """
     hosts = "|".join(map(re.escape, HOSTS))
-    found = re.fullmatch(rf"(?:.*[/@])?({hosts})[:/]([^/]+/[^/]+?)(?:\.git)?/?", remote)
+    # https://host/path, ssh://user@host:port/path or user@host:path
+    start, port = r"(?:\w+://)?(?:[^/@]*@)?", r"(?::\d+/|[:/])"
+    found = re.fullmatch(rf"{start}({hosts}){port}(.+/.+?)(?:\.git)?/?", remote)
     return f"https://{found[1]}/{found[2]}" if found else ""
 
 
@@ -38,14 +43,15 @@ def git(folder: Path, *arguments: str) -> str:
 def add_buttons(app, config) -> None:
     """Tell the theme the address, before it looks for one."""
     project = Path(app.srcdir).parent
+    branch = git(project, "symbolic-ref", "--short", "HEAD")  # none where a tag is checked out
     if url := address(git(project, "remote", "get-url", "origin")):
         config.html_theme_options |= {
             "repository_url": url,
-            "repository_branch": git(project, "rev-parse", "--abbrev-ref", "HEAD"),
+            "repository_branch": branch,
             "path_to_docs": Path(app.srcdir).name,
             "use_repository_button": True,
             "use_issues_button": True,
-            "use_edit_page_button": True,
+            "use_edit_page_button": bool(branch),
         }
 
 

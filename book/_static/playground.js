@@ -105,7 +105,9 @@ function startPlayground(root, data) {
   function standardized(values) {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-    if (squares === 0) throw new RangeError("a constant signal has no deviation to divide by");
+    if (values.every((value) => value === values[0])) {
+      throw new RangeError("a constant signal has no deviation to divide by");
+    }
     const deviation = Math.sqrt(squares / (values.length - 1));
     return values.map((value) => (value - mean) / deviation);
   }

@@ -32,7 +32,8 @@ document.addEventListener("DOMContentLoaded", () => {
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         const key = (row) => row.cells[column].textContent;
         rows.sort((a, b) => {
-          const [first, second] = [Number(key(a)), Number(key(b))];
+          // A number may have something behind it, such as a rank in brackets.
+          const [first, second] = [Number.parseFloat(key(a)), Number.parseFloat(key(b))];
           // Numbers by value and before texts, texts by letters.
           if (isNaN(first) !== isNaN(second)) return isNaN(first) ? 1 : -1;
           const order = isNaN(first) ? key(a).localeCompare(key(b)) : first - second;
