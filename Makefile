@@ -156,10 +156,11 @@ _build/keys/speed.json: $(RESULTS)/bench.csv FORCE | $(ENV)
 	@$(PYTHON) make_book.py key notebooks/speed.ipynb book/speed.ipynb \
 	  results=$(RESULTS) --depends $(RESULTS)/bench.csv
 
-# Not before all these keys are written: Make would start with pages that others wait for, not with
-# the longest.
+# Not before all keys are written that wait for no page: while Make still writes keys, it starts
+# with pages that others wait for, not with the longest.
 FIRST_KEYS := $(patsubst book/%.ipynb,_build/keys/%.json,\
-                $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES))
+                $(IMAGE_PAGES) book/uci_epilepsy.ipynb $(DATABASE_PAGES) $(CARD_PAGES) \
+                book/playground.ipynb book/own_signal.ipynb)
 
 book/%.ipynb: _build/keys/%.json | $(FIRST_KEYS)
 	@$(PYTHON) make_book.py page $<
