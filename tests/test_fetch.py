@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,9 @@ def test_server_error_to_the_end(server, target):
 
 def test_pauses_double(server, target, monkeypatch):
     pauses = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
+    # Of this module only: other libraries' threads sleep too.
+    clock = types.SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)
+    monkeypatch.setattr(san_fetch, "time", clock)
     monkeypatch.setattr(san_fetch, "PATIENCE", san_fetch.Patience(tries=4, pause=1))
     server.faults["100.dat"] = [500] * 3
     assert fetch(server, target)
