@@ -396,12 +396,12 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
     for axes, (activation, model) in zip(rows, models.items(), strict=True):
         similarity, a = model.similarities(x)[0, 0].detach(), model.encode(x)[0, 0].detach()
         x_hat = model.decode(a[None, None])[0].detach()
-        color, kept = COLORS[activation], a.nonzero().flatten()
+        color = COLORS[activation]
         draw_kernel(axes[0], model.kernels[0].detach(), activation)
         axes[0].set_title(f"{NAMES[activation]}\nkernel w, m = {len(model.kernels[0])}")
         axes[1].plot(similarity, color="0.7", linewidth=0.8)
-        axes[1].vlines(kept, 0, a[kept], color=color, linewidth=0.8)
-        axes[1].set_title(f"similarity s (grey), {len(kept)} activations a")
+        draw_stems(axes[1], a, color=color, linewidth=0.8)
+        axes[1].set_title(f"similarity s (grey), {a.count_nonzero()} activations a")
         axes[2].plot(x[0], color="0.7", linewidth=1.5)
         axes[2].plot(x_hat, color=color, linewidth=0.8)
         axes[2].set_title("window x (grey), reconstruction x̂")
@@ -414,6 +414,13 @@ def draw_kernel(axes, kernel, activation: str) -> None:
     """A kernel as a line in the colour of its activation function."""
     marker = "." if len(kernel) < 4 else None  # a line of one sample would not be seen
     axes.plot(kernel, color=COLORS[activation], linewidth=1, marker=marker)
+
+
+def draw_stems(axes, a, **style) -> None:
+    """A line from zero to each activation of a map ``(n,)``; all are one path, which is short."""
+    places = a.nonzero().flatten()
+    ends = torch.stack([torch.zeros(len(places)), a[places], torch.full([len(places)], torch.nan)])
+    axes.plot(places.repeat_interleave(3), ends.T.flatten(), **style)
 
 
 def draw_regions(axes, limit: float) -> None:
@@ -458,7 +465,7 @@ def plot_activations(s, kept: dict) -> Figure:
     for axes, (activation, a) in zip(panels, kept.items(), strict=True):
         color, places = COLORS[activation], a.nonzero().flatten()
         axes.plot(s, color="0.7", linewidth=1, marker="o" if len(s) < 20 else None, markersize=3)
-        axes.vlines(places, 0, a[places], color=color, linewidth=1)
+        draw_stems(axes, a, color=color, linewidth=1)
         axes.plot(places, a[places], "o", color=color, markersize=4 if len(s) < 20 else 2)
         axes.axhline(0, color="0.85", linewidth=0.6, zorder=0)
         axes.set_title(f"{NAMES[activation]}: {len(places)} of {len(s)} entries", loc="left")

@@ -418,6 +418,7 @@ def test_pages_load_nothing_from_the_network(book):
         addresses = [tag.get("src") or tag.get("href") for tag in tags]
         for address in filter(None, addresses):
             assert not re.match(r"(https?:)?//", address), (page, address)
+    assert not list(html.rglob("*.map"))  # of the theme's scripts, for nobody who reads
     for sheet in html.rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", sheet.read_text()), sheet
 

@@ -17,10 +17,17 @@ def copy_mathjax(app, exception) -> None:
         shutil.copyfile(script.locate(), target)
 
 
+def drop_source_maps(app, exception) -> None:
+    """Leave out what only those who mend the theme's scripts need, a twentieth of the book."""
+    for path in Path(app.outdir, "_static").rglob("*.map"):
+        path.unlink()
+
+
 def setup(app) -> dict:
     """Called by Sphinx."""
     app.config.mathjax_path = MATHJAX
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", drop_source_maps)
     # Jupyter Book always adds Thebe, which runs cells on a server, though no button starts it here.
     for listeners in list(app.events.listeners.values()):
         for listener in list(listeners):
