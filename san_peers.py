@@ -812,11 +812,9 @@ def measure(candidates: Callable[[Tensor, int], Iterable[Peer]], data, seed: int
     code = peer.encode(data.test)
     encoded = time.perf_counter()
     step = choose_step(peer, data.validation)
-    if shared_peer is peer and peer.num_weights == 0:  # nothing to share
-        shared_code, shared_step = code, step
-    else:
-        shared_code = shared_peer.encode(data.test)
-        shared_step = choose_step(shared_peer, data.validation, shared_by)
+    shared_code = code if shared_peer is peer else shared_peer.encode(data.test)
+    nothing_shared = shared_peer is peer and peer.num_weights == 0
+    shared_step = step if nothing_shared else choose_step(shared_peer, data.validation, shared_by)
     return Measured(
         peer,
         shared_peer,

@@ -16,7 +16,6 @@ def address(remote: str) -> str:
 
     >>> address("ssh://git@gitlab.com:22/group/part/san-book.git")
     'https://gitlab.com/group/part/san-book'
-
     >>> address("git@github.com:someone/san-book.git")
     'https://github.com/someone/san-book'
     >>> address("https://user:secret@gitlab.com/group/san-book")

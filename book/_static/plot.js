@@ -124,15 +124,15 @@ const plot = (() => {
     view.show = (given) => {
       shown = given;
       const { x, w, s, a, xHat, color, points, current } = given;
-      const lighter = (i) => (i ? { "stroke-dasharray": "4 3" } : {}); // the second kernel
+      const dashed = (i) => (i ? { "stroke-dasharray": "4 3" } : {}); // the second kernel
       let at = scale("signal", x, xHat);
       line(svgs.signal, at, x, { stroke: "var(--pst-color-text-muted)", "stroke-width": 2.5, opacity: 0.6 });
       line(svgs.signal, at, xHat, { stroke: color });
       at = scale("kernel", ...w);
-      w.forEach((kernel, i) => line(svgs.kernel, at, kernel, { stroke: color, ...lighter(i) }));
+      w.forEach((kernel, i) => line(svgs.kernel, at, kernel, { stroke: color, ...dashed(i) }));
       at = scale("similarity", ...s);
       const grey = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
-      s.forEach((map, i) => line(svgs.similarity, at, map, { ...grey, ...lighter(i) }));
+      s.forEach((map, i) => line(svgs.similarity, at, map, { ...grey, ...dashed(i) }));
       for (const map of a) stems(svgs.similarity, at, map, color);
       plane(svgs.plane, points, current, color);
       const labels = {
