@@ -11,8 +11,8 @@ Axes, the same letters everywhere:
 - ``n``: samples of one example; ``m``: kernel size along one axis, a kernel is (m,) or (m, m)
 - ``*spatial``: (n,) for signals (``ndim=1``), (height, width) for images (``ndim=2``)
 
-An activation function takes ``(..., *spatial)``, every leading axis is a batch of maps; the entries
-that it keeps, keep value and gradient, the others become 0.
+An activation function takes similarity maps ``(..., *spatial)`` and treats each map on its own. It
+keeps some entries with their values and gradients and sets the others to 0.
 """
 
 import math
@@ -31,10 +31,12 @@ __all__ = [
     "extrema_pool_indices",
     "identity",
     "inverse_compression_ratio",
+    "inverse_compression_ratio_from_counts",
     "is_extremum",
     "normalized_loss",
     "phi",
     "relu",
+    "sparsity_density",
     "topk_absolutes",
 ]
 
@@ -59,9 +61,20 @@ def inverse_compression_ratio(a: Tensor, num_weights: int, ndim: int = 1) -> Ten
     tensor([0.7000])
     """
     _check_rank(a, ndim, leading="B, q", exactly=True)
-    n = math.prod(a.shape[2:])
-    nonzero = a.count_nonzero(dim=tuple(range(1, a.ndim)))  # (B,)
-    return (num_weights + (ndim + 1) * nonzero) / n
+    counts = a.count_nonzero(dim=tuple(range(1, a.ndim)))  # (B,)
+    return inverse_compression_ratio_from_counts(counts, num_weights, a[0, 0].numel(), ndim)
+
+
+def inverse_compression_ratio_from_counts(counts, num_weights, n: int, ndim: int = 1):
+    """CR^-1 of examples whose non-zero activations are counted (``eq-inverse-cr``, Sec. II).
+
+    ``counts`` are the non-zero activations of each example and ``num_weights`` is ``W``: numbers or
+    tensors that broadcast. ``n`` are the samples of one example.
+
+    >>> inverse_compression_ratio_from_counts(2, num_weights=3, n=10)
+    0.7
+    """
+    return (num_weights + (ndim + 1) * counts) / n
 
 
 def normalized_loss(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -121,7 +134,7 @@ def phi(inverse_cr: Tensor, loss: Tensor) -> Tensor:
 
 
 def identity(s: Tensor) -> Tensor:
-    """Keep every similarity, ``a = s``: a dense base of reference (``eq-identity``, Sec. III-A1).
+    """Keep every similarity, ``a = s``: the dense reference (``eq-identity``, Sec. III-A1).
 
     >>> identity(torch.tensor([1.0, -3.0, 2.0, 0.5]))
     tensor([ 1.0000, -3.0000,  2.0000,  0.5000])
@@ -185,16 +198,11 @@ def extrema_pool_indices(s: Tensor, cell: int, ndim: int = 1) -> Tensor:
 
 
 def extrema(s: Tensor, min_distance: int, ndim: int = 1) -> Tensor:
-    """Keep the strongest peaks and valleys, further apart than ``min_distance`` (``eq-extrema``).
+    """Keep peaks and valleys that survive greedy non-maximum suppression (``eq-extrema``).
 
-    A peak is positive, higher than the sample before and not lower than the one after; a valley is
-    not positive, not higher than the sample before and lower than the one after. The map goes on
-    flat beyond its borders: its first sample can be a valley, its last a peak. In 2D the condition
-    holds along both axes.
-
-    Of the extrema the strongest (largest ``|s|``, ties to the lower index, row-major) is kept and
-    suppresses all others within ``min_distance`` samples along every axis, inclusive; then the
-    strongest of the rest, and so on. (Sec. III-A5.)
+    `is_extremum` defines peaks and valleys. The strongest of them (largest ``|s|``, ties to the
+    lower index, row-major) is kept and suppresses all others within ``min_distance`` samples along
+    every axis, inclusive; then the strongest of the rest, and so on. (Sec. III-A5.)
 
     ``s`` and the result are ``(..., *spatial)``. ValueError if ``min_distance < 1``, ``s`` has
     fewer than ``ndim`` axes or is not finite.
@@ -205,46 +213,36 @@ def extrema(s: Tensor, min_distance: int, ndim: int = 1) -> Tensor:
     _check_rank(s, ndim)
     if min_distance < 1:
         raise ValueError(f"min_distance must be at least 1 sample, but is {min_distance}")
-    distance = min(min_distance, max(s.shape[-ndim:]))
-    candidates = s.detach().abs() * is_extremum(s, ndim)
-    if candidates.numel() and not candidates.amax().isfinite():
+    if not s.isfinite().all():
         raise ValueError("s must be finite, but has NaN or infinite entries; did training diverge?")
-    # A map is laid out as one line, `distance` zeros after each row, so that a neighbour along any
-    # axis is a fixed number of entries away and no neighbourhood reaches into the next row or map.
-    padded = F.pad(candidates, [0, distance] * ndim).contiguous()
-    strides = padded.stride()[-ndim:]
-    living = padded.view(-1, math.prod(padded.shape[-ndim:]))  # (maps, entries of a line)
-    kept = torch.zeros_like(living)
-    undecided = torch.arange(len(living), device=s.device)
-    # What is decided one after the other in the definition is decided at once wherever the order
-    # cannot matter: an extremum stays if no living one in reach comes before it in the order.
-    while len(undecided):
-        strongest_earlier = torch.zeros_like(living).flatten()
-        strongest = living.flatten()
-        for stride in reversed(strides):
-            before, after = _window_maxima(strongest, distance, stride)
-            strongest_earlier = torch.maximum(strongest_earlier, before)
-            strongest = torch.maximum(strongest, torch.maximum(before, after))
-        # A tie with an earlier entry is lost, with a later one won. In place, comparisons give 1
-        # and 0, several times faster than they give booleans.
-        stays = living.flatten().clone().gt_(strongest_earlier)
-        stays *= strongest.eq_(living.flatten())
-        kept.index_add_(0, undecided, stays.view_as(living))
-        in_reach = stays
-        for stride in strides:
-            before, after = _window_maxima(in_reach, distance, stride)
-            in_reach = torch.maximum(in_reach, torch.maximum(before, after))
-        living = living * (1 - in_reach.view_as(living))
-        has_living = living.amax(dim=1) > 0
-        living, undecided = living[has_living], undecided[has_living]
-    kept = kept.view_as(padded)
-    for axis in range(-ndim, 0):
-        kept = kept.narrow(axis, 0, s.shape[axis])
-    return s * kept + 0.0  # where a negative entry is dropped the product alone is -0.0
+    spatial = s.shape[-ndim:]
+    reach = min(min_distance, max(spatial))
+    pool = F.max_pool1d if ndim == 1 else F.max_pool2d
+
+    def largest_within_reach(maps: Tensor) -> Tensor:
+        return pool(maps, kernel_size=2 * reach + 1, stride=1, padding=reach)
+
+    maps = s.detach().reshape(-1, 1, *spatial)  # pooling wants (batch, channel, *spatial)
+    strongest_first = maps.flatten(1).abs().argsort(dim=1, descending=True, stable=True)
+    # No two entries of a map share a rank; the strongest has rank n, what is no extremum has 0.
+    rank = strongest_first.argsort(dim=1).neg().add(strongest_first.shape[1]).double()
+    undecided = rank.view_as(maps) * is_extremum(maps, ndim)
+    kept = torch.zeros_like(maps, dtype=torch.bool)
+    # The order only matters within reach, so every local maximum of the ranks is kept at once.
+    while undecided.any():
+        maxima = (undecided > 0) & (undecided == largest_within_reach(undecided))
+        kept |= maxima
+        undecided *= largest_within_reach(maxima.double()) == 0
+    return torch.where(kept.view(s.shape), s, 0.0)
 
 
 def is_extremum(s: Tensor, ndim: int = 1) -> Tensor:
-    """Where peaks and valleys are, before any is suppressed; see `extrema` for what they are.
+    """Where peaks and valleys are, before any is suppressed (``eq-extrema``, Sec. III-A5).
+
+    A peak is positive, higher than the sample before and not lower than the one after. A valley is
+    not positive, not higher than the sample before and lower than the one after. The map goes on
+    flat beyond its borders: its first sample can be a valley, its last a peak. In 2D the condition
+    holds along both axes.
 
     ``(..., *spatial)`` in, booleans of the same shape out.
 
@@ -254,67 +252,77 @@ def is_extremum(s: Tensor, ndim: int = 1) -> Tensor:
     positive = s > 0
     extremum = torch.ones_like(positive)
     for axis in range(-ndim, 0):
-        steps = s.shape[axis] - 1
-        rises = s.narrow(axis, 1, steps) > s.narrow(axis, 0, steps)
+        rises = s.diff(dim=axis) > 0  # one entry less along the axis
         border = [0, 0] * (-1 - axis)  # F.pad counts axes from the last; it pads False: flat
         rises_before, rises_after = F.pad(rises, [*border, 1, 0]), F.pad(rises, [*border, 0, 1])
         extremum &= (rises_before == positive) & (rises_after != positive)
     return extremum
 
 
-def _window_maxima(line: Tensor, reach: int, stride: int) -> tuple[Tensor, Tensor]:
-    """Maxima of the ``reach`` entries before and after each entry, in steps of ``stride``.
+#: The names of the paper's five, in its order.
+ACTIVATIONS = ("identity", "relu", "top-k absolutes", "extrema-pool indices", "extrema")
 
-    ``line`` is flat and not negative; beyond its ends it counts as 0. Windows double in width, so
-    the cost grows with the logarithm of ``reach``.
-    """
-    maxima = F.pad(line, (reach * stride, reach * stride))  # windows of one entry
-    width = 1
-    while width < reach:
-        step = min(width, reach - width)
-        maxima = torch.maximum(maxima[: -step * stride], maxima[step * stride :])
-        width += step
-    return maxima[: len(line)], maxima[(reach + 1) * stride :]
-
-
-#: The activation functions by name, each a function of the similarities ``(..., *spatial)``, the
-#: kernel size, ``ndim`` and the border tolerance. To add one, put it in here ("Contributing").
+#: The activation functions by name: the function of the similarities, the sparsity density ``d``
+#: and ``ndim``; and ``d`` as a function of the kernel size ``m``, the spatial shape and the border
+#: tolerance. A dense function has no density, so it takes the similarities alone. "Contributing"
+#: shows how to register one of your own.
 #:
 #: :meta hide-value:
-ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor, int, int, int], Tensor]] = {
-    "identity": lambda s, m, ndim, border_tolerance: identity(s),
-    "relu": lambda s, m, ndim, border_tolerance: relu(s),
-    "top-k absolutes": lambda s, m, ndim, border_tolerance: topk_absolutes(
-        s, math.prod(side // m for side in s.shape[-ndim:]), ndim
+ACTIVATION_FUNCTIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., int] | None]] = {
+    "identity": (identity, None),
+    "relu": (relu, None),
+    "top-k absolutes": (
+        topk_absolutes,
+        lambda m, spatial, border_tolerance: math.prod(side // m for side in spatial),
     ),
-    "extrema-pool indices": lambda s, m, ndim, border_tolerance: extrema_pool_indices(s, m, ndim),
-    "extrema": lambda s, m, ndim, border_tolerance: extrema(s, max(m - border_tolerance, 1), ndim),
+    "extrema-pool indices": (extrema_pool_indices, lambda m, spatial, border_tolerance: m),
+    "extrema": (extrema, lambda m, spatial, border_tolerance: max(m - border_tolerance, 1)),
 }
 
-#: The names of the paper's five, in its order.
-ACTIVATIONS = tuple(ACTIVATION_FUNCTIONS)
 
+def sparsity_density(
+    activation: str, kernel_size: int, spatial: Sequence[int], border_tolerance: int = 2
+) -> int | None:
+    """The sparsity density ``d`` of an activation function, which follows from ``m`` (Sec. III-A).
 
-def activate(
-    s: Tensor, activation: str, kernel_size: int, *, ndim: int = 1, border_tolerance: int = 2
-) -> Tensor:
-    """Apply an activation function with the sparsity density that belongs to a kernel size.
+    Top-k keeps ``floor(side / m)`` entries (in 2D the product over both sides), extrema-pool has
+    cells of ``m``, extrema a minimum distance of ``max(m - border_tolerance, 1)``: a tolerance of
+    ``t`` lets kernels overlap by ``t - 1`` samples. (The article's text has no border tolerance in
+    the distance; its code and its published numbers have.) None for a dense function.
 
-    The density ``d`` follows from ``m``: top-k keeps ``floor(side / m)`` entries (the product over
-    both sides in 2D), extrema-pool has cells of ``m``, extrema keeps a distance of
-    ``max(m - border_tolerance, 1)``. (Sec. III-A; the article's text has no border tolerance in
-    the distance, its code and its published numbers have.)
+    ``spatial`` is the shape of one map. ValueError if ``activation`` is not in
+    `ACTIVATION_FUNCTIONS` or ``kernel_size < 1``.
 
-    ``s`` and the result are ``(..., *spatial)``. ValueError if ``activation`` is not in
-    `ACTIVATION_FUNCTIONS`, or as the activation function itself.
-
-    >>> activate(torch.tensor([1.0, -3.0, 2.0, 0.5]), "top-k absolutes", kernel_size=3)
-    tensor([ 0., -3.,  0.,  0.])
+    >>> sparsity_density("top-k absolutes", kernel_size=3, spatial=(28, 28))
+    81
+    >>> sparsity_density("extrema", kernel_size=7, spatial=(1000,), border_tolerance=3)
+    4
     """
-    _check_activation(activation)
     if kernel_size < 1:
         raise ValueError(f"kernel_size must be at least 1 sample, but is {kernel_size}")
-    return ACTIVATION_FUNCTIONS[activation](s, kernel_size, ndim, border_tolerance)
+    _, density = _registered(activation)
+    return density and density(kernel_size, tuple(spatial), border_tolerance)
+
+
+def activate(s: Tensor, activation: str, d: int | None, ndim: int = 1) -> Tensor:
+    r"""Apply an activation function, ``a = \phi(s, d)`` (``eq-activation``, Sec. III-A).
+
+    ``s`` and the result are ``(..., *spatial)``; ``d`` is from `sparsity_density`. ValueError if
+    ``activation`` is not in `ACTIVATION_FUNCTIONS`, or as the activation function itself.
+
+    >>> activate(torch.tensor([1.0, -3.0, 2.0, 0.5]), "top-k absolutes", d=1)
+    tensor([ 0., -3.,  0.,  0.])
+    """
+    function, _ = _registered(activation)
+    return function(s) if d is None else function(s, d, ndim)
+
+
+def _registered(activation: str) -> tuple[Callable[..., Tensor], Callable[..., int] | None]:
+    if activation not in ACTIVATION_FUNCTIONS:
+        raise ValueError(
+            f"activation must be one of {list(ACTIVATION_FUNCTIONS)}, but is {activation!r}"
+        )
+    return ACTIVATION_FUNCTIONS[activation]
 
 
 # --- Section III-B: the network -------------------------------------------------------------------
@@ -334,7 +342,7 @@ class SAN(nn.Module):
         kernel_sizes: ``m`` of each kernel, at least 1; even ones too.
         activation: a name in `ACTIVATION_FUNCTIONS`.
         ndim: 1 for signals, 2 for images.
-        border_tolerance: in samples; see `activate`.
+        border_tolerance: in samples; see `sparsity_density`.
         init: ``"normal"`` draws weights from N(0, 0.1^2), as the article says; ``"constant"`` sets
             them to 0.1, as its code does (equal kernels then stay equal for ever).
         generator: source of the normal weights; ``None`` uses torch's own.
@@ -363,7 +371,7 @@ class SAN(nn.Module):
                 "kernel_sizes must be one or more sizes of at least 1 sample, "
                 f"but are {list(kernel_sizes)}"
             )
-        _check_activation(activation)
+        _registered(activation)
         if ndim not in (1, 2):
             raise ValueError(f"ndim must be 1 (signals) or 2 (images), but is {ndim}")
         if init not in ("normal", "constant"):
@@ -393,11 +401,10 @@ class SAN(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Activation maps ``a_i = phi(s_i, d_i)``, ``(B, *spatial) -> (B, q, *spatial)``."""
-        settings = {"ndim": self.ndim, "border_tolerance": self.border_tolerance}
-        maps = [
-            activate(s, self.activation, len(w), **settings)  # (B, *spatial)
-            for s, w in zip(self.similarities(x).unbind(dim=1), self.kernels, strict=True)
-        ]
+        maps = []
+        for s, w in zip(self.similarities(x).unbind(dim=1), self.kernels, strict=True):
+            d = sparsity_density(self.activation, len(w), s.shape[1:], self.border_tolerance)
+            maps.append(activate(s, self.activation, d, self.ndim))  # (B, *spatial)
         return torch.stack(maps, dim=1)
 
     def partial_reconstructions(self, a: Tensor) -> Tensor:
@@ -422,7 +429,7 @@ class SAN(nn.Module):
 def _correlate(maps: Tensor, kernel: Tensor) -> Tensor:
     """Cross-correlation of ``(B, *spatial)`` with one kernel, same size out, zeros beyond borders.
 
-    An even kernel reaches one sample further behind than ahead of its centre, as "same" padding
+    An even kernel reaches one sample further ahead of its centre than behind it, as "same" padding
     does in torch.
     """
     m, ndim = len(kernel), kernel.ndim
@@ -434,14 +441,6 @@ def _correlate(maps: Tensor, kernel: Tensor) -> Tensor:
     convolve = F.conv1d if ndim == 1 else F.conv2d
     padded = F.pad(maps, [(m - 1) // 2, m // 2] * ndim)
     return convolve(padded[:, None], kernel[None, None])[:, 0]
-
-
-def _check_activation(activation: str) -> None:
-    """Complain unless ``activation`` is a name that is known."""
-    if activation not in ACTIVATION_FUNCTIONS:
-        raise ValueError(
-            f"activation must be one of {list(ACTIVATION_FUNCTIONS)}, but is {activation!r}"
-        )
 
 
 def _check_rank(tensor: Tensor, ndim: int, leading: str = "...", exactly: bool = False) -> None:

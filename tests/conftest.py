@@ -12,7 +12,7 @@ import requests
 import torch
 from py_mini_racer import MiniRacer
 
-import san_fetch
+import sanbook.fetch
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,9 +40,9 @@ def offline(monkeypatch):
 
     monkeypatch.setattr(requests, "head", local_only(requests.head))
     monkeypatch.setattr(requests, "get", local_only(requests.get))
-    san_fetch._unreachable.cache_clear()
+    sanbook.fetch._unreachable.cache_clear()
     yield asked
-    san_fetch._unreachable.cache_clear()
+    sanbook.fetch._unreachable.cache_clear()
 
 
 class Server:
@@ -135,7 +135,7 @@ class Server:
 def server(monkeypatch):
     """A made-up server on this machine; downloads from it are impatient."""
     monkeypatch.setattr(
-        san_fetch, "PATIENCE", san_fetch.Patience(connect=1, read=0.3, tries=3, pause=0.01)
+        sanbook.fetch, "PATIENCE", sanbook.fetch.Patience(connect=1, read=0.3, tries=3, pause=0.01)
     )
     server = Server()
     yield server
@@ -157,7 +157,7 @@ def sha256(content):
 def known(files):
     """Files of a manifest: those of `files` (name to bytes) are official."""
     return tuple(
-        san_fetch.KnownFile(name, "official", len(content), sha256(content))
+        sanbook.fetch.KnownFile(name, "official", len(content), sha256(content))
         for name, content in files.items()
     )
 
@@ -167,8 +167,8 @@ def change_source(monkeypatch):
     """Change what the manifest says of a data set."""
 
     def change(name, **facts):
-        source = dataclasses.replace(san_fetch.MANIFEST[name], **facts)
-        monkeypatch.setitem(san_fetch.MANIFEST, name, source)
+        source = dataclasses.replace(sanbook.fetch.MANIFEST[name], **facts)
+        monkeypatch.setitem(sanbook.fetch.MANIFEST, name, source)
         return source
 
     return change

@@ -27,14 +27,15 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
-import make_book
-import san_book
 import san_core
-import san_data
-import san_fetch
-import san_ledger
-import san_peers
-import san_train
+import sanbook.baselines
+import sanbook.build
+import sanbook.data
+import sanbook.fetch
+import sanbook.ledger
+import sanbook.pages
+import sanbook.tables
+import sanbook.training
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -51,7 +52,7 @@ OVER_ALL = [
     "speed",
 ]
 OTHERS = ["own_signal"]
-PAGES = make_book.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
+PAGES = sanbook.build.contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 
 
 def run(command, folder, **environment):
@@ -74,7 +75,7 @@ def project(tmp_path, monkeypatch):
     """An empty project with one notebook that has a number and a text as parameters."""
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(make_book, "ROOT", tmp_path)
+    monkeypatch.setattr(sanbook.build, "ROOT", tmp_path)
     cells = [
         nbformat.v4.new_markdown_cell("# A page: first\n\nThe first of many."),
         nbformat.v4.new_code_cell(
@@ -94,11 +95,11 @@ def project(tmp_path, monkeypatch):
 
 
 def key(**parameters):
-    return make_book.write_key("notebooks/page.ipynb", "book/pages/x.ipynb", [], parameters)
+    return sanbook.build.write_key("notebooks/page.ipynb", "book/pages/x.ipynb", [], parameters)
 
 
 def test_page_has_its_parameters_and_its_title(project):
-    make_book.make_page(key(name="second", count="4"))
+    sanbook.build.make_page(key(name="second", count="4"))
     page = nbformat.read(project / "book/pages/x.ipynb", as_version=4)
     assert page.cells[0].source == "# A page: second\n\nThe first of many."
     assert page.cells[-2].outputs[0].text == "second 4\n"
@@ -107,13 +108,13 @@ def test_page_has_its_parameters_and_its_title(project):
 
 
 def test_unknown_parameter_is_an_error(project):
-    with pytest.raises(make_book.PageError, match=r"\['count', 'name'\], but not \['cuont'\]"):
-        make_book.make_page(key(cuont="4"))
+    with pytest.raises(sanbook.build.PageError, match=r"\['count', 'name'\], but not \['cuont'\]"):
+        sanbook.build.make_page(key(cuont="4"))
 
 
 def test_mistyped_number_is_named(project):
-    with pytest.raises(make_book.PageError, match="expected int for count, but got '4x'"):
-        make_book.make_page(key(count="4x"))
+    with pytest.raises(sanbook.build.PageError, match="expected int for count, but got '4x'"):
+        sanbook.build.make_page(key(count="4x"))
 
 
 @pytest.mark.parametrize("switch", ["PROFILE=Paper", "SIGNAL=my signal.csv"])
@@ -124,17 +125,17 @@ def test_switch_that_would_be_misread_is_refused(switch):
 
 
 def test_failing_page_names_its_cell_and_is_not_published(project):
-    make_book.make_page(key(count="4"))
+    sanbook.build.make_page(key(count="4"))
     before = (project / "book/pages/x.ipynb").read_bytes()
-    with pytest.raises(make_book.PageError, match=r"cell \d of notebooks/page.ipynb.*too many"):
-        make_book.make_page(key(count="12"))
+    with pytest.raises(sanbook.build.PageError, match=r"cell \d of notebooks/page.ipynb.*too many"):
+        sanbook.build.make_page(key(count="12"))
     assert (project / "book/pages/x.ipynb").read_bytes() == before
 
 
 @pytest.fixture
 def making(project):
     """Makes the page of that notebook in a process of its own, which a test disturbs."""
-    shutil.copy(ROOT / "make_book.py", project)
+    shutil.copy(ROOT / "sanbook.build.py", project)
     (path,) = (project / "notebooks").glob("*.ipynb")
     path.write_text(
         path.read_text().replace("print(name", "import time; time.sleep(1); print(name")
@@ -145,7 +146,7 @@ def making(project):
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where tests run in background
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-        command = [sys.executable, "make_book.py", "page", key(count="4")]
+        command = [sys.executable, "sanbook.build.py", "page", key(count="4")]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(
             command, cwd=project, start_new_session=True, preexec_fn=prepare, **pipes
@@ -185,7 +186,7 @@ def test_full_disk_is_named_and_nothing_half_written_is_published(project, makin
     process = making(largest_file=1500)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "make_book: " in output
+    assert "sanbook.build: " in output
     assert "File too large" in output
     assert "Traceback" not in output
     assert not (project / "book/pages/x.ipynb").exists()
@@ -208,11 +209,11 @@ def test_key_is_rewritten_only_if_its_content_changed(project):
 
 def test_key_sees_data_appear(project):
     depends = ["data/physionet/mitdb"]
-    path = make_book.write_key("notebooks/page.ipynb", "book/x.ipynb", depends, {})
+    path = sanbook.build.write_key("notebooks/page.ipynb", "book/x.ipynb", depends, {})
     before = path.read_text()
     (project / depends[0]).mkdir(parents=True)
     (project / depends[0] / "100.dat").write_bytes(b"1")
-    make_book.write_key("notebooks/page.ipynb", "book/x.ipynb", depends, {})
+    sanbook.build.write_key("notebooks/page.ipynb", "book/x.ipynb", depends, {})
     assert path.read_text() != before
 
 
@@ -235,12 +236,12 @@ def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(projec
 
         return run
 
-    monkeypatch.setattr(make_book.subprocess, "run", sphinx("half wri", 1))
-    with pytest.raises(make_book.PageError, match="found errors"):
-        make_book.render()
+    monkeypatch.setattr(sanbook.build.subprocess, "run", sphinx("half wri", 1))
+    with pytest.raises(sanbook.build.PageError, match="found errors"):
+        sanbook.build.render()
     assert published.read_text() == "before"
-    monkeypatch.setattr(make_book.subprocess, "run", sphinx("whole", 0))
-    make_book.render()
+    monkeypatch.setattr(sanbook.build.subprocess, "run", sphinx("whole", 0))
+    sanbook.build.render()
     assert published.read_text() == "whole"
     assert "url=intro.html" in published.with_name("index.html").read_text()
     assert {path.name for path in (project / "_build").iterdir()} == {"book", "html"}
@@ -248,35 +249,39 @@ def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(projec
 
 def test_pdf_without_chromium_says_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(make_book.PageError, match=r"expected Chromium to print with.*apt install"):
-        make_book.print_pdf()
+    with pytest.raises(
+        sanbook.build.PageError, match=r"expected Chromium to print with.*apt install"
+    ):
+        sanbook.build.print_pdf()
 
 
 def test_jupyter_book_2_is_refused():
-    make_book.require_jupyter_book_1("1.0.4.post1")
-    with pytest.raises(make_book.PageError, match=r"Jupyter Book 1.x, but 2.0.1.*jupyter-book<2"):
-        make_book.require_jupyter_book_1("2.0.1")
+    sanbook.build.require_jupyter_book_1("1.0.4.post1")
+    with pytest.raises(
+        sanbook.build.PageError, match=r"Jupyter Book 1.x, but 2.0.1.*jupyter-book<2"
+    ):
+        sanbook.build.require_jupyter_book_1("2.0.1")
 
 
 def test_no_records_is_an_error_that_says_how_to_make_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="make book"):
-        san_book.read_records(tmp_path)
+        sanbook.tables.read_records(tmp_path)
 
 
 def test_record_survives_the_round_trip(tmp_path):
     table = pd.DataFrame({"kernel_size": [1, 2], "phi": [0.5, 0.25]})
-    san_book.write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
-    (record,) = san_book.read_records(tmp_path)
+    sanbook.tables.write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
+    (record,) = sanbook.tables.read_records(tmp_path)
     pd.testing.assert_frame_equal(pd.DataFrame(record["rows"]), table)
     assert [path.name for path in tmp_path.iterdir()] == ["page.json"]
 
 
 def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
     shown = []
-    monkeypatch.setattr(san_book, "display", lambda thing: shown.append(thing.data))
+    monkeypatch.setattr(sanbook.pages, "display", lambda thing: shown.append(thing.data))
     counts = pd.array([1, None], dtype="Int64")
     table = pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]})
-    san_book.show_table(table, name="tab-change", caption="What <m> changes.")
+    sanbook.pages.show_table(table, name="tab-change", caption="What <m> changes.")
     assert re.findall(r"<td.*?>(.*?)</td>", shown[0]) == ["1", "0.000", "φ̄", "-", "-", "-"]
     assert '<td class="text">φ̄' in shown[0]
     assert '<caption id="tab-change">What &lt;m&gt; changes.</caption>' in shown[0]
@@ -284,7 +289,7 @@ def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
 
 def test_record_with_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
-        san_book.write_record(tmp_path / "page.json", {"phi": float("nan")})
+        sanbook.tables.write_record(tmp_path / "page.json", {"phi": float("nan")})
     assert not (tmp_path / "page.json").exists()
 
 
@@ -301,12 +306,12 @@ def test_notebook_is_committed_without_outputs_and_explains_its_parameters(name)
 def test_databases_are_the_same_everywhere():
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     in_makefile = re.search(r"^DATABASES := (.*)$", makefile, re.MULTILINE)[1].split()
-    assert in_makefile == list(san_data.DATABASES)
-    assert [f"physionet/{name}" for name in san_data.DATABASES] == [
+    assert in_makefile == list(sanbook.data.DATABASES)
+    assert [f"physionet/{name}" for name in sanbook.data.DATABASES] == [
         page for page in PAGES if page.startswith("physionet/")
     ]
-    assert set(san_book.published("physionet").database) == set(san_data.DATABASES)
-    assert set(LABELLED) == set(san_data.NAMES) - set(san_data.DATABASES)
+    assert set(sanbook.tables.published("physionet").database) == set(sanbook.data.DATABASES)
+    assert set(LABELLED) == set(sanbook.data.NAMES) - set(sanbook.data.DATABASES)
     assert set(LABELLED.values()) < set(PAGES)
 
 
@@ -330,11 +335,11 @@ def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_
     assert len(figures) == 3
     assert not any("<!-- simulated -->" in figure.data["image/svg+xml"] for figure in figures)
     record = json.loads((tmp_path / "own_signal.json").read_text())
-    model = san_train.load(tmp_path / record["model"])
+    model = sanbook.training.load(tmp_path / record["model"])
     chosen = pd.DataFrame(record["chosen"]).set_index("activation")
     assert model.activation == chosen.validation_phi.idxmin()
     assert len(model.kernels[0]) == chosen.kernel_size[model.activation]
-    test = san_data.load_signal(tmp_path / "own.csv", 100, "ecg").test
+    test = sanbook.data.load_signal(tmp_path / "own.csv", 100, "ecg").test
     a = model.encode(test[-1:])
     assert f"100 samples became {a.count_nonzero()} pairs" in shown
 
@@ -373,7 +378,7 @@ def test_every_page_is_rendered_without_a_traceback(book):
 
 
 def test_pages_say_that_the_data_are_simulated(book):
-    pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in san_data.DATABASES}
+    pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in sanbook.data.DATABASES}
     pages |= {"mnist": "Images: mnist", "fashion_mnist": "Images: fashion-mnist"}
     pages |= {"uci_epilepsy": "UCI-epilepsy"}
     pages |= {f"data/{name}": f"Data: {name}" for name in LABELLED}
@@ -499,7 +504,8 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
     # Summary 4; seeds, ledger and speed one each; pictures 6, of which pages of prose show 5; a
     # signal of one's own 3; peers 4.
     assert (
-        figures == 4 * len(san_data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 11 + 3 + 4
+        figures
+        == 4 * len(sanbook.data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 11 + 3 + 4
     )
 
 
@@ -534,7 +540,7 @@ def test_playground_carries_what_its_record_says(book):
     assert data == record
     assert set(cards) == set(data["signals"]) == set(data["kernels"])
     for name, shown in data["signals"].items():
-        assert len(shown["x"]) == san_data.WINDOW
+        assert len(shown["x"]) == sanbook.data.WINDOW
         assert cards[name]["source"] == "simulated"
         assert "simulated" in shown["label"]
     for of_activation in data["kernels"].values():
@@ -619,7 +625,20 @@ def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
 def test_reference_has_every_public_function_and_class(book):
     text = (book / "_build" / "html" / "api.html").read_text()
     documented = {tag["id"] for tag in BeautifulSoup(text, "html.parser").find_all("dt", id=True)}
-    for module in (san_core, san_train, san_data, san_fetch, san_book, san_ledger, san_peers):
+    for module in (
+        san_core,
+        sanbook.training,
+        sanbook.data,
+        sanbook.fetch,
+        sanbook.pages,
+        sanbook.plots,
+        sanbook.tables,
+        sanbook.classifiers,
+        sanbook.models,
+        sanbook.coding,
+        sanbook.ledger,
+        sanbook.baselines,
+    ):
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
             if own and hasattr(thing, "__name__") and not name.startswith("_"):
@@ -628,7 +647,7 @@ def test_reference_has_every_public_function_and_class(book):
 
 def test_results_have_the_columns_of_the_published_table(book):
     results = pd.read_csv(book / "_build" / "results" / "physionet.csv")
-    published = san_book.published("physionet")
+    published = sanbook.tables.published("physionet")
     extra = ["seed", "init", "selection", "data_source"]
     assert list(results.columns) == [*published.columns, *extra]
     assert set(results.selection) == {"published_m", "validation", "test"}
@@ -643,7 +662,7 @@ def test_results_have_the_columns_of_the_published_table(book):
 @pytest.mark.parametrize("name", LABELLED.values())
 def test_results_of_classifiers_have_the_columns_of_the_published_table(book, name):
     results = pd.read_csv(book / "_build" / "results" / f"{name}.csv")
-    published = san_book.published(name)
+    published = sanbook.tables.published(name)
     first = [*published.columns, "seed", "init", "selection", "data_source"]
     assert list(results.columns)[: len(first)] == first
     assert {"dead", "validation_phi"} < set(results.columns)
@@ -659,7 +678,7 @@ def test_results_of_classifiers_have_the_columns_of_the_published_table(book, na
 
 def test_results_of_peers_have_their_columns(book):
     results = pd.read_csv(book / "_build" / "results" / "peers.csv")
-    metrics = list(san_book.METRICS)
+    metrics = list(sanbook.tables.METRICS)
     seconds = ["seconds_fit", "seconds_encode"]
     assert list(results.columns) == ["dataset", "method", *metrics, *seconds, "data_source"]
     assert set(results.dataset) == {"mitdb", "mnist"}
@@ -674,7 +693,7 @@ def test_second_make_executes_nothing(book):
     again = make("book", book)
     assert again.returncode == 0, again.stdout[-3000:]
     assert {path: path.stat().st_mtime_ns for path in book.glob("book/**/*.ipynb")} == pages
-    assert len(pages) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
+    assert len(pages) == len(sanbook.data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
 
 
 def test_missing_page_is_made_again_and_only_that(book):
@@ -690,7 +709,7 @@ def test_missing_page_is_made_again_and_only_that(book):
 def test_every_page_says_how_it_was_made(book):
     records = (book / "_build" / "results" / "provenance").rglob("*.json")
     made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
-    assert len(made) == len(san_data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
+    assert len(made) == len(sanbook.data.NAMES) + len(CARDS) + len(OVER_ALL) + len(OTHERS)
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50

@@ -25,10 +25,10 @@ from san_core import (
     normalized_loss,
     phi,
     relu,
+    sparsity_density,
     topk_absolutes,
 )
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA")
 # (leading axes, spatial axes), with sizes that no two axes share
 SHAPES = [
     ((), (1,)),
@@ -64,6 +64,12 @@ def map_by_map(function, s, ndim):
     """Apply a function of one NumPy map to every map of a tensor."""
     maps = s.cpu().reshape(-1, *s.shape[s.ndim - ndim :]).numpy()
     return torch.from_numpy(np.stack([function(m) for m in maps])).reshape(s.shape)
+
+
+def activate_at(s, activation, m, ndim=1, border_tolerance=2):
+    """An activation function with the sparsity density of a kernel size."""
+    d = sparsity_density(activation, m, s.shape[s.ndim - ndim :], border_tolerance)
+    return activate(s, activation, d, ndim)
 
 
 def parameters(function, spatial):
@@ -184,15 +190,6 @@ def test_activation_equals_its_twin(function, leading, spatial, fill, dtype):
     assert_equals_twin(function, filled(fill, (*leading, *spatial), dtype), len(spatial))
 
 
-@needs_cuda
-@pytest.mark.parametrize("fill", FILLS)
-@each_sparse
-def test_activation_equals_its_twin_on_cuda(function, fill):
-    for dtype, (leading, spatial) in itertools.product([torch.float32, torch.float64], SHAPES):
-        s = filled(fill, (*leading, *spatial), dtype).to("cuda")
-        assert_equals_twin(function, s, len(spatial))
-
-
 @pytest.mark.parametrize("fill", FILLS)
 @each_shape
 def test_is_extremum_follows_the_rule_of_differences(leading, spatial, fill):
@@ -213,7 +210,7 @@ def test_activate_takes_the_density_from_the_kernel_size(
 ):
     ndim, s = len(spatial), filled(fill, (2, *spatial))
     for m in range(1, min(spatial) + 1):
-        a = activate(s, activation, m, ndim=ndim, border_tolerance=border_tolerance)
+        a = activate_at(s, activation, m, ndim, border_tolerance)
         expected = map_by_map(
             lambda one, m=m: naive.activate(one, activation, m, border_tolerance), s, ndim
         )
@@ -222,7 +219,7 @@ def test_activate_takes_the_density_from_the_kernel_size(
 
 def test_activate_has_a_border_tolerance_of_2_unless_told():
     s = normal(50)
-    assert torch.equal(activate(s, "extrema", 9), extrema(s, 7))
+    assert torch.equal(activate_at(s, "extrema", 9), extrema(s, 7))
 
 
 @each_ndim
@@ -230,7 +227,7 @@ def test_activate_has_a_border_tolerance_of_2_unless_told():
 def test_activation_leaves_its_input_as_it_was(activation, ndim):
     s = normal(2, 7, 5)
     before = s.clone()
-    activate(s, activation, 3, ndim=ndim)
+    activate_at(s, activation, 3, ndim)
     assert torch.equal(s, before)
 
 
@@ -419,7 +416,7 @@ def test_identity_and_relu_keep_all_and_the_positive(s):
 @each_activation
 def test_gradient_is_1_where_kept_and_0_elsewhere(activation, ndim):
     s = normal(2, 3, 8, 9).requires_grad_()
-    a = activate(s, activation, 3, ndim=ndim)
+    a = activate_at(s, activation, 3, ndim)
     a.sum().backward()
     assert torch.equal(s.grad, (a != 0).to(s.dtype))
 
@@ -429,7 +426,7 @@ def test_gradient_is_1_where_kept_and_0_elsewhere(activation, ndim):
 def test_activation_passes_gradcheck(activation, ndim):
     s = normal(2, 5, 6).requires_grad_()
     for m in (1, 2, 5):
-        assert gradcheck(lambda s, m=m: activate(s, activation, m, ndim=ndim), s)
+        assert gradcheck(lambda s, m=m: activate_at(s, activation, m, ndim), s)
 
 
 # --- Section III-B: the network -------------------------------------------------------------------
@@ -491,13 +488,6 @@ def assert_san_equals_twin(activation, spatial, kernel_sizes, device):
 @each_activation
 def test_san_equals_its_twin(activation, spatial, kernel_sizes):
     assert_san_equals_twin(activation, spatial, kernel_sizes, "cpu")
-
-
-@needs_cuda
-@pytest.mark.parametrize("spatial", [(11,), (7, 6)])
-@each_activation
-def test_san_equals_its_twin_on_cuda(activation, spatial):
-    assert_san_equals_twin(activation, spatial, [4, 3], "cuda")
 
 
 def test_border_tolerance_reaches_the_activation():
@@ -643,7 +633,7 @@ SHORT = torch.ones(2, 3, 6, 4)
         (lambda: topk_absolutes(X, -1), r"k must lie in 1\.\.9.*k=-1"),
         (lambda: topk_absolutes(X, 10), r"k must lie in 1\.\.9.*k=10"),
         (lambda: topk_absolutes(SHORT, 25, 2), r"k must lie in 1\.\.24.*k=25"),
-        (lambda: activate(X, "top-k absolutes", 10), r"k must lie in 1\.\.9.*k=0"),
+        (lambda: activate_at(X, "top-k absolutes", 10), r"k must lie in 1\.\.9.*k=0"),
         (lambda: extrema_pool_indices(X, 0), r"cell must lie in 1\.\.9.*cell=0"),
         (lambda: extrema_pool_indices(X, 10), r"cell must lie in 1\.\.9.*cell=10"),
         (lambda: extrema_pool_indices(SHORT, 5, 2), r"cell must lie in 1\.\.4.*cell=5"),
@@ -654,6 +644,7 @@ SHORT = torch.ones(2, 3, 6, 4)
         (lambda: extrema(X[0], 1, 2), r"\(\.\.\., height, width\) for ndim=2"),
         (lambda: topk_absolutes(X[0, 0], 1), r"\(\.\.\., n\) for ndim=1.*\(\)"),
         (lambda: activate(X, "top-k", 3), f"one of {ALL_FIVE}, but is 'top-k'"),
+        (lambda: sparsity_density("top-k", 3, (9,)), f"one of {ALL_FIVE}, but is 'top-k'"),
         (lambda: SAN([3], "extrema pool"), f"one of {ALL_FIVE}, but is 'extrema pool'"),
         (lambda: SAN([], "relu"), r"kernel_sizes must be one or more.*\[\]"),
         (lambda: SAN([3, 0], "relu"), r"kernel_sizes .*at least 1 sample.*\[3, 0\]"),
@@ -697,6 +688,6 @@ def test_extrema_of_an_empty_batch_are_empty():
     assert san_core.extrema(torch.zeros(0, 5), 1).shape == (0, 5)
 
 
-def test_activate_refuses_a_kernel_of_no_samples():
+def test_no_density_belongs_to_a_kernel_of_no_samples():
     with pytest.raises(ValueError, match="at least 1 sample, but is 0"):
-        san_core.activate(torch.ones(5), "top-k absolutes", 0)
+        sparsity_density("top-k absolutes", 0, (5,))

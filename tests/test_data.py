@@ -1,4 +1,4 @@
-"""Tests of san_data: recordings written by wfdb, a made-up PhysioNet on this machine."""
+"""Tests of sanbook.data: recordings written by wfdb, a made-up PhysioNet on this machine."""
 
 import os
 import pickle
@@ -16,10 +16,10 @@ from conftest import known, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-import san_data
-import san_fetch
+import sanbook.data
+import sanbook.fetch
 
-MANIFEST = dict(san_fetch.MANIFEST)
+MANIFEST = dict(sanbook.fetch.MANIFEST)
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 needs_recordings = pytest.mark.skipif(
     not (REAL / "physionet" / "mitdb").is_dir(),
@@ -30,8 +30,8 @@ needs_recordings = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def made_up_records(monkeypatch, change_source):
     """Made-up records pass for the paper's: no hash is known of any."""
-    for name in san_data.DATABASES:
-        files = [san_fetch.KnownFile(file, "official") for file in MANIFEST[name].official]
+    for name in sanbook.data.DATABASES:
+        files = [sanbook.fetch.KnownFile(file, "official") for file in MANIFEST[name].official]
         change_source(name, files=tuple(files))
 
 
@@ -39,7 +39,7 @@ def made_up_records(monkeypatch, change_source):
 def manifest(monkeypatch):
     """The hashes are known, as they are."""
     for name, source in MANIFEST.items():
-        monkeypatch.setitem(san_fetch.MANIFEST, name, source)
+        monkeypatch.setitem(sanbook.fetch.MANIFEST, name, source)
 
 
 class PhysioNet:
@@ -63,12 +63,12 @@ class PhysioNet:
 
 @pytest.fixture
 def online(server, change_source):
-    for name in san_data.DATABASES:
+    for name in sanbook.data.DATABASES:
         change_source(name, download=f"{server.url}{name}/1.0.0/")
     return PhysioNet(server)
 
 
-def noise(samples=san_data.SAMPLES):
+def noise(samples=sanbook.data.SAMPLES):
     return np.random.default_rng(0).normal(size=samples)
 
 
@@ -96,7 +96,7 @@ def mitdb(root):
 
 
 def test_databases_are_those_of_the_paper_in_its_order():
-    assert " ".join(san_data.DATABASES) == (
+    assert " ".join(sanbook.data.DATABASES) == (
         "apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb noneeg prcp shhpsgdb "
         "slpdb sufhsdb voiced wrist"
     )
@@ -104,12 +104,12 @@ def test_databases_are_those_of_the_paper_in_its_order():
 
 def test_unknown_name_lists_the_valid_ones(tmp_path):
     with pytest.raises(ValueError, match=r"unknown data set 'mit'.*apnea-ecg, bidmc.*wrist"):
-        san_data.load("mit", directory=tmp_path)
+        sanbook.data.load("mit", directory=tmp_path)
 
 
 def test_unknown_data_lists_the_valid_ones(tmp_path):
     with pytest.raises(ValueError, match=r"unknown data='fake'.*auto, real, sample"):
-        san_data.load("mitdb", data="fake", directory=tmp_path)
+        sanbook.data.load("mitdb", data="fake", directory=tmp_path)
 
 
 # Windows
@@ -119,7 +119,7 @@ def test_windows_by_hand():
     # Mean 1; squares sum to 1000, over 999: the unbiased standard deviation is sqrt(1000 / 999).
     alternating = torch.tensor([0.0, 2.0]).repeat(6000)
     expected = torch.tensor([-1.0, 1.0]).repeat(500) * (999 / 1000) ** 0.5
-    result = san_data.windows(alternating)
+    result = sanbook.data.windows(alternating)
     assert result.shape == (12, 1000)
     assert result.dtype == torch.float32
     assert torch.allclose(result, expected.expand(12, 1000), atol=1e-6)
@@ -130,7 +130,7 @@ def test_windows_have_mean_0_and_unbiased_deviation_1(seed, scale, offset):
     signal = (
         np.random.default_rng(seed).normal(loc=offset, size=12_000) * scale
     )  # offset in deviations
-    result = san_data.windows(signal)
+    result = sanbook.data.windows(signal)
     assert torch.allclose(result.mean(1), torch.zeros(12), atol=1e-5)
     assert torch.allclose(result.std(1, correction=1), torch.ones(12), atol=1e-5)
 
@@ -140,14 +140,14 @@ def test_windows_keep_their_order_and_their_source():
     before = signal.copy()
     cut = signal.reshape(12, 1000)
     expected = (cut - cut.mean(1, keepdims=True)) / cut.std(1, ddof=1, keepdims=True)
-    assert np.allclose(san_data.windows(signal), expected, atol=1e-6)
+    assert np.allclose(sanbook.data.windows(signal), expected, atol=1e-6)
     assert np.array_equal(signal, before)
 
 
 @pytest.mark.parametrize("shape", [(11_999,), (12_001,), (12_000, 1), (12, 1000), ()])
 def test_windows_of_another_shape(shape):
     with pytest.raises(ValueError, match=r"expected shape \(12000,\), got \("):
-        san_data.windows(torch.rand(shape))
+        sanbook.data.windows(torch.rand(shape))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -155,14 +155,14 @@ def test_windows_not_finite(value):
     signal = noise()
     signal[[4321, 7000]] = value
     with pytest.raises(ValueError, match=r"lead: .*got 2 NaN or infinite, the first at index 4321"):
-        san_data.windows(signal, origin="lead")
+        sanbook.data.windows(signal, origin="lead")
 
 
 def test_windows_constant():
     signal = noise()
     signal[3000:4000] = 0.1
     with pytest.raises(ValueError, match=r"lead: .*got a constant window at \[3\]"):
-        san_data.windows(signal, origin="lead")
+        sanbook.data.windows(signal, origin="lead")
 
 
 @pytest.mark.parametrize(("samples", "window"), [(70, 7), (76, 7), (7, 7), (20, 2)])
@@ -170,7 +170,7 @@ def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
     signal = noise()[:samples]
     cut = [signal[i : i + window] for i in range(0, samples - window + 1, window)]
     expected = np.stack([(w - w.mean()) / w.std(ddof=1) for w in cut])
-    result = san_data.standardized_windows(torch.from_numpy(signal), window)
+    result = sanbook.data.standardized_windows(torch.from_numpy(signal), window)
     assert result.dtype == torch.float32
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
@@ -178,7 +178,7 @@ def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
 @pytest.mark.parametrize("window", [-3, 0, 1, 21])
 def test_standardized_windows_of_an_impossible_length(window):
     with pytest.raises(ValueError, match=rf"lead: expected a window of 2 to 20 .*got {window};"):
-        san_data.standardized_windows(torch.rand(20), window, origin="lead")
+        sanbook.data.standardized_windows(torch.rand(20), window, origin="lead")
 
 
 # Signals of one's own
@@ -210,9 +210,9 @@ def test_own_signal_is_cut_split_and_described(tmp_path, write_own):
     values = noise()[:1520].reshape(760, 2)
     path = write_own(tmp_path, values)
     column = "" if write_own is npy else "PPG"
-    result = san_data.load_signal(path, 100, column)
+    result = sanbook.data.load_signal(path, 100, column)
     assert [len(result.train), len(result.validation), len(result.test)] == [3, 1, 3]
-    expected = san_data.standardized_windows(torch.from_numpy(values[:, 1]), 100)
+    expected = sanbook.data.standardized_windows(torch.from_numpy(values[:, 1]), 100)
     found = torch.cat([result.train, result.validation, result.test])
     # A record stores 16 bits of each sample.
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3 if write_own is record else 0)
@@ -228,15 +228,15 @@ def test_own_signal_is_cut_split_and_described(tmp_path, write_own):
 def test_own_windows_are_split_as_the_paper_splits_twelve(tmp_path):
     path = npy(tmp_path, noise()[:240].reshape(120, 2))
     for window, lengths in ((10, (6, 2, 4)), (40, (1, 1, 1)), (30, (2, 1, 1)), (5, (12, 4, 8))):
-        result = san_data.load_signal(path, window)
+        result = sanbook.data.load_signal(path, window)
         parts = (result.train, result.validation, result.test)
         assert tuple(len(part) for part in parts) == lengths
 
 
 def test_own_signal_with_a_large_offset_keeps_its_digits(tmp_path):
     values = noise()[:600].reshape(300, 2)
-    plain = san_data.load_signal(npy(tmp_path, values), 100).test
-    shifted = san_data.load_signal(npy(tmp_path, values + 2**30), 100).test
+    plain = sanbook.data.load_signal(npy(tmp_path, values), 100).test
+    shifted = sanbook.data.load_signal(npy(tmp_path, values + 2**30), 100).test
     torch.testing.assert_close(shifted, plain, rtol=0, atol=1e-4)
 
 
@@ -246,7 +246,7 @@ def test_column_that_is_not_one_of_the_own_ones(tmp_path, write_own, column):
     path = write_own(tmp_path, noise()[:600].reshape(300, 2))
     message = rf"{path.name}: expected .* one column of \['ECG', 'PPG'\], got '{column}'"
     with pytest.raises(ValueError, match=message):
-        san_data.load_signal(path, 100, column)
+        sanbook.data.load_signal(path, 100, column)
 
 
 class Trap:
@@ -283,16 +283,16 @@ def test_own_signal_that_cannot_be_used(tmp_path, name, content, message):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     column = "ecg" if "ecg,t" in str(content) else ""
     with pytest.raises(ValueError, match=rf"{name}.*{message}"):
-        san_data.load_signal(path, 2, column)
+        sanbook.data.load_signal(path, 2, column)
 
 
 def test_own_signal_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
-        san_data.load_signal(tmp_path / "own.csv", 100)
+        sanbook.data.load_signal(tmp_path / "own.csv", 100)
     header = record(tmp_path, noise()[:600].reshape(300, 2))
     header.with_suffix(".dat").unlink()
     with pytest.raises(FileNotFoundError, match=r"names own\.dat, which is not"):
-        san_data.load_signal(header, 100, "PPG")
+        sanbook.data.load_signal(header, 100, "PPG")
 
 
 # Recordings
@@ -301,9 +301,9 @@ def test_own_signal_that_is_not_there(tmp_path):
 def test_paper_record_is_real(tmp_path, offline):
     header = write(mitdb(tmp_path), channels=("MLII", "V5"))
     write(mitdb(tmp_path), record="099")
-    result = san_data.load("mitdb", data="real", directory=tmp_path)
+    result = sanbook.data.load("mitdb", data="real", directory=tmp_path)
     stored = wfdb.rdrecord(str(header.with_suffix(""))).p_signal[:, 0]
-    expected = san_data.windows(stored)
+    expected = sanbook.data.windows(stored)
     assert torch.equal(result.train, expected[:6])
     assert torch.equal(result.validation, expected[6:8])
     assert torch.equal(result.test, expected[8:])
@@ -326,7 +326,7 @@ def test_only_the_first_samples_count(tmp_path):
     write(mitdb(tmp_path / "long"), signal=np.append(noise(), [np.nan] * 500))
     write(mitdb(tmp_path / "exact"))
     long, exact = (
-        san_data.load("mitdb", directory=tmp_path / folder).test for folder in ("long", "exact")
+        sanbook.data.load("mitdb", directory=tmp_path / folder).test for folder in ("long", "exact")
     )
     # Each file has its own resolution, 16 bits over the range of its own samples.
     assert torch.allclose(long, exact, atol=1e-3)
@@ -334,12 +334,12 @@ def test_only_the_first_samples_count(tmp_path):
 
 def test_channel_name_with_trailing_comma_is_real(tmp_path):
     write(tmp_path / "physionet" / "bidmc", record="bidmc01", channels=("RESP,", "PLETH,"))
-    assert san_data.load("bidmc", directory=tmp_path).card.source == "real"
+    assert sanbook.data.load("bidmc", directory=tmp_path).card.source == "real"
 
 
 def test_channel_that_was_never_seen_is_not_checked(tmp_path):
     write(tmp_path / "physionet" / "shhpsgdb", record="0000", channels=("SaO2",))
-    card = san_data.load("shhpsgdb", directory=tmp_path).card
+    card = sanbook.data.load("shhpsgdb", directory=tmp_path).card
     assert card.source == "real"
     assert "could not be checked" in card.note
 
@@ -347,7 +347,7 @@ def test_channel_that_was_never_seen_is_not_checked(tmp_path):
 def test_other_record_is_a_substitute_also_under_real(tmp_path, offline):
     write(mitdb(tmp_path), record="102")
     write(mitdb(tmp_path), record="101")
-    card = san_data.load("mitdb", data="real", directory=tmp_path).card
+    card = sanbook.data.load("mitdb", data="real", directory=tmp_path).card
     assert (card.source, card.data_source) == ("substitute", "substitute: 101 MLII")
     assert card.note.startswith(
         "Record 101, channel MLII, stands in for the paper's record 100, channel MLII. "
@@ -357,33 +357,33 @@ def test_other_record_is_a_substitute_also_under_real(tmp_path, offline):
 
 def test_hidden_files_are_no_records(tmp_path):
     write(mitdb(tmp_path), record="101").with_name("._101.hea").write_bytes(b"\0")
-    assert san_data.load("mitdb", directory=tmp_path).card.record == "101"
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.record == "101"
 
 
 def test_channels_in_files_of_their_own(tmp_path):
     header = write(mitdb(tmp_path))
     text = header.read_text().replace("100 1", "100 2", 1)
     header.write_text(text + "other.dat 16 200/mV 16 0 0 0 0 V5\n")
-    assert san_data.load("mitdb", directory=tmp_path).card.source == "real"
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.source == "real"
 
 
 def test_other_channel_is_a_substitute(tmp_path):
     write(mitdb(tmp_path), channels=("V5",))
-    assert san_data.load("mitdb", directory=tmp_path).card.data_source == "substitute: 100 V5"
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.data_source == "substitute: 100 V5"
 
 
 def test_directory_defaults_to_the_environment_variable(tmp_path, monkeypatch):
     write(mitdb(tmp_path))
     monkeypatch.setenv("SAN_DATA", str(tmp_path))
-    assert san_data.load("mitdb").card.source == "real"
+    assert sanbook.data.load("mitdb").card.source == "real"
 
 
 @pytest.mark.parametrize("value", [None, "data"])
 def test_relative_directory_starts_at_the_module(tmp_path, monkeypatch, value):
-    monkeypatch.setattr(san_fetch, "__file__", str(tmp_path / "san_fetch.py"))
+    monkeypatch.setattr(sanbook.fetch, "__file__", str(tmp_path / "sanbook.fetch.py"))
     monkeypatch.setenv("SAN_DATA", "") if value is None else monkeypatch.setenv("SAN_DATA", value)
     write(mitdb(tmp_path / "data"))
-    assert san_data.load("mitdb").card.source == "real"
+    assert sanbook.data.load("mitdb").card.source == "real"
 
 
 # Recordings that cannot be used: an error, never a stand-in
@@ -396,7 +396,7 @@ def test_not_finite_samples(tmp_path):
     with pytest.raises(
         ValueError, match=r"mitdb, record 100, channel MLII: .*got 3 NaN.*first at index 77"
     ):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 def test_constant_window(tmp_path):
@@ -404,19 +404,19 @@ def test_constant_window(tmp_path):
     signal[11_000:] = 0
     write(mitdb(tmp_path), signal=signal)
     with pytest.raises(ValueError, match=r"mitdb, record 100.*constant window at \[11\]"):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 def test_short_record(tmp_path):
     write(mitdb(tmp_path), signal=noise(11_999))
     with pytest.raises(ValueError, match=r"100\.hea: expected at least 12000 samples, got 11999"):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 def test_missing_signal_file(tmp_path):
     write(mitdb(tmp_path)).with_suffix(".dat").unlink()
     with pytest.raises(FileNotFoundError, match=r"100\.hea names 100\.dat, which is not beside it"):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 @pytest.mark.parametrize("samples", [12_000, 15_000])
@@ -428,7 +428,7 @@ def test_truncated_signal_file(tmp_path, samples):
     with pytest.raises(
         ValueError, match=rf"100\.dat: expected {expected} bytes by its header, got {expected - 1}:"
     ):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
@@ -437,7 +437,7 @@ def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
     header.write_text("100 1 360 12000\n100.dat 212x4+44 200/mV 12 0 0 0 0 MLII\n")
     header.with_suffix(".dat").write_bytes(bytes(100))
     with pytest.raises(ValueError, match=r"expected 72044 bytes by its header, got 100:"):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
 def test_unreadable_header(tmp_path, text, reason):
     write(mitdb(tmp_path)).write_text(text)
     with pytest.raises(ValueError, match=rf"100\.hea: .*{reason}"):
-        san_data.load("mitdb", directory=tmp_path)
+        sanbook.data.load("mitdb", directory=tmp_path)
 
 
 # Bytes
@@ -479,7 +479,7 @@ def copied(tmp_path, change_source):
     write(mitdb(tmp_path))
     content = {name: (mitdb(tmp_path) / name).read_bytes() for name in ("100.hea", "100.dat")}
     copies = [
-        san_fetch.KnownFile(name, "copy", len(content), sha256(content), how="made here")
+        sanbook.fetch.KnownFile(name, "copy", len(content), sha256(content), how="made here")
         for name, content in content.items()
     ]
     official = write(tmp_path / "official", signal=noise()[::-1]).parent
@@ -489,7 +489,7 @@ def copied(tmp_path, change_source):
 
 
 def test_a_known_copy_says_so(copied):
-    card = san_data.load("mitdb", data="real", directory=copied).card
+    card = sanbook.data.load("mitdb", data="real", directory=copied).card
     assert (card.source, card.data_source, card.origin) == ("real", "real", "copy")
     assert card.note == (
         "Record 100, channel MLII, is the paper's. 100.hea and 100.dat: a known copy, made here."
@@ -499,7 +499,7 @@ def test_a_known_copy_says_so(copied):
 def test_official_bytes_say_so(copied):
     for file in mitdb(copied).iterdir():
         file.write_bytes((copied / "official" / file.name).read_bytes())
-    card = san_data.load("mitdb", directory=copied).card
+    card = sanbook.data.load("mitdb", directory=copied).card
     assert (card.source, card.origin) == ("real", "official")
     assert card.note.endswith("100.hea and 100.dat: PhysioNet's own bytes, verified by hash.")
 
@@ -513,8 +513,8 @@ def test_a_changed_bit_is_an_error_that_names_the_file(copied, file, data):
     else:
         flip(path)
     with pytest.raises(ValueError, match=r"known copy either; move .* fetch it again") as caught:
-        san_data.load("mitdb", data, copied)
-    official = san_fetch.MANIFEST["mitdb"].official[file].sha256
+        sanbook.data.load("mitdb", data, copied)
+    official = sanbook.fetch.MANIFEST["mitdb"].official[file].sha256
     words = f"{path}: expected sha256 {official}, got {sha256(path.read_bytes())}"
     assert str(caught.value).startswith(words)
 
@@ -524,7 +524,7 @@ def test_a_copy_with_the_official_signal_is_an_error(copied):
     path = mitdb(copied) / "100.dat"
     path.write_bytes((copied / "official" / "100.dat").read_bytes())
     with pytest.raises(ValueError, match=r"belongs to the known copy 100\.hea, got another"):
-        san_data.load("mitdb", directory=copied)
+        sanbook.data.load("mitdb", directory=copied)
 
 
 # Download
@@ -533,7 +533,7 @@ def test_a_copy_with_the_official_signal_is_an_error(copied):
 def test_download_takes_the_whole_record_and_nothing_else(tmp_path, online, offline):
     online.add(write(tmp_path / "server", channels=("MLII", "V5")).parent)
     online.add(write(tmp_path / "server", record="101").parent)
-    card = san_data.load("mitdb", directory=tmp_path).card
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert (card.source, card.origin) == ("real", "official")
     assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == [
         "100.dat",
@@ -552,7 +552,7 @@ def test_known_hashes_need_no_list(tmp_path, online, change_source):
     online.add(write(tmp_path / "server").parent)
     files = {name: online.server.files[f"mitdb/1.0.0/{name}"] for name in ("100.hea", "100.dat")}
     change_source("mitdb", files=known(files))
-    assert san_data.load("mitdb", directory=tmp_path).card.origin == "official"
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.origin == "official"
     assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == ["100.dat", "100.hea"]
 
 
@@ -560,7 +560,7 @@ def test_other_bytes_than_listed_are_refused(tmp_path, online):
     online.add(write(tmp_path / "server").parent)
     expected = sha256(online.server.files["mitdb/1.0.0/100.dat"])
     online.server.files["mitdb/1.0.0/100.dat"] = b"other"
-    card = san_data.load("mitdb", directory=tmp_path).card
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert card.source == "simulated"
     assert f"100.dat: expected sha256 {expected}, got {sha256(b'other')}" in card.note
     assert "kept as" in card.note
@@ -580,16 +580,16 @@ def test_other_bytes_than_listed_are_refused(tmp_path, online):
 def test_without_a_hash_nothing_is_accepted(tmp_path, online, content, words):
     online.add(write(tmp_path / "server").parent)
     online.server.files["mitdb/1.0.0/SHA256SUMS.txt"] = content
-    assert words in san_data.load("mitdb", directory=tmp_path).card.note
+    assert words in sanbook.data.load("mitdb", directory=tmp_path).card.note
     assert not list(mitdb(tmp_path).glob("*100.*"))
 
 
 def test_connection_lost_between_the_files_and_back(tmp_path, online):
     online.add(write(tmp_path / "server").parent)
     online.server.faults["mitdb/1.0.0/100.dat"] = [404]
-    assert "404" in san_data.load("mitdb", directory=tmp_path).card.note
+    assert "404" in sanbook.data.load("mitdb", directory=tmp_path).card.note
     assert not (mitdb(tmp_path) / "100.hea").exists()  # the header marks a record as present
-    assert san_data.load("mitdb", directory=tmp_path).card.origin == "official"
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.origin == "official"
     # The header was verified already and is not asked for again.
     assert [path for path, _ in online.server.asked].count("mitdb/1.0.0/100.hea") == 1
 
@@ -599,14 +599,14 @@ def test_header_cannot_name_a_file_outside_its_folder(tmp_path, online, name):
     header = write(tmp_path / "server")
     header.write_text(header.read_text().replace("100.dat", name))
     online.add(header.parent)
-    note = san_data.load("mitdb", directory=tmp_path).card.note
+    note = sanbook.data.load("mitdb", directory=tmp_path).card.note
     assert re.search(r"100\.hea: expected (a WFDB header|plain file names), got", note)
     assert {path.split("/")[-1] for path, _ in online.server.asked} == {"SHA256SUMS.txt", "100.hea"}
     assert not list((tmp_path / "physionet").rglob("100.*"))
 
 
 def test_missing_on_physionet(tmp_path, online):
-    card = san_data.load("mitdb", directory=tmp_path).card
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert card.source == "simulated"
     assert "404 Client Error: Not Found" in card.note
     assert not list(mitdb(tmp_path).glob("[!.]*"))
@@ -619,12 +619,12 @@ def test_read_only_directory(tmp_path, online, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    assert "Permission denied" in san_data.load("mitdb", directory=tmp_path).card.note
+    assert "Permission denied" in sanbook.data.load("mitdb", directory=tmp_path).card.note
 
 
 def test_no_network_is_asked_once(tmp_path, offline):
-    for name in san_data.DATABASES:
-        card = san_data.load(name, directory=tmp_path).card
+    for name in sanbook.data.DATABASES:
+        card = sanbook.data.load(name, directory=tmp_path).card
         assert card.source == "simulated"
         assert "https://physionet.org cannot be reached (ConnectionError)" in card.note
     assert offline == ["https://physionet.org"]
@@ -633,7 +633,7 @@ def test_no_network_is_asked_once(tmp_path, offline):
 
 def test_real_without_network_says_what_to_put_where(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
-        san_data.load("prcp", data="real", directory=tmp_path)
+        sanbook.data.load("prcp", data="real", directory=tmp_path)
     for part in (
         str(tmp_path / "physionet" / "prcp"),
         "12726.hea",
@@ -647,10 +647,10 @@ def test_real_without_network_says_what_to_put_where(tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", san_data.DATABASES)
+@pytest.mark.parametrize("name", sanbook.data.DATABASES)
 def test_stand_in(name, tmp_path, offline):
-    write(tmp_path / "physionet" / name, record=san_data.DATABASES[name].record)
-    once, twice = (san_data.load(name, data="sample", directory=tmp_path) for _ in range(2))
+    write(tmp_path / "physionet" / name, record=sanbook.data.DATABASES[name].record)
+    once, twice = (sanbook.data.load(name, data="sample", directory=tmp_path) for _ in range(2))
     for part, count in (("train", 6), ("validation", 2), ("test", 4)):
         tensor = getattr(once, part)
         assert tensor.shape == (count, 1000)
@@ -659,18 +659,18 @@ def test_stand_in(name, tmp_path, offline):
         assert torch.equal(tensor, getattr(twice, part))
     card = once.card
     assert card == twice.card
-    kind = san_data.DATABASES[name].simulator
+    kind = sanbook.data.DATABASES[name].simulator
     assert card.data_source == f"simulated: {kind} by neurokit2 {neurokit2.__version__}"
     assert card.note == (
         f"A simulated {card.simulator} (seed {card.seed}) stands in for the paper's record "
-        f'{san_data.DATABASES[name].record}, because data="sample" asks for it.'
+        f'{sanbook.data.DATABASES[name].record}, because data="sample" asks for it.'
     )
     assert (card.record, card.channel, card.sha256) == (None, None, {})
     assert offline == []
 
 
 def test_stand_ins_differ_between_databases():
-    sets = [san_data.load(name, data="sample") for name in san_data.DATABASES]
+    sets = [sanbook.data.load(name, data="sample") for name in sanbook.data.DATABASES]
     assert len({one.card.seed for one in sets}) == 15
     assert len({one.train.numpy().tobytes() for one in sets}) == 15
 
@@ -680,8 +680,8 @@ def test_stand_ins_leave_the_global_random_states_alone():
         return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
 
     before = states()
-    for name in san_data.DATABASES:
-        san_data.load(name, data="sample")
+    for name in sanbook.data.DATABASES:
+        sanbook.data.load(name, data="sample")
     assert states() == before
 
 
@@ -697,7 +697,7 @@ def table(capsys):
 
 def test_main_lists_what_is_used(tmp_path, capsys):
     write(mitdb(tmp_path))
-    assert san_data.main(["--directory", str(tmp_path), "mitdb", "prcp"]) == 0
+    assert sanbook.data.main(["--directory", str(tmp_path), "mitdb", "prcp"]) == 0
     first, second = table(capsys)
     assert first.split()[:3] == ["mitdb", "present", "unverified"]
     assert "Record 100, channel MLII, is the paper's." in first
@@ -708,16 +708,16 @@ def test_main_lists_what_is_used(tmp_path, capsys):
 def test_main_fetches_what_is_missing(tmp_path, capsys, online):
     online.add(write(tmp_path / "server").parent)
     for state in ("fetched", "present"):
-        assert san_data.main(["--directory", str(tmp_path), "mitdb"]) == 0
+        assert sanbook.data.main(["--directory", str(tmp_path), "mitdb"]) == 0
         (line,) = table(capsys)
         assert line.split()[:3] == ["mitdb", state, "official"]
     assert len(online.server.asked) == 3
 
 
 def test_main_defaults_to_all(capsys):
-    assert san_data.main(["--data", "sample"]) == 0
+    assert sanbook.data.main(["--data", "sample"]) == 0
     lines = table(capsys)
-    assert [line.split()[0] for line in lines] == list(san_data.NAMES)
+    assert [line.split()[0] for line in lines] == list(sanbook.data.NAMES)
     assert all(
         line.split("  ")[-1].endswith('because data="sample" asks for it.') for line in lines
     )
@@ -725,13 +725,13 @@ def test_main_defaults_to_all(capsys):
 
 def test_main_refuses_an_unknown_name(capsys):
     with pytest.raises(SystemExit):
-        san_data.main(["mit"])
+        sanbook.data.main(["mit"])
     assert "unknown data set 'mit'" in capsys.readouterr().err
 
 
 def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, capsys):
     write(mitdb(tmp_path))
-    assert san_data.main(["--data", "real", "--directory", str(tmp_path), "prcp", "mitdb"]) == 1
+    assert sanbook.data.main(["--data", "real", "--directory", str(tmp_path), "prcp", "mitdb"]) == 1
     first, second = table(capsys)
     assert first.split()[:2] == ["prcp", "error"]
     assert "12726.hea" in first
@@ -740,7 +740,7 @@ def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, capsys):
 
 def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
     write(mitdb(tmp_path), signal=noise(500))
-    assert san_data.main(["--directory", str(tmp_path), "mitdb"]) == 1
+    assert sanbook.data.main(["--directory", str(tmp_path), "mitdb"]) == 1
     assert "got 500" in capsys.readouterr().out
 
 
@@ -749,7 +749,7 @@ def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
 
 @needs_recordings
 def test_recordings_real(manifest):
-    card = san_data.load("mitdb", data="real", directory=REAL).card
+    card = sanbook.data.load("mitdb", data="real", directory=REAL).card
     assert (card.data_source, card.channel, card.sampling_rate, card.units) == (
         "real",
         "MLII",
@@ -771,8 +771,8 @@ def test_recording_equals_its_bytes():
     values = low + ((middle & 15) << 8)
     values = np.where(values > 2047, values - 4096, values)
     assert values[0] == 995
-    result = san_data.load("mitdb", data="real", directory=REAL)
-    expected = san_data.windows((values - 1024) / 200)
+    result = sanbook.data.load("mitdb", data="real", directory=REAL)
+    expected = sanbook.data.windows((values - 1024) / 200)
     assert torch.equal(torch.cat([result.train, result.validation, result.test]), expected)
 
 
@@ -791,7 +791,7 @@ def test_recording_equals_its_bytes():
 def test_recordings_with_their_source(manifest, name, source, rate, origin):
     if not (REAL / "physionet" / name).is_dir():
         pytest.skip(f"needs physionet/{name} in SAN_DATA")
-    result = san_data.load(name, directory=REAL)
+    result = sanbook.data.load(name, directory=REAL)
     if source.startswith("substitute") and result.card.source == "real":
         pytest.skip(f"SAN_DATA has the paper's record of {name}, not a substitute")
     assert (result.card.data_source, result.card.sampling_rate) == (source, rate)

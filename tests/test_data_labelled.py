@@ -1,4 +1,4 @@
-"""Tests of san_data's labelled data sets: made-up files, the real ones if there, no network."""
+"""Tests of sanbook.data's labelled data sets: made-up files, the real ones if there, no network."""
 
 import csv
 import dataclasses
@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import known, sha256
 
-import san_data
+import sanbook.data
 
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
@@ -59,7 +59,7 @@ def check_complaint(name, root, path, words):
     """A file that cannot be used is named also where a stand-in could hide it."""
     for data in ("auto", "real"):
         with pytest.raises(ValueError, match="; fetch it again") as caught:
-            san_data.load(name, data, root)
+            sanbook.data.load(name, data, root)
         assert str(caught.value).startswith(f"{path}: expected {words}")
 
 
@@ -96,14 +96,14 @@ CSV = to_csv(TABLE)
 @pytest.fixture
 def uci(monkeypatch, tmp_path):
     """A folder whose made-up file passes for UCI's."""
-    monkeypatch.setattr(san_data, "UCI_SHA256", sha256(CSV))
+    monkeypatch.setattr(sanbook.data, "UCI_SHA256", sha256(CSV))
     (tmp_path / "uci-epilepsy").mkdir()
     (tmp_path / "uci-epilepsy" / "data.csv").write_bytes(CSV)
     return tmp_path
 
 
 def load_uci(root, **options):
-    return san_data.load("uci-epilepsy", directory=root, **options)
+    return sanbook.data.load("uci-epilepsy", directory=root, **options)
 
 
 def test_uci_is_real_and_asks_nobody(uci, offline):
@@ -186,14 +186,14 @@ def test_uci_bad_options(uci, data, options, words):
     assert str(caught.value) == f"{next(iter(options))} must be {words}"
 
 
-@pytest.mark.parametrize("data", san_data.MODES)
-@pytest.mark.parametrize("name", san_data.NAMES)
+@pytest.mark.parametrize("data", sanbook.data.MODES)
+@pytest.mark.parametrize("name", sanbook.data.NAMES)
 def test_unknown_options_are_refused_before_a_server_is_asked(tmp_path, offline, name, data):
     options, has = {"split": "rows", "value_range": 0}, "no options, but got split, value_range"
     if name == "uci-epilepsy":
         options["colour"], has = "red", "the options value_range and split, but got colour"
     with pytest.raises(TypeError, match=f"^{name} has {has}$"):
-        san_data.load(name, data, tmp_path, **options)
+        sanbook.data.load(name, data, tmp_path, **options)
     assert offline == []
 
 
@@ -267,8 +267,8 @@ def test_uci_file_that_cannot_be_used(uci, content, words):
 @pytest.fixture
 def uci_server(server, monkeypatch, change_source):
     """A made-up server of UCI's file."""
-    monkeypatch.setattr(san_data, "UCI_SHA256", sha256(CSV))
-    monkeypatch.setattr(san_data, "UCI_URL", server.url + "data.csv")
+    monkeypatch.setattr(sanbook.data, "UCI_SHA256", sha256(CSV))
+    monkeypatch.setattr(sanbook.data, "UCI_URL", server.url + "data.csv")
     change_source("uci-epilepsy", files=known({"data.csv": CSV}))
     server.files["data.csv"] = CSV
     return server
@@ -301,7 +301,7 @@ def test_uci_download_of_wrong_bytes_is_refused(tmp_path, uci_server, content):
     with pytest.raises(FileNotFoundError) as caught:
         load_uci(tmp_path, data="real")
     assert words in str(caught.value)
-    assert f"Put the file of {san_data.UCI_URL} into {folder}, or" in str(caught.value)
+    assert f"Put the file of {sanbook.data.UCI_URL} into {folder}, or" in str(caught.value)
     assert len(list(folder.iterdir())) == 2
 
 
@@ -353,8 +353,8 @@ def numbered(tmp_path_factory):
 
 def accept(monkeypatch, name, hashes):
     """Let files of these hashes pass for those of a data set."""
-    images = dataclasses.replace(san_data.IMAGES[name], sha256=hashes)
-    monkeypatch.setitem(san_data.IMAGES, name, images)
+    images = dataclasses.replace(sanbook.data.IMAGES[name], sha256=hashes)
+    monkeypatch.setitem(sanbook.data.IMAGES, name, images)
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +365,7 @@ def hashes(numbered):
 
 def test_images_are_split_in_order_without_the_blank_ones(numbered, hashes, monkeypatch, offline):
     accept(monkeypatch, "fashion-mnist", hashes)
-    result = san_data.load("fashion-mnist", data="real", directory=numbered)
+    result = sanbook.data.load("fashion-mnist", data="real", directory=numbered)
     # Image 0 of either file is blank.
     assert sizes_of(result) == [49_999, 10_000, 9_999]
     assert result.card.blank == {"train": 1, "validation": 0, "test": 1}
@@ -396,15 +396,15 @@ def images_server(numbered, hashes, server, monkeypatch, change_source):
 
 
 def test_images_download(tmp_path, images_server, hashes):
-    card = san_data.load("fashion-mnist", data="real", directory=tmp_path).card
+    card = sanbook.data.load("fashion-mnist", data="real", directory=tmp_path).card
     assert (card.source, card.origin) == ("real", "official")
     raw = tmp_path / "FashionMNIST" / "raw"
     assert {file.name: sha256(file.read_bytes()) for file in raw.iterdir()} == hashes
     assert sorted(images_server.asked) == sorted((f"{file}.gz", 0) for file in FILES)
-    san_data.load("fashion-mnist", data="real", directory=tmp_path)
+    sanbook.data.load("fashion-mnist", data="real", directory=tmp_path)
     assert len(images_server.asked) == 4
     (raw / FILES[1]).unlink()
-    san_data.load("fashion-mnist", data="real", directory=tmp_path)
+    sanbook.data.load("fashion-mnist", data="real", directory=tmp_path)
     assert images_server.asked[4:] == [(f"{FILES[1]}.gz", 0)]
 
 
@@ -422,7 +422,7 @@ BAD_GZIP = {
 @pytest.mark.parametrize(("content", "words"), BAD_GZIP.values(), ids=BAD_GZIP)
 def test_images_archive_that_cannot_be_used(tmp_path, images_server, content, words):
     images_server.files[f"{T10K_LABELS}.gz"] = content
-    card = san_data.load("fashion-mnist", directory=tmp_path).card
+    card = sanbook.data.load("fashion-mnist", directory=tmp_path).card
     check_note(card, f"{T10K_LABELS}: {words}", f"{T10K_LABELS}.gz.corrupt-1")
     raw = tmp_path / "FashionMNIST" / "raw"
     assert (raw / f"{T10K_LABELS}.gz.corrupt-1").read_bytes() == content
@@ -434,7 +434,7 @@ def test_images_archive_that_cannot_be_used(tmp_path, images_server, content, wo
 def test_images_download_that_fails(tmp_path, images_server):
     images_server.faults = {f"{file}.gz": [404] for file in FILES}
     with pytest.raises(FileNotFoundError) as caught:
-        san_data.load("fashion-mnist", data="real", directory=tmp_path)
+        sanbook.data.load("fashion-mnist", data="real", directory=tmp_path)
     for part in ("404 Client Error", ", ".join(FILES), str(tmp_path / "FashionMNIST" / "raw")):
         assert part in str(caught.value)
     assert not list((tmp_path / "FashionMNIST" / "raw").glob("[!.]*"))
@@ -496,7 +496,7 @@ def test_files_of_the_other_data_set(numbered, hashes, monkeypatch, tmp_path, na
     (other,) = set(FOLDERS) - {name}
     accept(monkeypatch, other, hashes)
     (tmp_path / FOLDERS[name]).symlink_to(numbered / "FashionMNIST")
-    expected, found = san_data.IMAGES[name].sha256[FILES[0]], hashes[FILES[0]]
+    expected, found = sanbook.data.IMAGES[name].sha256[FILES[0]], hashes[FILES[0]]
     words = f"sha256 {expected}, got {found}: this is the file of {other};"
     check_complaint(name, tmp_path, tmp_path / FOLDERS[name] / "raw" / FILES[0], words)
 
@@ -508,15 +508,15 @@ def test_some_files_of_images_are_missing(tmp_path, absent):
     for file in set(FILES) - set(absent):
         (raw / file).write_bytes(b"")
     with pytest.raises(FileNotFoundError) as caught:
-        san_data.load("mnist", data="real", directory=tmp_path)
+        sanbook.data.load("mnist", data="real", directory=tmp_path)
     assert f"Put {', '.join(absent)} into {raw}, unpacked" in str(caught.value)
-    check_note(san_data.load("mnist", directory=tmp_path).card, "cannot be reached")
+    check_note(sanbook.data.load("mnist", directory=tmp_path).card, "cannot be reached")
 
 
 # What all have: parts with labels, stand-ins
 
 
-CARD = san_data.Card("a", "b", None, "c", "real", "d", classes=("e", "f"))
+CARD = sanbook.data.Card("a", "b", None, "c", "real", "d", classes=("e", "f"))
 
 
 def test_labelled_leaves_out_blank_examples_but_no_constant_or_tiny_ones():
@@ -527,7 +527,7 @@ def test_labelled_leaves_out_blank_examples_but_no_constant_or_tiny_ones():
         "validation": (-torch.ones(2, 2, 2), torch.tensor([4, 5])),
         "test": (torch.zeros(3, 2, 2), torch.tensor([6, 7, 8])),
     }
-    result = san_data._labelled(parts, CARD)
+    result = sanbook.data._labelled(parts, CARD)
     assert torch.equal(result.train, train[[1, 3]])
     assert [labels.tolist() for labels in result.labels.values()] == [[1, 3], [4, 5], []]
     assert result.test.shape == (0, 2, 2)
@@ -537,7 +537,7 @@ def test_labelled_leaves_out_blank_examples_but_no_constant_or_tiny_ones():
 
 def test_first_keeps_labels_aligned():
     x = torch.arange(10)
-    whole = san_data.DataSet(x, x, x, CARD, dict.fromkeys(("train", "validation", "test"), x))
+    whole = sanbook.data.DataSet(x, x, x, CARD, dict.fromkeys(("train", "validation", "test"), x))
     result = whole.first(train=4, validation=0, test=99)
     assert sizes_of(result) == [4, 0, 10]
     for part, values in parts_of(result).items():
@@ -552,7 +552,7 @@ def test_first_keeps_labels_aligned():
 @pytest.mark.parametrize(
     ("name", "sizes", "shape", "low", "classes", "stands_in_for"),
     [
-        ("uci-epilepsy", [1748, 276, 276], (178,), -1, san_data.UCI_CLASSES, "UCI's file"),
+        ("uci-epilepsy", [1748, 276, 276], (178,), -1, sanbook.data.UCI_CLASSES, "UCI's file"),
         ("mnist", [1297, 250, 250], (28, 28), 0, tuple("0123456789"), "MNIST"),
         ("fashion-mnist", None, (28, 28), 0, ("china", "flower"), "FashionMNIST"),
     ],
@@ -562,7 +562,7 @@ def test_stand_in(tmp_path, offline, name, sizes, shape, low, classes, stands_in
         return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
 
     before = states()
-    once, twice = (san_data.load(name, data="sample", directory=tmp_path) for _ in range(2))
+    once, twice = (sanbook.data.load(name, data="sample", directory=tmp_path) for _ in range(2))
     assert states() == before
     assert sizes is None or sizes_of(once) == sizes
     for part, x in parts_of(once).items():
@@ -586,7 +586,7 @@ def test_stand_in(tmp_path, offline, name, sizes, shape, low, classes, stands_in
 
 def test_stand_in_of_uci_takes_its_options():
     rows, scaled, recordings = (
-        san_data.load("uci-epilepsy", data="sample", **options)
+        sanbook.data.load("uci-epilepsy", data="sample", **options)
         for options in ({}, {"value_range": (0, 1)}, {"split": "recordings"})
     )
     assert (together(rows).min(), together(rows).max()) == (-1, 1)
@@ -600,20 +600,20 @@ def test_stand_in_of_uci_takes_its_options():
 @pytest.mark.parametrize(
     ("name", "folder", "named"),
     [
-        ("uci-epilepsy", "uci-epilepsy", [san_data.UCI_URL, "data.csv"]),
+        ("uci-epilepsy", "uci-epilepsy", [sanbook.data.UCI_URL, "data.csv"]),
         ("mnist", "MNIST/raw", FILES),
         ("fashion-mnist", "FashionMNIST/raw", FILES),
     ],
 )
 def test_no_network(tmp_path, offline, name, folder, named):
-    result, again = (san_data.load(name, directory=tmp_path) for _ in range(2))
+    result, again = (sanbook.data.load(name, directory=tmp_path) for _ in range(2))
     assert len(offline) == 1  # asked once
     reason = f"{offline[0]} cannot be reached (ConnectionError)"
     check_note(result.card, f"because the data are not at hand: {reason}.")
     assert result.card == again.card
-    assert torch.equal(result.train, san_data.load(name, data="sample").train)
+    assert torch.equal(result.train, sanbook.data.load(name, data="sample").train)
     with pytest.raises(FileNotFoundError) as caught:
-        san_data.load(name, data="real", directory=tmp_path)
+        sanbook.data.load(name, data="real", directory=tmp_path)
     for part in (f"{name}: {reason}. Put", str(tmp_path / folder), *named, 'data="auto"'):
         assert part in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -621,13 +621,13 @@ def test_no_network(tmp_path, offline, name, folder, named):
 
 def test_main_with_labelled_data_sets(uci, monkeypatch, capsys):
     arguments = ["--directory", str(uci), "uci-epilepsy", "mnist"]
-    assert san_data.main(arguments) == 0
+    assert sanbook.data.main(arguments) == 0
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.split()[:3] == ["uci-epilepsy", "present", "official"]
     assert second.split()[:3] == ["mnist", "absent", "stand-in"]
     assert f"Put {', '.join(FILES)} into {uci / 'MNIST' / 'raw'}, unpacked." in second
-    monkeypatch.setattr(san_data, "UCI_SHA256", "another")
-    assert san_data.main(arguments) == 1
+    monkeypatch.setattr(sanbook.data, "UCI_SHA256", "another")
+    assert sanbook.data.main(arguments) == 1
     _, first, same = capsys.readouterr().out.splitlines()
     assert first.split()[:2] == ["uci-epilepsy", "error"]
     assert "not the file of the UCI repository; fetch it again" in first
@@ -641,7 +641,7 @@ def test_main_with_labelled_data_sets(uci, monkeypatch, capsys):
 def uci_file():
     """UCI's file as a data set, and its lines."""
     lines = (REAL / "uci-epilepsy" / "data.csv").read_text().splitlines()[1:]
-    return san_data.load("uci-epilepsy", data="real", directory=REAL), lines
+    return sanbook.data.load("uci-epilepsy", data="real", directory=REAL), lines
 
 
 @needs_uci
@@ -664,7 +664,7 @@ def test_uci_file_equals_its_lines(uci_file):
 @needs_uci
 def test_uci_file_by_recordings(uci_file):
     rows, lines = uci_file
-    result = san_data.load("uci-epilepsy", data="real", directory=REAL, split="recordings")
+    result = sanbook.data.load("uci-epilepsy", data="real", directory=REAL, split="recordings")
     assert sizes_of(result) == [8740, 1380, 1380]
     # No two segments are equal, so each is found by its samples.
     recordings = [line.split(",", 1)[0].strip('"').partition(".")[2] for line in lines]
@@ -685,7 +685,10 @@ def test_uci_file_by_recordings(uci_file):
 @needs_images
 @pytest.mark.parametrize("name", FOLDERS)
 def test_images_equal_their_bytes(name):
-    result, folder = san_data.load(name, data="real", directory=REAL), REAL / FOLDERS[name] / "raw"
+    result, folder = (
+        sanbook.data.load(name, data="real", directory=REAL),
+        REAL / FOLDERS[name] / "raw",
+    )
     assert sizes_of(result) == [50_000, 10_000, 10_000]
     assert result.card.blank == {"train": 0, "validation": 0, "test": 0}
     for part, kind, where in (

@@ -1,4 +1,4 @@
-"""Tests of san_fetch: what goes wrong with downloads and files, on a server on this machine.
+"""Tests of sanbook.fetch: what goes wrong with downloads and files, on a server on this machine.
 
 Each fault is checked for three things: what the user is told, that nothing wrong is accepted, and
 that nothing is lost.
@@ -23,15 +23,15 @@ import pytest
 import requests
 from conftest import known, sha256
 
-import san_data
-import san_fetch
+import sanbook.data
+import sanbook.fetch
 
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 needs_data = pytest.mark.skipif(
     not (REAL / "physionet").is_dir(), reason="needs recordings: set SAN_DATA to their folder"
 )
 CONTENT = bytes(range(256)) * 1000  # no two neighbouring parts are equal
-COMPLAINT = functools.partial(san_fetch.mismatch, sha256=sha256(CONTENT), size=len(CONTENT))
+COMPLAINT = functools.partial(sanbook.fetch.mismatch, sha256=sha256(CONTENT), size=len(CONTENT))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def target(tmp_path, server):
 
 def fetch(server, target, **options):
     options = {"size": len(CONTENT)} | options
-    return san_fetch.fetch(server.url + "100.dat", target, COMPLAINT, **options)
+    return sanbook.fetch.fetch(server.url + "100.dat", target, COMPLAINT, **options)
 
 
 def names(folder):
@@ -58,7 +58,7 @@ def check_whole(target):
 
 def check_refused(server, target, *words, left=()):
     """It fails with a message that says what to do; the file is not there, `left` are."""
-    with pytest.raises(san_fetch.FetchError) as caught:
+    with pytest.raises(sanbook.fetch.FetchError) as caught:
         fetch(server, target)
     message = str(caught.value)
     for part in ("100.dat", "expected ", "got", "run `make data` again", *words):
@@ -98,7 +98,9 @@ def test_whole_part_needs_no_server(server, target):
 def test_a_file_that_is_there_is_never_written_over(server, target):
     target.parent.mkdir()
     target.write_bytes(b"mine")
-    with pytest.raises(san_fetch.FetchError, match=r"expected 256000 bytes, got 4; move it away"):
+    with pytest.raises(
+        sanbook.fetch.FetchError, match=r"expected 256000 bytes, got 4; move it away"
+    ):
         fetch(server, target)
     assert target.read_bytes() == b"mine"
     assert names(target.parent) == ["100.dat"]
@@ -124,12 +126,12 @@ def test_before_placing_decides(server, target):
 )
 def test_only_plain_names(name):
     with pytest.raises(ValueError, match=r"^100\.hea: expected plain file names, got .*do not use"):
-        san_fetch.plain_name(name, "100.hea")
+        sanbook.fetch.plain_name(name, "100.hea")
 
 
 def test_no_more_than_four_at_once(server, target, monkeypatch):
     now, most = [], []
-    transfer = san_fetch._transfer
+    transfer = sanbook.fetch._transfer
 
     def counted(*arguments):
         now.append(1)
@@ -138,7 +140,7 @@ def test_no_more_than_four_at_once(server, target, monkeypatch):
         transfer(*arguments)
         now.pop()
 
-    monkeypatch.setattr(san_fetch, "_transfer", counted)
+    monkeypatch.setattr(sanbook.fetch, "_transfer", counted)
     folder = target.parent
     threads = [
         threading.Thread(target=fetch, args=(server, folder / f"{i}.dat")) for i in range(12)
@@ -172,8 +174,8 @@ def test_unreachable_server_is_asked_once(server):
     server.end()
     for file in ("a", "b"):
         with pytest.raises(ConnectionError, match=r"127.*cannot be reached \(ConnectionError\)"):
-            san_fetch.check_reachable(server.url + file)
-    assert san_fetch._unreachable.cache_info().misses == 1
+            sanbook.fetch.check_reachable(server.url + file)
+    assert sanbook.fetch._unreachable.cache_info().misses == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang in body"])
@@ -191,7 +193,7 @@ def test_hang(server, target, fault):
 
 def test_not_found_is_not_asked_again(server, target):
     del server.files["100.dat"]
-    with pytest.raises(san_fetch.FetchError) as caught:
+    with pytest.raises(sanbook.fetch.FetchError) as caught:
         fetch(server, target)
     assert str(caught.value).startswith(
         f"100.dat: expected {server.url}100.dat, got 404 Client Error: Not Found"
@@ -219,8 +221,8 @@ def test_pauses_double(server, target, monkeypatch):
     pauses = []
     # Of this module only: other libraries' threads sleep too.
     clock = types.SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)
-    monkeypatch.setattr(san_fetch, "time", clock)
-    monkeypatch.setattr(san_fetch, "PATIENCE", san_fetch.Patience(tries=4, pause=1))
+    monkeypatch.setattr(sanbook.fetch, "time", clock)
+    monkeypatch.setattr(sanbook.fetch, "PATIENCE", sanbook.fetch.Patience(tries=4, pause=1))
     server.faults["100.dat"] = [500] * 3
     assert fetch(server, target)
     assert pauses == [1, 2, 4]
@@ -294,7 +296,7 @@ def test_another_part_does_not_spoil_the_file(server, target):
 
 
 def test_full_disk(server, target, monkeypatch):
-    write = san_fetch._write
+    write = sanbook.fetch._write
 
     def full(file, chunk):
         if os.fstat(file.fileno()).st_size > 100_000:
@@ -302,7 +304,7 @@ def test_full_disk(server, target, monkeypatch):
         write(file, chunk)
 
     with monkeypatch.context() as patch:
-        patch.setattr(san_fetch, "_write", full)
+        patch.setattr(sanbook.fetch, "_write", full)
         words = f"{target}: expected to write it, got: No space left on device; make room"
         check_refused(server, target, words, left=[".part-100.dat"])
     kept = (target.parent / ".part-100.dat").stat().st_size
@@ -326,7 +328,7 @@ def test_full_disk_that_writes_a_part():
 
     file = Full()
     with pytest.raises(OSError, match="full"):
-        san_fetch._write(file, b"0123456789")
+        sanbook.fetch._write(file, b"0123456789")
     assert file.written == b"012345"
 
 
@@ -359,7 +361,7 @@ def test_read_only_folder_simulated(server, target, monkeypatch, code):
 
 def test_folder_that_is_a_file(server, target):
     target.parent.write_text("a file")
-    with pytest.raises(san_fetch.FetchError, match="expected to write it, got: "):
+    with pytest.raises(sanbook.fetch.FetchError, match="expected to write it, got: "):
         fetch(server, target)
     assert target.parent.read_text() == "a file"
 
@@ -393,8 +395,8 @@ def test_lock_of_a_part_that_was_moved_is_none(tmp_path, monkeypatch):
             part.rename(tmp_path / "100.dat")
         return True
 
-    monkeypatch.setattr(san_fetch, "_locked", locked)
-    with san_fetch._alone(part) as file:
+    monkeypatch.setattr(sanbook.fetch, "_locked", locked)
+    with sanbook.fetch._alone(part) as file:
         file.write(b"another")
     assert len(tries) == 2
     assert part.read_bytes() == b"another"
@@ -402,9 +404,9 @@ def test_lock_of_a_part_that_was_moved_is_none(tmp_path, monkeypatch):
 
 
 def test_waiting_for_another_has_an_end(server, target, monkeypatch):
-    monkeypatch.setattr(san_fetch, "PATIENCE", san_fetch.Patience(others=0.1))
+    monkeypatch.setattr(sanbook.fetch, "PATIENCE", sanbook.fetch.Patience(others=0.1))
     target.parent.mkdir()
-    with san_fetch._alone(target.parent / ".part-100.dat"):
+    with sanbook.fetch._alone(target.parent / ".part-100.dat"):
         words = "the other process that downloads it to finish within 0.1 s"
         check_refused(server, target, words, left=[".part-100.dat"])
 
@@ -412,10 +414,10 @@ def test_waiting_for_another_has_an_end(server, target, monkeypatch):
 def start(server, target):
     """Download in another process; its end is 0 if the file is there then."""
     code = (
-        "import sys, pathlib, functools, san_fetch\n"
+        "import sys, pathlib, functools, sanbook.fetch\n"
         "url, target, sha256 = sys.argv[1:]\n"
-        "complaint = functools.partial(san_fetch.mismatch, sha256=sha256)\n"
-        "san_fetch.fetch(url, pathlib.Path(target), complaint)\n"
+        "complaint = functools.partial(sanbook.fetch.mismatch, sha256=sha256)\n"
+        "sanbook.fetch.fetch(url, pathlib.Path(target), complaint)\n"
     )
     arguments = [server.url + "100.dat", str(target), sha256(CONTENT)]
     return subprocess.Popen(
@@ -455,13 +457,13 @@ def test_killed_in_the_middle_and_again(server, target):
 def test_san_data_pointing_nowhere(tmp_path, monkeypatch, capsys):
     nowhere = tmp_path / "nowhere"
     monkeypatch.setenv("SAN_DATA", str(nowhere))
-    assert san_fetch.main([]) == 1
+    assert sanbook.fetch.main([]) == 1
     assert capsys.readouterr().out == (
         f"expected a folder of data, got {nowhere}, which is none; set SAN_DATA to yours\n"
     )
     with pytest.raises(FileNotFoundError, match=re.escape(str(nowhere / "physionet" / "mitdb"))):
-        san_data.load("mitdb", data="real")
-    assert san_data.load("uci-epilepsy").card.source == "simulated"
+        sanbook.data.load("mitdb", data="real")
+    assert sanbook.data.load("uci-epilepsy").card.source == "simulated"
     assert not nowhere.exists()
 
 
@@ -469,7 +471,7 @@ def test_san_data_that_is_a_file(tmp_path, server, change_source):
     change_source("mitdb", download=server.url)
     (tmp_path / "file").touch()
     with pytest.raises(FileNotFoundError, match=r"mitdb: .*expected to write it, got"):
-        san_data.load("mitdb", data="real", directory=tmp_path / "file")
+        sanbook.data.load("mitdb", data="real", directory=tmp_path / "file")
 
 
 # Verification
@@ -482,9 +484,9 @@ FILES = {"100.hea": b"header", "100.dat": OFFICIAL}
 @pytest.fixture
 def only(monkeypatch, tmp_path):
     """A manifest of mitdb alone: two official files, a copy of 100.dat; the folder to put them."""
-    copy = san_fetch.KnownFile("100.dat", "copy", len(COPY), sha256(COPY), "made so", True)
-    source = dataclasses.replace(san_fetch.MANIFEST["mitdb"], files=(*known(FILES), copy))
-    monkeypatch.setattr(san_fetch, "MANIFEST", {"mitdb": source})
+    copy = sanbook.fetch.KnownFile("100.dat", "copy", len(COPY), sha256(COPY), "made so", True)
+    source = dataclasses.replace(sanbook.fetch.MANIFEST["mitdb"], files=(*known(FILES), copy))
+    monkeypatch.setattr(sanbook.fetch, "MANIFEST", {"mitdb": source})
     folder = tmp_path / "physionet" / "mitdb"
     folder.mkdir(parents=True)
     return folder
@@ -492,7 +494,7 @@ def only(monkeypatch, tmp_path):
 
 def check(folder, capsys, *words):
     """Run the check; returns its exit status and the state of each file."""
-    status = san_fetch.main(["--directory", str(folder.parent.parent)])
+    status = sanbook.fetch.main(["--directory", str(folder.parent.parent)])
     out = capsys.readouterr().out
     for part in words:
         assert part in out
@@ -535,7 +537,7 @@ def test_check_names_a_wrong_file(only, capsys):
 
 def test_check_with_the_list_of_physionet(only, capsys, change_source):
     """Where the manifest has no official hash, the list beside the file has it."""
-    unknown = tuple(san_fetch.KnownFile(name, "official") for name in FILES)
+    unknown = tuple(sanbook.fetch.KnownFile(name, "official") for name in FILES)
     change_source("mitdb", files=unknown)
     for name, content in FILES.items():
         (only / name).write_bytes(content)
@@ -551,7 +553,7 @@ def test_check_with_the_list_of_physionet(only, capsys, change_source):
 
 
 def test_check_of_a_list_that_is_none(only, change_source, capsys):
-    change_source("mitdb", files=(san_fetch.KnownFile("100.dat", "official"),))
+    change_source("mitdb", files=(sanbook.fetch.KnownFile("100.dat", "official"),))
     (only / "100.dat").write_bytes(OFFICIAL)
     (only / "SHA256SUMS.txt").write_text("<html>")
     words = f"{only / 'SHA256SUMS.txt'}: expected lines of a sha256 and a file name, got '<html>'"
@@ -567,15 +569,15 @@ def test_check_asks_nobody(only, capsys, offline):
 
 
 def test_manifest_is_complete():
-    names = [*san_data.DATABASES, "uci-epilepsy", "mnist", "fashion-mnist"]
-    assert list(san_fetch.MANIFEST) == names
-    for name, source in san_fetch.MANIFEST.items():
+    names = [*sanbook.data.DATABASES, "uci-epilepsy", "mnist", "fashion-mnist"]
+    assert list(sanbook.fetch.MANIFEST) == names
+    for name, source in sanbook.fetch.MANIFEST.items():
         for fact in ("title", "signal", "source", "version", "licence", "citation", "units", "why"):
             assert getattr(source, fact), (name, fact)
         assert re.fullmatch(r"https?://\S+/", source.download)
         assert (f"{source.record}.hea" in source.official) == bool(source.record)
         for file in source.files:
-            assert san_fetch.plain_name(file.name, name) == file.name
+            assert sanbook.fetch.plain_name(file.name, name) == file.name
             assert file.bytes in ("official", "copy", "substitute")
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert bool(file.how) == (file.bytes != "official")
@@ -584,11 +586,11 @@ def test_manifest_is_complete():
 
 
 def test_databases_are_those_of_the_manifest():
-    for name, database in san_data.DATABASES.items():
-        source = san_fetch.MANIFEST[name]
+    for name, database in sanbook.data.DATABASES.items():
+        source = sanbook.fetch.MANIFEST[name]
         for fact in ("record", "channel", "signal", "sampling_rate", "simulator"):
             assert getattr(database, fact) == getattr(source, fact)
-        assert database.simulator in san_data.SIMULATORS
+        assert database.simulator in sanbook.data.SIMULATORS
 
 
 @pytest.mark.parametrize(
@@ -603,7 +605,7 @@ def test_manifest_that_is_wrong(tmp_path, text, words):
     path = tmp_path / "manifest.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
-        san_fetch.read_manifest(path)
+        sanbook.fetch.read_manifest(path)
 
 
 # The data themselves
@@ -611,14 +613,14 @@ def test_manifest_that_is_wrong(tmp_path, text, words):
 
 @needs_data
 def test_all_data_verify(capsys):
-    assert san_fetch.main(["--directory", str(REAL)]) == 0
+    assert sanbook.fetch.main(["--directory", str(REAL)]) == 0
     assert re.search(r"\n\d+ files verified, 0 not, in ", capsys.readouterr().out)
 
 
 @needs_data
 def test_a_changed_bit_of_any_file_is_caught_by_name(tmp_path):
     flipped = 0
-    for source in san_fetch.MANIFEST.values():
+    for source in sanbook.fetch.MANIFEST.values():
         folder = tmp_path / source.folder
         folder.mkdir(parents=True)
         for name in {file.name for file in source.files}:
@@ -626,13 +628,13 @@ def test_a_changed_bit_of_any_file_is_caught_by_name(tmp_path):
             # The training images are large, and not verified in another way than the others.
             if original.is_file() and original.stat().st_size < 10**7:
                 shutil.copyfile(original, folder / name)
-        assert not any(finding.failed for finding in san_fetch.check(source, tmp_path))
+        assert not any(finding.failed for finding in sanbook.fetch.check(source, tmp_path))
         for path in folder.iterdir():
             content = path.read_bytes()
             middle = len(content) // 2
             changed = bytes([content[middle] ^ 1])
             path.write_bytes(content[:middle] + changed + content[middle + 1 :])
-            failed = [found.path for found in san_fetch.check(source, tmp_path) if found.failed]
+            failed = [found.path for found in sanbook.fetch.check(source, tmp_path) if found.failed]
             assert path in failed
             path.write_bytes(content)
             flipped += 1

@@ -1,11 +1,11 @@
-"""Tests of san_ledger: verdicts, what may enter, and that the committed record keeps agreeing."""
+"""Tests of the ledger: verdicts, what may enter, and that the committed record keeps agreeing."""
 
 import pandas as pd
 import pytest
 
-import san_book
-import san_ledger
-from san_ledger import METRICS, Measured, ledger
+import sanbook.ledger
+import sanbook.tables
+from sanbook.ledger import METRICS, Measured, ledger
 
 KEY = {"table": "mnist", "database": "mnist", "activation": "extrema", "kernel_size": 3}
 
@@ -16,7 +16,7 @@ def one_published_row(monkeypatch):
     values = {"inverse_compression_ratio": 0.3, "normalized_reconstruction_loss": 0.5,
               "phi": 0.6, "accuracy_percent": 90.0}  # fmt: skip
     rows = [KEY | {"metric": metric, "published": value} for metric, value in values.items()]
-    monkeypatch.setattr(san_ledger, "published", lambda: pd.DataFrame(rows))
+    monkeypatch.setattr(sanbook.ledger, "published", lambda: pd.DataFrame(rows))
 
 
 def run(selection="published_m", dead=False, **values):
@@ -27,7 +27,7 @@ def run(selection="published_m", dead=False, **values):
 
 
 def verdicts(*runs, absent=None):
-    rows = pd.DataFrame(runs, columns=san_ledger.RECORDED)
+    rows = pd.DataFrame(runs, columns=sanbook.ledger.RECORDED)
     return ledger(Measured(rows, absent or {})).set_index("metric")
 
 
@@ -76,14 +76,14 @@ def test_what_was_not_run_says_why(one_published_row):
 
 
 def test_every_published_number_is_in_the_ledger():
-    numbers = san_ledger.published()
+    numbers = sanbook.ledger.published()
     assert numbers.value_counts("table").to_dict() == {
         "physionet": 75 * 3,
         "uci_epilepsy": 40 * 4,
         "mnist": 30 * 4,
         "fashion_mnist": 30 * 4,
     }
-    assert not numbers.duplicated([*san_ledger.KEYS, "metric"]).any()
+    assert not numbers.duplicated([*sanbook.ledger.KEYS, "metric"]).any()
     assert numbers.published.notna().all()
 
 
@@ -107,48 +107,48 @@ def results(tmp_path, **mnist):
     ]  # fmt: skip
     card = {"name": "mnist", "source": mnist.pop("source", "real")}
     record = {"dataset": "mnist", "cards": {"mnist": card}, "profile": "paper", "rows": rows}
-    san_book.write_record(tmp_path / "mnist.json", record | mnist)
+    sanbook.tables.write_record(tmp_path / "mnist.json", record | mnist)
     return tmp_path
 
 
 def test_images_enter_with_weights_counted_as_published_and_once(tmp_path):
-    ours = san_ledger.measured(results(tmp_path))
+    ours = sanbook.ledger.measured(results(tmp_path))
     assert ours.runs[["phi", "inverse_compression_ratio"]].to_numpy().tolist() == [[0.6, 0.3]]
     assert set(ours.absent) == {"physionet", "uci_epilepsy", "fashion_mnist"}
 
 
 @pytest.mark.parametrize("record", [{"source": "simulated"}, {"profile": "quick"}])
 def test_stand_ins_and_quick_runs_stay_out(tmp_path, record):
-    ours = san_ledger.measured(results(tmp_path, **record))
+    ours = sanbook.ledger.measured(results(tmp_path, **record))
     assert len(ours.runs) == 0
     assert "mnist" in ours.absent
 
 
 @pytest.mark.parametrize("record", [{"source": "simulated"}, {"profile": "quick"}])
 def test_a_record_of_stand_ins_or_of_a_quick_run_is_refused(tmp_path, record):
-    before = {path: path.read_bytes() for path in san_ledger.REPRODUCED.iterdir()}
+    before = {path: path.read_bytes() for path in sanbook.ledger.REPRODUCED.iterdir()}
     with pytest.raises(ValueError, match=r"MNIST \((simulated|only a quick run)\); run `make book"):
-        san_ledger.write_record(results(tmp_path, **record))
-    assert {path: path.read_bytes() for path in san_ledger.REPRODUCED.iterdir()} == before
+        sanbook.ledger.write_record(results(tmp_path, **record))
+    assert {path: path.read_bytes() for path in sanbook.ledger.REPRODUCED.iterdir()} == before
 
 
 def test_a_record_is_written_with_the_provenance_of_each_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(san_ledger, "ROOT", tmp_path)
-    monkeypatch.setattr(san_ledger, "REPRODUCED", tmp_path / "reproduced")
+    monkeypatch.setattr(sanbook.ledger, "ROOT", tmp_path)
+    monkeypatch.setattr(sanbook.ledger, "REPRODUCED", tmp_path / "reproduced")
     (tmp_path / "README.md").write_text("a\n<!-- ledger -->\nold\n<!-- end of ledger -->\nb\n")
     sha256 = {"train-images-idx3-ubyte": "0" * 64}
-    made = dict.fromkeys(san_ledger.PROVENANCE, "as it was") | {
+    made = dict.fromkeys(sanbook.ledger.PROVENANCE, "as it was") | {
         "cards": [{"name": "mnist", "source": "real", "sha256": sha256}],
         "notebook": "not needed",
     }
-    san_book.write_record(tmp_path / "provenance" / "mnist.json", made)
-    san_ledger.write_record(results(tmp_path))
-    tables = san_ledger.provenance()["tables"]
+    sanbook.tables.write_record(tmp_path / "provenance" / "mnist.json", made)
+    sanbook.ledger.write_record(results(tmp_path))
+    tables = sanbook.ledger.provenance()["tables"]
     assert set(tables) == {"mnist"}
     assert tables["mnist"]["seeds"] == [0]
     assert tables["mnist"]["sha256"] == {"mnist": sha256}
     assert tables["mnist"]["commit"] == "as it was"
-    assert len(san_ledger.recorded().runs) == 1
+    assert len(sanbook.ledger.recorded().runs) == 1
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("a\n<!-- ledger -->\n| | CR")
     assert readme.endswith("<!-- end of ledger -->\nb\n")
@@ -162,7 +162,7 @@ def test_a_record_is_written_with_the_provenance_of_each_table(tmp_path, monkeyp
 @pytest.fixture(scope="module")
 def numbers():
     """The ledger of the committed record."""
-    return ledger(san_ledger.recorded())
+    return ledger(sanbook.ledger.recorded())
 
 
 @pytest.mark.parametrize(
@@ -186,15 +186,15 @@ def numbers():
     ],
 )
 def test_the_committed_record_agrees_with_the_paper_as_measured(numbers, table, metric, share):
-    of_metric = san_ledger.shares(numbers).set_index(["table", "metric"]).share
+    of_metric = sanbook.ledger.shares(numbers).set_index(["table", "metric"]).share
     assert of_metric[table, metric] >= share
 
 
 def test_every_number_that_differs_has_a_cause_and_no_other():
-    numbers = ledger(san_ledger.recorded())
+    numbers = ledger(sanbook.ledger.recorded())
     differing = numbers[numbers.verdict == "differs"]
-    key = [*san_ledger.KEYS, "metric"]
-    causes = pd.read_csv(san_ledger.CAUSES)
+    key = [*sanbook.ledger.KEYS, "metric"]
+    causes = pd.read_csv(sanbook.ledger.CAUSES)
     assert set(differing[key].itertuples(index=False, name=None)) == set(
         causes[key].itertuples(index=False, name=None)
     )
@@ -204,17 +204,17 @@ def test_every_number_that_differs_has_a_cause_and_no_other():
 
 
 def test_the_readme_shows_the_committed_record():
-    text = (san_ledger.ROOT / "README.md").read_text()
-    assert san_ledger.headline() in text
+    text = (sanbook.ledger.ROOT / "README.md").read_text()
+    assert sanbook.ledger.headline() in text
 
 
 def test_the_record_says_where_it_comes_from():
-    facts = san_ledger.provenance()
-    assert set(facts["tables"]) | set(facts["absent"]) >= set(san_ledger.TABLES)
+    facts = sanbook.ledger.provenance()
+    assert set(facts["tables"]) | set(facts["absent"]) >= set(sanbook.ledger.TABLES)
     for made in facts["tables"].values():
-        assert set(made) == {*san_ledger.PROVENANCE, "seeds", "sha256"}
+        assert set(made) == {*sanbook.ledger.PROVENANCE, "seeds", "sha256"}
         assert len(made["commit"]) == 40
         hashes = [sha256 for files in made["sha256"].values() for sha256 in files.values()]
         assert hashes
         assert all(len(sha256) == 64 for sha256 in hashes)
-    assert set(METRICS) < set(pd.read_csv(san_ledger.REPRODUCED / "runs.csv").columns)
+    assert set(METRICS) < set(pd.read_csv(sanbook.ledger.REPRODUCED / "runs.csv").columns)

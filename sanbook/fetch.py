@@ -1,6 +1,6 @@
 """Fetch the files of the data sets, and verify their bytes.
 
-What each data set is, where it comes from and which bytes are right is in `data/manifest.toml`.
+What each data set is, where it comes from and which bytes are right is in `sanbook/manifest.toml`.
 
 A download is written aside, into a hidden file ``.part-NAME`` in the same folder, verified, and
 only then moved to its name in one step; so a file under its own name is whole and verified. What
@@ -12,7 +12,7 @@ same time, in threads or processes, one writes and the others wait for it: they 
 itself. (A part of its own for each would need no lock, but nobody could continue it later. The lock
 is the kernel's and ends with its process, however that ends, so none can be left behind.)
 
-Run `python -m san_fetch` to verify what is there, without network.
+Run `python -m sanbook.fetch` to verify what is there, without network.
 """
 
 import argparse
@@ -68,7 +68,7 @@ class KnownFile:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What the manifest says of a data set; the head of `data/manifest.toml` explains each name.
+    """What the manifest says of a data set; the head of `sanbook/manifest.toml` explains each name.
 
     `sampling_rate` is in Hz, None for images.
     """
@@ -118,7 +118,7 @@ def read_manifest(path: Path) -> dict[str, Source]:
     return sources
 
 
-MANIFEST = read_manifest(Path(__file__).parent / "data" / "manifest.toml")
+MANIFEST = read_manifest(Path(__file__).with_name("manifest.toml"))
 
 
 def data_folder(directory: str | os.PathLike | None = None) -> Path:
@@ -127,7 +127,7 @@ def data_folder(directory: str | os.PathLike | None = None) -> Path:
     From the environment, a relative path starts at the folder of this module.
     """
     folder = Path(directory or os.environ.get("SAN_DATA") or "data").expanduser()
-    return folder if directory else Path(__file__).parent / folder
+    return folder if directory else Path(__file__).parent.parent / folder
 
 
 # --- verify ---------------------------------------------------------------------------------------
@@ -580,7 +580,7 @@ def print_table(rows: Iterable[tuple[str, ...]]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Verify the data that are there, without network; return 1 if a file does not verify."""
-    parser = argparse.ArgumentParser(prog="san_fetch", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="sanbook.fetch", description=main.__doc__)
     parser.add_argument("--directory", help="default: $SAN_DATA, else data")
     root = data_folder(parser.parse_args(arguments).directory)
     if not root.is_dir():

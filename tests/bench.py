@@ -3,7 +3,7 @@
     python bench.py [--quick] [--data auto|real|sample] CSV
 
 Medians of several repetitions after a warm-up; of a single one for sweeps with ``--quick``, for an
-epoch of MNIST, and for the plain way, which takes too long. That is `san_train.fit` for one kernel
+epoch of MNIST, and for the plain way, which takes too long. That is `sanbook.training.fit` for one kernel
 size after the other: the published protocol, with validation and test in batches. It is timed on
 some kernel sizes, evenly spread, and scaled to all of them; the column ``note`` says on how many.
 """
@@ -18,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import naive
 import pandas as pd
 import torch
 
-import san_data
+import sanbook.data
 from san_core import ACTIVATIONS, extrema
-from san_train import Protocol, fit, sweep
-from tests import naive
+from sanbook.training import Protocol, fit, sweep
 
 KERNEL_SIZES = range(1, 250)
 
@@ -62,7 +62,7 @@ def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, floa
 
 
 def measure(quick: bool, data_source: str) -> pd.DataFrame:
-    """All cases, one row each; ``data_source`` is `san_data.load`'s ``data`` for MNIST."""
+    """All cases, one row each; ``data_source`` is `sanbook.data.load`'s ``data`` for MNIST."""
     rows = []
 
     def record(case: str, seconds: float, reference: float | None = None, note: str = "") -> None:
@@ -101,7 +101,7 @@ def measure(quick: bool, data_source: str) -> pd.DataFrame:
             name, seconds, twin * len(s) / len(few), f"random; twin: {len(few)} of {len(s)} maps"
         )
 
-    mnist = san_data.load("mnist", data=data_source)
+    mnist = sanbook.data.load("mnist", data=data_source)
     one_epoch = Protocol(1, 64, num_kernels=2, border_tolerance=2, init="normal")
     # The plain way is timed on a part of the images and scaled to the same number.
     count, few = (1280, 256) if quick else (len(mnist.train), 6400)

@@ -1,12 +1,10 @@
-"""Train Sparsely Activated Networks, one by one (`fit`) or all kernel sizes at once (`sweep`), and
-classifiers of what they reconstruct (`classify`); write networks to files (`save`, `load`).
+"""Train Sparsely Activated Networks, one by one (`fit`) or all kernel sizes at once (`sweep`).
 
 `fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` computes the
 same thing for many kernel sizes and seeds as one batched computation and is tested to follow `fit`.
 Both minimise the mean absolute reconstruction error with Adam (article Sec. III-B; learning rate
 0.01, betas 0.9 and 0.999), keep a copy of the weights of the epoch with the smallest mean phi on
-validation, and return the same tidy table. `classify` trains a `CNN` (signals) or an `FNN` (images)
-on the reconstructions of frozen SANs (article Sec. IV-B and IV-C).
+validation, and return the same tidy table.
 
 Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and in a sweep also
 
@@ -15,7 +13,6 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and in 
 
 import copy
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -23,11 +20,8 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from scipy.fft import next_fast_len
-from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch import Tensor
 from tqdm import tqdm
 
 from san_core import (
@@ -38,6 +32,7 @@ from san_core import (
     is_extremum,
     normalized_loss,
     phi,
+    sparsity_density,
 )
 
 # Entries of all activation maps that are evaluated at once: 8 MB in single precision.
@@ -125,7 +120,7 @@ def initial_san(kernel_size: int, seed: int, activation: str, ndim: int, protoco
     )
 
 
-def _batches(count: int, protocol: Protocol, generator: torch.Generator) -> Iterator[Tensor]:
+def batches(count: int, protocol: Protocol, generator: torch.Generator) -> Iterator[Tensor]:
     """Indices of the batches of one epoch, shuffled."""
     yield from torch.randperm(count, generator=generator).split(protocol.batch_size)
 
@@ -170,7 +165,7 @@ def fit(
 
     Args:
         data: has ``train``, ``validation`` and ``test``, each ``(B, *spatial)``, such as
-            `san_data.DataSet`.
+            `sanbook.data.DataSet`.
         activation: a name in `san_core.ACTIVATION_FUNCTIONS`.
         kernel_size: m, in samples.
         seed: of the weights and of the order of the batches.
@@ -183,7 +178,7 @@ def fit(
     rows = []
     for epoch in range(1, protocol.epochs + 1):
         seen = []
-        for batch in _batches(len(data.train), protocol, generator):
+        for batch in batches(len(data.train), protocol, generator):
             x = data.train[batch]
             seen.append(evaluate(model, x))
             optimizer.zero_grad()
@@ -216,7 +211,6 @@ def sweep(
     *,
     seeds: Sequence[int] = (1,),
     protocol: Protocol = Protocol(),
-    device: str = "cpu",
 ) -> Trained:
     """Train one SAN for each kernel size and seed, all in one batched computation.
 
@@ -231,31 +225,28 @@ def sweep(
         kernel_sizes: every m to train, each from 1 to the shortest side of an example.
         seeds: one SAN for each of them and each kernel size.
         protocol: see `Protocol`.
-        device: where torch computes, such as ``"cuda"``.
 
     Raises:
         ValueError: a kernel size is out of range, an example is zero everywhere, a training
             diverged, or an activation function that is not the paper's changes what it keeps.
     """
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {device!r}, but torch finds no CUDA device; use device='cpu'")
     spatial = data.train.shape[1:]
-    bank = _Bank(activation, kernel_sizes, seeds, spatial, protocol, device)
+    bank = _Bank(activation, kernel_sizes, seeds, spatial, protocol)
     splits = (data.train, data.validation, data.test)
-    train, validation, test = (split.to(device) for split in splits)
+    train, validation, test = splits
     for split in (train, validation, test):
         normalized_loss(split, split)  # complains about examples that are zero everywhere
     optimizer = torch.optim.Adam([bank.weights], lr=protocol.learning_rate)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     best_weights = bank.weights.clone()
-    best_phi = torch.full((len(seeds), len(bank.kernel_sizes)), torch.inf, device=device)
+    best_phi = torch.full((len(seeds), len(bank.kernel_sizes)), torch.inf)
     best_epoch = torch.zeros_like(best_phi, dtype=torch.long)
     tables = []
     for epoch in tqdm(range(1, protocol.epochs + 1), desc=activation, leave=False, disable=None):
-        orders = [_batches(len(train), protocol, generator) for generator in generators]
+        orders = [batches(len(train), protocol, generator) for generator in generators]
         seen = 0.0
         for batch in zip(*orders, strict=True):
-            x = train[torch.stack(batch).to(device)]  # (S, B, *spatial)
+            x = train[torch.stack(batch)]  # (S, B, *spatial)
             bank.weights.grad, metrics = bank.gradient(x)
             optimizer.step()
             seen = seen + metrics.sum(dim=2)  # (S, M, 3)
@@ -281,7 +272,7 @@ class _Bank:
     that the same unfolded examples serve every kernel size.
     """
 
-    def __init__(self, activation, kernel_sizes, seeds, spatial, protocol, device):
+    def __init__(self, activation, kernel_sizes, seeds, spatial, protocol):
         self.kernel_sizes, self.seeds = sorted(set(kernel_sizes)), list(seeds)
         if not self.kernel_sizes or not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(
@@ -311,7 +302,7 @@ class _Bank:
                 place = (i, j, slice(None), *self._place(m))
                 weights[place] = torch.stack(list(model.kernels)).detach()
                 mask[place] = 1.0
-        self.weights, self.mask = weights.to(device), mask.to(device)
+        self.weights, self.mask = weights, mask
         self.num_weights = self.mask.sum(dim=(2, *self.axes))[0]  # (M,)
 
     def _place(self, kernel_size: int) -> list[slice]:
@@ -321,7 +312,6 @@ class _Bank:
 
     def kernels(self, weights: Tensor) -> dict[tuple[int, int], Tensor]:
         """The kernels without their padding, by (kernel size, seed)."""
-        weights = weights.cpu()
         return {
             (m, seed): weights[(i, j, slice(None), *self._place(m))].clone()
             for i, seed in enumerate(self.seeds)
@@ -413,12 +403,10 @@ class _Bank:
                 f"the loss must be finite, but training with {self.activation} diverged at kernel "
                 f"size {self.kernel_sizes[j]}, seed {self.seeds[i]}; use a smaller learning rate"
             )
-        table = pd.DataFrame(means.flatten(0, 1).cpu().numpy(), columns=METRICS)
+        table = pd.DataFrame(means.flatten(0, 1).numpy(), columns=METRICS)
         table.insert(0, "kernel_size", self.kernel_sizes * len(self.seeds))
         table.insert(1, "seed", np.repeat(self.seeds, len(self.kernel_sizes)))
-        table.insert(
-            2, "epoch", np.broadcast_to(torch.as_tensor(epoch).flatten().cpu(), len(table))
-        )
+        table.insert(2, "epoch", np.broadcast_to(torch.as_tensor(epoch).flatten(), len(table)))
         table.insert(3, "split", split)
         return table
 
@@ -459,7 +447,8 @@ def _kept_by_activate(
     """
     kept = []
     for maps, m in zip(s.unbind(dim=1), kernel_sizes, strict=True):
-        a = activate(maps, activation, m, ndim=s.ndim - 4, border_tolerance=border_tolerance)
+        d = sparsity_density(activation, m, s.shape[4:], border_tolerance)
+        a = activate(maps, activation, d, ndim=s.ndim - 4)
         kept.append(a != 0)
         # The paper's five are tested not to.
         if activation not in ACTIVATIONS and (kept[-1] & ((a - maps).abs() > 0)).any():
@@ -472,7 +461,7 @@ def _kept_by_activate(
 
 def _kept_by_topk(magnitude: Tensor, counts: Sequence[int]) -> Tensor:
     """Marks the largest entries of each map; ``counts`` descend along M of (S, M, q, B, n)."""
-    counts = torch.tensor(counts, device=magnitude.device)[:, None, None, None]  # (M, 1, 1, 1)
+    counts = torch.tensor(counts)[:, None, None, None]  # (M, 1, 1, 1)
     # Finding more than is needed costs time: counts that differ by less than 2 go together.
     _, together = counts.log2().int().unique_consecutive(return_counts=True)
     thresholds = []
@@ -499,12 +488,10 @@ def _kept_by_pooling(magnitude: Tensor, cells: Sequence[int]) -> Tensor:
         for maps, cell in zip(by_size, cells, strict=True)
     ]
     # Cells are numbered map by map: the map and the first sample of each.
-    cell = torch.tensor(cells, device=magnitude.device).repeat_interleave(
-        by_size[0, ..., 0].numel()
-    )
+    cell = torch.tensor(cells).repeat_interleave(by_size[0, ..., 0].numel())
     count = n // cell
-    of_map = torch.arange(len(cell), device=cell.device).repeat_interleave(count)
-    number = torch.arange(len(of_map), device=cell.device) - (count.cumsum(0) - count)[of_map]
+    of_map = torch.arange(len(cell)).repeat_interleave(count)
+    number = torch.arange(len(of_map)) - (count.cumsum(0) - count)[of_map]
     kept = torch.zeros_like(by_size, memory_format=torch.contiguous_format)
     kept.view(-1)[of_map * n + number * cell[of_map] + torch.cat(largest)] = 1.0
     return kept.transpose(0, 1)
@@ -520,12 +507,12 @@ def _kept_by_extrema(s: Tensor, distances: Sequence[int]) -> Tensor:
     extrema = is_extremum(s).flatten().nonzero().flatten()
     magnitude = s.abs().flatten()[extrema]
     of_map = extrema // n
-    reach = torch.tensor(distances, device=s.device).repeat_interleave(kernels * examples)
+    reach = torch.tensor(distances).repeat_interleave(kernels * examples)
     reach = reach.repeat(seeds)[of_map]
     position = extrema + of_map * max(distances)  # on one line, maps further apart than any reach
     kept = torch.zeros_like(s).flatten()
     while len(extrema):
-        own = torch.arange(len(extrema), device=s.device)
+        own = torch.arange(len(extrema))
         first = torch.searchsorted(position, position - reach)
         end = torch.searchsorted(position, position + reach, right=True)
         table = _maxima_of_powers_of_two(magnitude, int((end - first).max()))
@@ -562,238 +549,3 @@ def _range_maximum(table: Tensor, start: Tensor, width: Tensor) -> Tensor:
     values = table.flatten()
     maxima = torch.maximum(values[row + start.clamp(max=table.shape[1] - 1)], values[row + last])
     return torch.where(width > 0, maxima, -1.0)
-
-
-# --- classifiers of reconstructions ---------------------------------------------------------------
-
-
-class CNN(nn.Module):
-    """The article's classifier of signals of 178 samples (Sec. IV-B), ``(B, n) -> (B, classes)``.
-
-    Two convolutions of 5 samples, each with ReLU and a maximum over pairs, and three fully
-    connected layers.
-
-    >>> CNN(num_classes=3)(torch.zeros(2, 178)).shape
-    torch.Size([2, 3])
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv1d(1, 3, 5), nn.Conv1d(3, 16, 5)
-        self.third, self.fourth = nn.Linear(656, 120), nn.Linear(120, 84)
-        self.fifth = nn.Linear(84, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the classes."""
-        maps = F.max_pool1d(F.relu(self.first(x.unsqueeze(1))), 2)  # (B, 3, 87)
-        maps = F.max_pool1d(F.relu(self.second(maps)), 2)  # (B, 16, 41)
-        hidden = F.relu(self.fourth(F.relu(self.third(maps.flatten(1)))))  # (B, 84)
-        return self.fifth(hidden)
-
-
-class FNN(nn.Module):
-    """The article's classifier of images (Sec. IV-C), one layer, ``(B, 28, 28) -> (B, classes)``.
-
-    >>> FNN(num_classes=10)(torch.zeros(2, 28, 28)).shape
-    torch.Size([2, 10])
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.layer = nn.Linear(28 * 28, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the classes."""
-        return self.layer(x.flatten(1))
-
-
-@dataclass(frozen=True)
-class Classified:
-    """What training classifiers returns.
-
-    ``table`` has a row for each seed: the epoch with the best accuracy on validation (the first of
-    equals), that accuracy, and ``accuracy_percent`` on test at that epoch. ``predictions`` are the
-    classes that it gives the test examples, ``(S, B)``.
-    """
-
-    table: pd.DataFrame
-    predictions: Tensor = field(repr=False)
-
-
-def classify(
-    network: type[nn.Module],
-    inputs: dict[str, Tensor],
-    labels: dict[str, Tensor],
-    *,
-    seeds: Sequence[int],
-    protocol: Protocol,
-) -> Classified:
-    """Train a classifier for each seed, all in one batched computation.
-
-    Cross-entropy and Adam, with the epochs, the batch size and the learning rate of ``protocol``.
-    The weights of the epoch with the best accuracy on validation are kept and tested; the
-    published code tests the last epoch, and counts validation and test examples together.
-
-    Args:
-        network: `CNN` or `FNN`.
-        inputs: ``train``, ``validation`` and ``test``, each ``(S, B, *spatial)``: for each seed
-            reconstructions of the same examples.
-        labels: of the same parts, each ``(B,)``, counted from 0.
-        seeds: of the weights and of the order of the batches, S of them.
-        protocol: see `Protocol`.
-    """
-    num_classes = 1 + max(int(part.max()) for part in labels.values())
-    networks = []
-    for seed in seeds:
-        with torch.random.fork_rng(devices=[]):  # torch's layers take no generator
-            torch.manual_seed(seed)
-            networks.append(network(num_classes))
-    weights, _ = stack_module_state(networks)
-    scores = vmap(lambda weights, x: functional_call(networks[0], weights, (x,)))
-    optimizer = torch.optim.Adam(weights.values(), lr=protocol.learning_rate, fused=True)
-
-    def predict(weights, x):
-        with torch.no_grad():
-            return torch.cat([scores(weights, part).argmax(-1) for part in x.split(1000, 1)], 1)
-
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    of_seed = torch.arange(len(seeds))[:, None]
-    best, best_epoch = {}, torch.zeros(len(seeds), dtype=torch.long)
-    best_accuracy = torch.full((len(seeds),), -1.0)
-    for epoch in range(1, protocol.epochs + 1):
-        orders = [_batches(len(labels["train"]), protocol, generator) for generator in generators]
-        for batch in zip(*orders, strict=True):
-            batch = torch.stack(batch)  # (S, B)
-            given = scores(weights, inputs["train"][of_seed, batch])  # (S, B, classes)
-            # Each seed has its own mean, so that it learns as if it were alone.
-            loss = len(seeds) * F.cross_entropy(given.mT, labels["train"][batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        right = predict(weights, inputs["validation"]) == labels["validation"]  # (S, B)
-        accuracy = 100 * right.double().mean(dim=1)
-        better = accuracy > best_accuracy
-        best_accuracy = torch.where(better, accuracy, best_accuracy)
-        best_epoch[better] = epoch
-        for name, value in weights.items():
-            best.setdefault(name, value.detach().clone())[better] = value.detach()[better]
-    predictions = predict(best, inputs["test"])
-    accuracy = 100 * (predictions == labels["test"]).double().mean(dim=1)
-    table = pd.DataFrame(
-        {
-            "seed": list(seeds),
-            "epoch": best_epoch.numpy(),
-            "validation_accuracy_percent": best_accuracy.numpy(),
-            "accuracy_percent": accuracy.numpy(),
-        }
-    )
-    return Classified(table, predictions)
-
-
-def classify_reconstructions(
-    trained: Trained, data, network: type[nn.Module]
-) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
-    """Classifiers of what the frozen SANs of a sweep reconstruct, and how good the SANs are.
-
-    ``data`` is as in `fit`, with ``labels``. Each SAN, of the epoch that was best on validation,
-    reconstructs the data once. Returns the predictions on test by (kernel_size, seed), and a table
-    with a row for each of them:
-
-    - ``validation_phi``; on test ``inverse_compression_ratio``,
-      ``normalized_reconstruction_loss`` and ``phi``;
-    - ``inverse_compression_ratio_qm`` and ``phi_qm``: the same with W = q * m, as the published
-      tables count weights, also those of images, where the definition says q * m * m;
-    - ``dead``: whether no test example has any activation;
-    - ``validation_accuracy_percent`` and ``accuracy_percent`` of the classifier.
-    """
-    selected = trained.select().query("rule == 'best'").set_index(["kernel_size", "seed"])
-    seeds = list(dict.fromkeys(seed for _, seed in trained.best))
-    tables, predictions = [], {}
-    for kernel_size in dict.fromkeys(m for m, _ in trained.best):
-        models = [trained.model(kernel_size, seed) for seed in seeds]
-        inputs = {}
-        for part in data.labels:  # test is the last one, whose CR^-1 is used below
-            reconstructed = [reconstruct(model, getattr(data, part)) for model in models]
-            inputs[part] = torch.stack([x_hat for x_hat, _ in reconstructed])  # (S, B, *spatial)
-        classified = classify(network, inputs, data.labels, seeds=seeds, protocol=trained.protocol)
-        rows = []
-        for model, seed, x_hat, (_, inverse_cr) in zip(
-            models, seeds, inputs["test"], reconstructed, strict=True
-        ):
-            surplus = model.num_weights - sum(len(kernel) for kernel in model.kernels)
-            inverse_cr_qm = inverse_cr - surplus / data.test[0].numel()
-            loss = normalized_loss(data.test, x_hat)
-            rows.append(
-                {
-                    "validation_phi": selected.validation_phi[kernel_size, seed],
-                    "inverse_compression_ratio": inverse_cr.mean().item(),
-                    "normalized_reconstruction_loss": loss.mean().item(),
-                    "phi": phi(inverse_cr, loss).mean().item(),
-                    "inverse_compression_ratio_qm": inverse_cr_qm.mean().item(),
-                    "phi_qm": phi(inverse_cr_qm, loss).mean().item(),
-                    "dead": not x_hat.any().item(),
-                }
-            )
-        table = classified.table.drop(columns="epoch").join(pd.DataFrame(rows))
-        table.insert(0, "kernel_size", kernel_size)
-        tables.append(table)
-        for seed, predicted in zip(seeds, classified.predictions, strict=True):
-            predictions[kernel_size, seed] = predicted
-    return pd.concat(tables, ignore_index=True), predictions
-
-
-# --- files of trained networks --------------------------------------------------------------------
-
-
-def save(model: SAN, path: str | os.PathLike) -> None:
-    """Write a SAN to a file that `load` reads, in the safetensors format.
-
-    The file has the kernels, whose shapes say the kernel sizes and ``ndim``, and as metadata the
-    name of the activation function and the border tolerance.
-
-    >>> import tempfile
-    >>> model = SAN([3, 5], "extrema", generator=torch.Generator().manual_seed(0))
-    >>> x = torch.sin(torch.arange(40.0)).expand(2, 40)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(model, f"{folder}/model.safetensors")
-    ...     loaded = load(f"{folder}/model.safetensors")
-    >>> torch.equal(loaded.encode(x), model.encode(x))
-    True
-    """
-    kernels = {f"kernel {i}": w.detach().contiguous() for i, w in enumerate(model.kernels)}
-    settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
-    save_file(kernels, path, settings)
-
-
-def load(path: str | os.PathLike) -> SAN:
-    """Read the SAN that `save` wrote; its codes are those of the SAN that was saved, bit by bit.
-
-    Nothing in the file is executed, so a file from somebody else is safe to open. ValueError if it
-    is no file that `save` wrote, or its activation function is not among
-    `san_core.ACTIVATION_FUNCTIONS`.
-    """
-    expected = f"{path}: expected a SAN that san_train.save wrote, but"
-    try:
-        with safe_open(path, framework="pt") as file:
-            settings = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
-    names = [f"kernel {i}" for i in range(len(stored))]
-    if set(settings) != {"activation", "border_tolerance"} or set(stored) != set(names):
-        raise ValueError(
-            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
-        )
-    kernels = [stored[name] for name in names]
-    shapes = [tuple(kernel.shape) for kernel in kernels]
-    if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
-        raise ValueError(f"{expected} its kernels have the shapes {shapes}")
-    sizes, ndim = [shape[0] for shape in shapes], len(shapes[0]) if shapes else 1
-    try:
-        tolerance = int(settings["border_tolerance"])
-        model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
-    except ValueError as error:
-        raise ValueError(f"{expected} no SAN can be made of it: {error}") from error
-    for kernel, weights in zip(model.kernels, kernels, strict=True):
-        kernel.data = weights
-    return model

@@ -1,6 +1,6 @@
 """The ledger: every number that the paper prints beside ours, and the record of our last full run.
 
-    python -m san_ledger RESULTS
+    python -m sanbook.ledger RESULTS
 
 writes the record, `data/reproduced/`, from the results of a full run on the paper's data, and the
 headline table of README.md from the record.
@@ -22,14 +22,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import san_book
+import sanbook.tables
+from sanbook import plots
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 REPRODUCED = ROOT / "data" / "reproduced"
 CAUSES = ROOT / "data" / "causes.csv"  # why a number differs, and what showed it; by hand
 TOLERANCE = 0.02
 ACCURACY_TOLERANCE = 1.5  # percentage points
-METRICS = {**san_book.METRICS, "accuracy_percent": "accuracy (%)"}
+METRICS = {**sanbook.tables.METRICS, "accuracy_percent": "accuracy (%)"}
 TABLES = {
     "physionet": "PhysioNet",
     "uci_epilepsy": "UCI-epilepsy",
@@ -125,7 +126,7 @@ def published() -> pd.DataFrame:
     """Every published number, a row for each: `KEYS`, metric, published."""
     tables = []
     for table in TABLES:
-        rows = san_book.published(table).assign(table=table)
+        rows = sanbook.tables.published(table).assign(table=table)
         rows["database"] = rows.get("database", table.replace("_", "-"))
         metrics = [metric for metric in METRICS if metric in rows]
         tables.append(rows.melt(KEYS, metrics, var_name="metric", value_name="published"))
@@ -239,10 +240,10 @@ def write_record(results: str | Path) -> None:
         }
     facts = {"tables": tables, "absent": ours.absent}
     REPRODUCED.mkdir(exist_ok=True)
-    san_book.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
+    sanbook.tables.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
     numbers = ledger(recorded())
-    figure = san_book.plot_ledger(numbers[numbers.verdict != "not run"], METRICS)
+    figure = plots.plot_ledger(numbers[numbers.verdict != "not run"], METRICS)
     figure.savefig(REPRODUCED / "ledger.svg", metadata={"Date": None})
     readme = ROOT / "README.md"
     text, count = re.subn(
@@ -256,9 +257,9 @@ def write_record(results: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="san_ledger", description=write_record.__doc__)
+    parser = argparse.ArgumentParser(prog="sanbook.ledger", description=write_record.__doc__)
     parser.add_argument("results", help="directory of results, such as _build/results")
     try:
         write_record(parser.parse_args().results)
     except ValueError as error:
-        sys.exit(f"san_ledger: {error}")
+        sys.exit(f"sanbook.ledger: {error}")

@@ -1,10 +1,10 @@
 """What Make calls to make the book: decide what is stale, execute a page, render the pages.
 
-    python make_book.py key NOTEBOOK PAGE [--depends PATH ...] [name=value ...]
-    python make_book.py page KEY
-    python make_book.py html
-    python make_book.py pdf
-    python make_book.py slowest
+    python sanbook.build.py key NOTEBOOK PAGE [--depends PATH ...] [name=value ...]
+    python sanbook.build.py page KEY
+    python sanbook.build.py html
+    python sanbook.build.py pdf
+    python sanbook.build.py slowest
 
 A page is a notebook executed by papermill with the parameters of one data set. Its key is a file
 that names all it depends on by content; Make executes a page when its key has changed. Where a page
@@ -27,7 +27,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 BUILD = Path("_build")
 PROVENANCE = BUILD / "results" / "provenance"
 HTML = BUILD / "html"
@@ -35,13 +35,13 @@ FIGURES = Path("book/figures")
 # What numbers depend on besides our own code.
 LIBRARIES = ["torch", "numpy", "scipy", "pandas", "wfdb", "scikit-learn"]
 MODULES = [
-    "san_book.py",
+    "sanbook.pages.py",
     "san_core.py",
-    "san_data.py",
-    "san_fetch.py",
-    "san_train.py",
-    "make_book.py",
-    "data/manifest.toml",  # san_data reads it
+    "sanbook.data.py",
+    "sanbook.fetch.py",
+    "sanbook.training.py",
+    "sanbook.build.py",
+    "data/manifest.toml",  # sanbook.data reads it
 ]
 
 
@@ -388,9 +388,11 @@ def main() -> None:
             case "slowest":
                 print_slowest()
     except PageError as error:
-        sys.exit(f"make_book: {error}")
+        sys.exit(f"sanbook.build: {error}")
     except OSError as error:
-        sys.exit(f"make_book: {error}; mend that and run make again, which makes what is missing")
+        sys.exit(
+            f"sanbook.build: {error}; mend that and run make again, which makes what is missing"
+        )
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -10,7 +10,7 @@ doi 10.1109/TNNLS.2020.2984514), section IV:
 - MNIST (LeCun et al. 1998, doi 10.1109/5.726791) and Fashion-MNIST (Xiao et al. 2017,
   arXiv 1708.07747), 70,000 images in ten classes each.
 
-What each is, where it comes from and which bytes are right is in `data/manifest.toml`; `san_fetch`
+What each is, where it comes from and which bytes are right is in `manifest.toml`; `sanbook.fetch`
 downloads and verifies them. Where the data are not at hand something else stands in, and the card
 of the data set says so: a signal simulated by neurokit2 (Makowski et al. 2021,
 doi 10.3758/s13428-020-01516-y), a simulated EEG, handwritten digits and patches of photographs that
@@ -19,7 +19,7 @@ come with scikit-learn.
 Axes: a signal is (n,) with n samples; a set of signals is (examples, n), of images (examples,
 height, width).
 
-Run `python -m san_data` to fetch what is missing and to list what is used.
+Run `python -m sanbook.data` to fetch what is missing and to list what is used.
 """
 
 import argparse
@@ -43,7 +43,7 @@ import wfdb
 from torch import Tensor
 from wfdb.io._signal import BYTES_PER_SAMPLE  # wfdb has no public name for the sample sizes
 
-import san_fetch
+from sanbook import fetch
 
 SAMPLES = 12_000
 WINDOW = 1_000
@@ -72,7 +72,7 @@ DATABASES = {
     name: Database(
         source.record, source.channel, source.signal, source.sampling_rate, source.simulator
     )
-    for name, source in san_fetch.MANIFEST.items()
+    for name, source in fetch.MANIFEST.items()
     if source.record
 }
 
@@ -88,7 +88,7 @@ SIMULATORS = {
 
 
 UCI_NAME = "uci-epilepsy"
-_UCI = san_fetch.MANIFEST[UCI_NAME]
+_UCI = fetch.MANIFEST[UCI_NAME]
 UCI_CLASSES = _UCI.classes
 UCI_CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # the file's five classes
 UCI_SAMPLES = 178
@@ -118,7 +118,7 @@ IMAGES = {
         source.classes,
         {file: known.sha256 for file, known in source.official.items()},
     )
-    for name, source in san_fetch.MANIFEST.items()
+    for name, source in fetch.MANIFEST.items()
     if name not in (*DATABASES, UCI_NAME)
 }
 VALIDATION_IMAGES = 10_000  # the last ones of the training file
@@ -228,7 +228,7 @@ def load(
             f"{name} has {'the options ' + ' and '.join(known) if known else 'no options'}, "
             f"but got {', '.join(unknown)}"
         )
-    root = san_fetch.data_folder(directory)
+    root = fetch.data_folder(directory)
     found = None if data == "sample" else _find(name, root)
     return _load_found(name, data, found, **options)
 
@@ -367,12 +367,12 @@ def _present_recording(name: str, root: Path) -> Path | None:
 
 def _fetch_recording(name: str, root: Path) -> Path:
     folder = root / "physionet" / name
-    source = san_fetch.MANIFEST[name]
+    source = fetch.MANIFEST[name]
     header = f"{source.record}.hea"
     try:
         # wfdb's own download has no time limit, checks sizes only and always takes the latest
         # version of a database.
-        san_fetch.check_reachable(source.download)
+        fetch.check_reachable(source.download)
         _fetch_record(source, folder, header)
     except (OSError, ValueError) as error:
         raise _NotAtHandError(
@@ -382,29 +382,29 @@ def _fetch_recording(name: str, root: Path) -> Path:
     return folder / header
 
 
-def _fetch_record(source: san_fetch.Source, folder: Path, header: str) -> None:
+def _fetch_record(source: fetch.Source, folder: Path, header: str) -> None:
     """Fetch a record; its header comes last, since that is what marks a record as present."""
 
-    def fetch(file: str, before_placing: Callable[[Path], object] | None = None) -> None:
-        sha256 = san_fetch.official_hash(source, folder, file)
+    def fetch_file(file: str, before_placing: Callable[[Path], object] | None = None) -> None:
+        sha256 = fetch.official_hash(source, folder, file)
         if sha256 is None:
-            raise san_fetch.FetchError(
-                f"{file}: expected its hash in {folder / san_fetch.HASHES}, got none, so it cannot "
+            raise fetch.FetchError(
+                f"{file}: expected its hash in {folder / fetch.HASHES}, got none, so it cannot "
                 "be verified; move that list away and run `make data` again"
             )
         size = source.official[file].size if file in source.official else None
-        complaint = functools.partial(san_fetch.mismatch, sha256=sha256, size=size)
+        complaint = functools.partial(fetch.mismatch, sha256=sha256, size=size)
         url = source.download + file
-        san_fetch.fetch(url, folder / file, complaint, size=size, before_placing=before_placing)
+        fetch.fetch(url, folder / file, complaint, size=size, before_placing=before_placing)
 
     def fetch_signals(path: Path) -> None:
         for file in sorted(set(_header(path).file_name)):
-            fetch(file)
+            fetch_file(file)
 
     if not all(known.sha256 for known in source.official.values()):
-        url = source.download + san_fetch.HASHES
-        san_fetch.fetch(url, folder / san_fetch.HASHES, san_fetch.no_hashes)
-    fetch(header, before_placing=fetch_signals)
+        url = source.download + fetch.HASHES
+        fetch.fetch(url, folder / fetch.HASHES, fetch.no_hashes)
+    fetch_file(header, before_placing=fetch_signals)
 
 
 def _read_recording(name: str, path: Path) -> DataSet:
@@ -429,7 +429,7 @@ def _read_recording(name: str, path: Path) -> DataSet:
         units=recording.units[0],
         source=source,
         note=" ".join([note, *_whose_bytes(findings)]),
-        version=san_fetch.MANIFEST[name].version,
+        version=fetch.MANIFEST[name].version,
         origin=min((finding.state for finding in findings), key=ORIGINS.index),
         record=path.stem,
         channel=channel,
@@ -439,10 +439,10 @@ def _read_recording(name: str, path: Path) -> DataSet:
     return DataSet(*cut.split(SPLIT), card)
 
 
-def _verify(name: str, paths: list[Path]) -> list[san_fetch.Finding]:
+def _verify(name: str, paths: list[Path]) -> list[fetch.Finding]:
     """What the files of a record are; ValueError if one is known to be wrong."""
-    source = san_fetch.MANIFEST[name]
-    findings = san_fetch.belong_together([san_fetch.identify(source, path) for path in paths])
+    source = fetch.MANIFEST[name]
+    findings = fetch.belong_together([fetch.identify(source, path) for path in paths])
     for finding in findings:
         if finding.state == "wrong":
             raise ValueError(
@@ -456,7 +456,7 @@ def _verify(name: str, paths: list[Path]) -> list[san_fetch.Finding]:
     ]
 
 
-def _whose_bytes(findings: list[san_fetch.Finding]) -> list[str]:
+def _whose_bytes(findings: list[fetch.Finding]) -> list[str]:
     """A sentence for each kind of bytes among the files of a record."""
     sentences = []
     for state in dict.fromkeys(finding.state for finding in findings):
@@ -511,7 +511,7 @@ def _header(path: Path, channel: int = 0) -> wfdb.Record:
             f"{header.n_sig} signals, got {described} such lines; fetch it again"
         )
     for file in header.file_name:
-        san_fetch.plain_name(file, path.name)
+        fetch.plain_name(file, path.name)
     if header.fmt[channel] not in BYTES_PER_SAMPLE:
         raise ValueError(
             f"{path.name}: expected a WFDB signal format, one of {', '.join(BYTES_PER_SAMPLE)}, "
@@ -605,7 +605,7 @@ def load_signal(path: str | os.PathLike, window: int, column: str = "") -> DataS
         note=f"{origin}: {len(cut)} windows of {window} samples"
         + (f"; the last {unused} samples are left out." if unused else "."),
         channel=column or None,
-        sha256={file.name: san_fetch.sha256_of(file) for file in files},
+        sha256={file.name: fetch.sha256_of(file) for file in files},
         **facts,
     )
     return DataSet(*parts, card)
@@ -678,11 +678,11 @@ def _present_uci(name: str, root: Path) -> Path | None:
 
 def _fetch_uci(name: str, root: Path) -> Path:
     path = root / name / UCI_FILE
-    size = san_fetch.MANIFEST[name].official[UCI_FILE].size
-    complaint = functools.partial(san_fetch.mismatch, sha256=UCI_SHA256, size=size)
+    size = fetch.MANIFEST[name].official[UCI_FILE].size
+    complaint = functools.partial(fetch.mismatch, sha256=UCI_SHA256, size=size)
     try:
-        san_fetch.check_reachable(UCI_URL)
-        san_fetch.fetch(UCI_URL, path, complaint, size=size)
+        fetch.check_reachable(UCI_URL)
+        fetch.fetch(UCI_URL, path, complaint, size=size)
     except OSError as error:
         raise _NotAtHandError(error, f"Put the file of {UCI_URL} into {path.parent}") from error
     return path
@@ -723,7 +723,7 @@ def _read_uci(name: str, path: Path, **options) -> DataSet:
             f"{path}: expected the classes {sorted(UCI_CLASS_OF)}, "
             f"got {sorted(set(table.y))}; fetch it again"
         )
-    wrong = san_fetch.mismatch(path, UCI_SHA256)
+    wrong = fetch.mismatch(path, UCI_SHA256)
     if wrong:
         raise ValueError(f"{path}: {wrong}: not the file of the UCI repository; fetch it again")
     card = Card(
@@ -825,21 +825,21 @@ def _present_images(name: str, root: Path) -> Path | None:
 
 
 def _fetch_images(name: str, root: Path) -> Path:
-    source = san_fetch.MANIFEST[name]
+    source = fetch.MANIFEST[name]
     raw = root / IMAGES[name].folder / "raw"
     missing = _missing_images(name, root)
 
-    def fetch(file: str) -> None:
+    def fetch_file(file: str) -> None:
         size = source.official[file].size
         sha256 = IMAGES[name].sha256[file]
-        complaint = functools.partial(san_fetch.mismatch, sha256=sha256, size=size)
+        complaint = functools.partial(fetch.mismatch, sha256=sha256, size=size)
         url = f"{source.download}{file}{source.packed}"
-        san_fetch.fetch(url, raw / file, complaint, size=size, packed=bool(source.packed))
+        fetch.fetch(url, raw / file, complaint, size=size, packed=bool(source.packed))
 
     try:
-        san_fetch.check_reachable(source.download)
+        fetch.check_reachable(source.download)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(fetch, missing))
+            list(pool.map(fetch_file, missing))
     except OSError as error:
         raise _NotAtHandError(error, f"Put {', '.join(missing)} into {raw}, unpacked") from error
     return root
@@ -856,7 +856,7 @@ def _read_images(name: str, root: Path) -> DataSet:
         units="of the largest grey value",
         source="real",
         note=f"The four files of {images.folder}, verified by their hashes.",
-        version=san_fetch.MANIFEST[name].version,
+        version=fetch.MANIFEST[name].version,
         origin="official",
         sha256=images.sha256,
         classes=images.classes,
@@ -978,7 +978,7 @@ def _row(
 
 def main(arguments: list[str] | None = None) -> int:
     """Fetch what is missing, verify it and print what is used; return 1 if something failed."""
-    parser = argparse.ArgumentParser(prog="san_data", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="sanbook.data", description=main.__doc__)
     parser.add_argument("names", nargs="*", help="data sets (default: all)")
     parser.add_argument("--data", choices=MODES, default="auto", help="default: %(default)s")
     parser.add_argument("--directory", help="default: $SAN_DATA, else data")
@@ -987,15 +987,15 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         parser.error(f"unknown data set {unknown[0]!r}: choose of {', '.join(NAMES)}")
-    root = san_fetch.data_folder(options.directory)
+    root = fetch.data_folder(options.directory)
     present = {name: bool(_kind(name).present(name, root)) for name in names}
     found = dict.fromkeys(names)
     if options.data != "sample":
-        # Many wait at the same time; san_fetch limits the files that are transferred.
+        # Many wait at the same time; sanbook.fetch limits the files that are transferred.
         with ThreadPoolExecutor() as pool:
             found = dict(zip(names, pool.map(lambda name: _find(name, root), names), strict=True))
     rows = [_row(name, options.data, found[name], present[name]) for name in names]
-    san_fetch.print_table([("data set", "state", "source", "what it is and what to do"), *rows])
+    fetch.print_table([("data set", "state", "source", "what it is and what to do"), *rows])
     return 1 if any(state == "error" for _, state, _, _ in rows) else 0
 
 

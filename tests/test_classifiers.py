@@ -1,4 +1,4 @@
-"""Tests of the classifiers in san_train and of the tables that san_book makes of them."""
+"""Tests of the classifiers and of the tables that are made of them."""
 
 import copy
 import dataclasses
@@ -10,19 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import san_book
-import san_train
+import sanbook.tables
+import sanbook.training
 from san_core import normalized_loss, phi
-from san_train import (
-    CNN,
-    FNN,
-    Protocol,
-    classify,
-    classify_reconstructions,
-    evaluate,
-    reconstruct,
-    sweep,
-)
+from sanbook.classifiers import CNN, FNN, classify, classify_reconstructions
+from sanbook.training import Protocol, evaluate, reconstruct, sweep
 
 SPATIAL = {CNN: (178,), FNN: (28, 28)}
 each_network = pytest.mark.parametrize("network", [CNN, FNN])
@@ -142,7 +134,7 @@ def test_reconstruct_is_decode_of_encode_and_in_batches_the_same(swept, monkeypa
     model = trained.model(5, 4)
     x_hat, inverse_cr = reconstruct(model, data.test)
     assert torch.allclose(x_hat, model(data.test))
-    monkeypatch.setattr(san_train, "LARGEST_BATCH", 1)
+    monkeypatch.setattr(sanbook.training, "LARGEST_BATCH", 1)
     for whole, one_by_one in zip((x_hat, inverse_cr), reconstruct(model, data.test), strict=True):
         assert torch.allclose(whole, one_by_one, atol=1e-6)
 
@@ -155,7 +147,7 @@ def test_classify_reconstructions_has_the_metrics_of_each_model(swept):
     for row in table.itertuples():
         model = trained.model(row.kernel_size, row.seed)
         expected = evaluate(model, data.test).mean(dim=0)
-        ours = [getattr(row, metric) for metric in san_train.METRICS]
+        ours = [getattr(row, metric) for metric in sanbook.training.METRICS]
         assert ours == pytest.approx(expected.tolist(), abs=1e-6)
         x_hat, inverse_cr = reconstruct(model, data.test)
         n, ndim = data.test[0].numel(), data.test.ndim - 1
@@ -200,7 +192,7 @@ def rows(**columns):
          for seed in (0, 1)],
         columns=["kernel_size", "activation", "seed"],
     )  # fmt: skip
-    for name in (*san_train.METRICS, "accuracy_percent", "validation_phi"):
+    for name in (*sanbook.training.METRICS, "accuracy_percent", "validation_phi"):
         table[name] = np.arange(1.0, 9)
     table["inverse_compression_ratio_qm"], table["phi_qm"] = table.phi - 1, table.phi - 1
     table["dead"] = [True, False] + [False] * 6
@@ -212,7 +204,7 @@ def published():
 
 
 def test_dead_networks_are_counted_and_not_averaged():
-    table = san_book.compare_classified(rows(), published(), baseline=5.0)
+    table = sanbook.tables.compare_classified(rows(), published(), baseline=5.0)
     assert list(table["dead networks"]) == ["1 of 2", "0 of 2", "0 of 2", "0 of 2"]
     assert list(table["φ̄"]) == [2.0, 3.5, 5.5, 7.5]
     assert list(table["range of φ̄"])[:2] == ["2.000 to 2.000", "3.000 to 4.000"]
@@ -222,7 +214,7 @@ def test_dead_networks_are_counted_and_not_averaged():
 
 def test_what_has_no_living_network_or_no_published_row_is_left_empty():
     dead = [True, True] + [False] * 6
-    table = san_book.compare_classified(rows(dead=dead), published(), baseline=5.0)
+    table = sanbook.tables.compare_classified(rows(dead=dead), published(), baseline=5.0)
     assert table.loc[0, ["φ̄", "range of φ̄", "ours (%)", "its range", "minus baseline"]].isna().all()
     assert list(table["paper's φ̄"].fillna("-")) == ["1.00", "3.00", "5.00", "-"]
 
@@ -230,12 +222,12 @@ def test_what_has_no_living_network_or_no_published_row_is_left_empty():
 def test_second_way_to_count_weights_is_shown_only_where_it_differs():
     table = rows()
     same = table.assign(phi_qm=table.phi, inverse_compression_ratio_qm=table.phi)
-    assert "φ̄ with W = qm" not in san_book.compare_classified(same, published(), 5.0)
+    assert "φ̄ with W = qm" not in sanbook.tables.compare_classified(same, published(), 5.0)
 
 
 def test_selected_kernel_sizes_have_the_smallest_phi_of_each_activation_and_seed():
     table = rows(validation_phi=[9, 9, 1, 9, 2, 2, 2, 2])
-    chosen = san_book.select_kernel_sizes(table)
+    chosen = sanbook.tables.select_kernel_sizes(table)
     assert (chosen.selection == "published_m").sum() == len(table)
     validation = chosen[chosen.selection == "validation"].set_index(["activation", "seed"])
     assert validation.kernel_size.to_dict() == {

@@ -1,0 +1,1 @@
+"""What makes a book of `san_core`: data, training, other methods, figures, pages; a room each."""

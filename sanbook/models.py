@@ -1,0 +1,63 @@
+"""Files of trained networks, in the safetensors format: `save_model` and `load_model`."""
+
+import os
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from san_core import SAN
+
+
+def save_model(model: SAN, path: str | os.PathLike) -> None:
+    """Write a SAN to a file that `load_model` reads, in the safetensors format.
+
+    The file has the kernels, whose shapes say the kernel sizes and ``ndim``, and as metadata the
+    name of the activation function and the border tolerance.
+
+    >>> import tempfile
+    >>> import torch
+    >>> model = SAN([3, 5], "extrema", generator=torch.Generator().manual_seed(0))
+    >>> x = torch.sin(torch.arange(40.0)).expand(2, 40)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, f"{folder}/model.safetensors")
+    ...     loaded = load_model(f"{folder}/model.safetensors")
+    >>> torch.equal(loaded.encode(x), model.encode(x))
+    True
+    """
+    kernels = {f"kernel {i}": w.detach().contiguous() for i, w in enumerate(model.kernels)}
+    settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
+    save_file(kernels, path, settings)
+
+
+def load_model(path: str | os.PathLike) -> SAN:
+    """Read the SAN that `save_model` wrote; its codes equal those of the saved SAN bit by bit.
+
+    Nothing in the file is executed, so a file from somebody else is safe to open. ValueError if it
+    is no file that `save_model` wrote, or its activation function is not among
+    `san_core.ACTIVATION_FUNCTIONS`.
+    """
+    expected = f"{path}: expected a SAN that save_model wrote, but"
+    try:
+        with safe_open(path, framework="pt") as file:
+            settings = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
+    names = [f"kernel {i}" for i in range(len(stored))]
+    if set(settings) != {"activation", "border_tolerance"} or set(stored) != set(names):
+        raise ValueError(
+            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
+        )
+    kernels = [stored[name] for name in names]
+    shapes = [tuple(kernel.shape) for kernel in kernels]
+    if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
+        raise ValueError(f"{expected} its kernels have the shapes {shapes}")
+    sizes, ndim = [shape[0] for shape in shapes], len(shapes[0]) if shapes else 1
+    try:
+        tolerance = int(settings["border_tolerance"])
+        model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
+    except ValueError as error:
+        raise ValueError(f"{expected} no SAN can be made of it: {error}") from error
+    for kernel, weights in zip(model.kernels, kernels, strict=True):
+        kernel.data = weights
+    return model

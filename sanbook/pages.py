@@ -1,0 +1,205 @@
+"""What a page shows: figures with captions and text alternatives, tables, where the data come from.
+
+`sanbook.build` takes captions and cards of data from the metadata of the outputs.
+"""
+
+import io
+import json
+import re
+from collections.abc import Collection, Sequence
+from html import escape
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+
+from san_core import ACTIVATIONS, SAN, inverse_compression_ratio, normalized_loss, phi
+from sanbook.plots import COLORS
+from sanbook.tables import NAMES, plain
+
+
+def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collection[str]) -> None:
+    """Show a figure of a page as SVG, with its caption, its label and its text alternative.
+
+    The three travel in the metadata of the output, from where `sanbook.build` takes them to where
+    Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows, as
+    `sanbook.data.Card.source` has them: a figure of what stands in for the paper's data is marked.
+    """
+    stand_ins = set(sources) - {"real", "own"}
+    if stand_ins:
+        mark = " and ".join(sorted(stand_ins)) + (" in part" if "real" in sources else "")
+        style = {"ha": "center", "va": "center", "rotation": 20, "fontsize": 40, "zorder": 10}
+        figure.text(0.5, 0.5, mark, color="grey", alpha=0.25, **style)
+    image = io.StringIO()
+    figure.savefig(image, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
+    display({"image/svg+xml": shorten_paths(image.getvalue())}, raw=True, metadata=metadata)
+
+
+def shorten_paths(svg: str) -> str:
+    """An SVG with two decimals in its paths, each on one line: shorter, to the eye the same.
+
+    >>> shorten_paths('<path d="M 1.234567 20 \\nL 3.5 4.1 \\n"/>')
+    '<path d="M 1.23 20 L 3.5 4.1"/>'
+    """
+
+    def shorten(path: re.Match) -> str:
+        numbers = re.sub(r"(\.\d\d)\d+", r"\1", path[1])
+        return f'd="{" ".join(numbers.split())}"'
+
+    return re.sub(r'\bd="([^"]*)"', shorten, svg)
+
+
+def show_sources(cards: Sequence[dict]) -> None:
+    """Say which data a page used, loudly where they are not the paper's own.
+
+    ``cards`` are those of `sanbook.data.load`, as dictionaries. They stay with the page, where
+    `sanbook.build` finds them.
+    """
+    kinds = {"own": "note", "real": "note", "substitute": "warning", "simulated": "danger"}
+    titles = {
+        "own": "Data: a signal of your own",
+        "real": "Data: the paper's own",
+        "substitute": "Data: a substitute recording",
+        "simulated": "Data: simulated",
+    }
+    lines = []
+    for kind in kinds:
+        of_kind = [card for card in cards if card["source"] == kind]
+        if not of_kind:
+            continue
+        lines.append(f":::{{admonition}} {titles[kind]}\n:class: {kinds[kind]}")
+        for card in of_kind:
+            rate = card["sampling_rate"]
+            what = card["signal"] + (f", {rate:g} samples per second" if rate else "")
+            if len(cards) == 1:
+                lines.append(f"{card['note']} ({what}.)")
+            else:
+                lines.append(f"- *{card['name']}*: {card['note']}")
+        lines.append(":::")
+    display(Markdown("\n".join(lines)), metadata={"cards": list(cards)})
+
+
+def show_quick(cut: str) -> None:
+    """Warn that a page ran the quick profile; ``cut`` says what it has less of than the paper."""
+    display(
+        Markdown(
+            f":::{{warning}}\nThis is the quick profile: {cut}. Its numbers are not those of the "
+            "paper's protocol.\n:::"
+        )
+    )
+
+
+def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool = False) -> None:
+    """Show a table, numbers with three decimals and sentences in lines that wrap.
+
+    In the book it has a number, and ``name`` is its label. A ``sortable`` one can be sorted and
+    filtered on the page, by ``book/_static/table.js``.
+    """
+    present = table.astype(object).where(table.notna(), "-")
+    html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
+    html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
+    html = re.sub(r"<td>(?=[^\W\d_])", '<td class="text">', html)
+    for title, column in table.items():
+        if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
+            html = html.replace(f"<th>{title}</th>", f'<th class="text">{title}</th>')
+    caption = escape(caption)
+    html = html.replace("<thead>", f'<caption id="{name}">{caption}</caption><thead>', 1)
+    kind = "results-table sortable" if sortable else "results-table"
+    # Reached by the keyboard too, to scroll it sideways.
+    reachable = f'tabindex="0" role="group" aria-label="{caption}"'
+    display(HTML(f'<div class="{kind}" {reachable}>{html}</div>'))
+
+
+def show_interactive(name: str, data: dict) -> None:
+    """Show a figure that ``book/_static/NAME.js`` makes in the reader's browser from ``data``.
+
+    The data travel as JSON inside the page, so that it works when opened as a file. Tables and
+    arrays may be in them, as in a record. Outside the book, where no script finds the figure, a
+    sentence stands in its place.
+    """
+    text = json.dumps(data, default=plain, allow_nan=False, separators=(",", ":"))
+    text = text.replace("</", "<\\/")  # would end the script
+    display(
+        HTML(
+            f'<div class="san-{name}">This figure moves in the built book, with JavaScript.'
+            f'<script type="application/json">{text}</script></div>'
+        )
+    )
+
+
+def show_explorer(
+    label: str,
+    examples: str,
+    x: torch.Tensor,
+    points: pd.DataFrame,
+    models: dict,
+    chosen: dict[str, int],
+    first: str,
+) -> None:
+    """Show a figure with a slider for the kernel size: what each trained SAN makes of an example.
+
+    ``x`` is the first of the test ``examples`` ("windows") of the data set ``label``, a signal
+    ``(n,)`` or an image ``(height, width)``. ``points`` has the means over all of them:
+    activation, kernel_size and `METRICS`. ``models[activation][kernel_size]`` is a SAN. The figure
+    starts with the activation function ``first``, and each of them with its size in ``chosen``.
+    """
+    order = ["normalized_reconstruction_loss", "inverse_compression_ratio", "phi"]
+    networks = {}
+    for activation, of_size in models.items():
+        of_activation = points[points.activation == activation].set_index("kernel_size")
+        of_activation = of_activation[order].round(4)
+        networks[activation] = {
+            "chosen": chosen[activation],
+            "kernels": {m: [_rounded(w) for w in model.kernels] for m, model in of_size.items()},
+            "metrics": {m: of_activation.loc[m].to_numpy() for m in of_size},
+            "points": of_activation[order[:2]].to_numpy(),
+        }
+        if x.ndim == 2:
+            networks[activation]["maps"] = {m: _maps(model, x) for m, model in of_size.items()}
+    show_interactive(
+        "explorer",
+        {
+            "activations": describe_activations(),
+            "border_tolerance": models[first][chosen[first]].border_tolerance,
+            "label": label,
+            "examples": examples,
+            "example": _rounded(x),
+            "kernel_sizes": sorted(models[first]),
+            "first": first,
+            "networks": networks,
+        },
+    )
+
+
+def _maps(model: SAN, x: torch.Tensor) -> dict:
+    """What a SAN makes of one image, for `show_explorer`."""
+    with torch.no_grad():
+        s, a = model.similarities(x[None]), model.encode(x[None])
+        x_hat = model.decode(a)
+    inverse_cr = inverse_compression_ratio(a, model.num_weights, ndim=2)
+    loss = normalized_loss(x[None], x_hat)
+    metrics = torch.cat([loss, inverse_cr, phi(inverse_cr, loss)])
+    return {
+        "s": _rounded(s[0], 3),
+        "kept": (a[0] != 0).int().numpy(),
+        "activations": int(a.count_nonzero()),
+        "x_hat": _rounded(x_hat[0], 3),
+        "metrics": _rounded(metrics),
+    }
+
+
+def _rounded(values: torch.Tensor, decimals: int = 5) -> np.ndarray:
+    """Numbers that are short as text."""
+    return values.detach().double().numpy().round(decimals)
+
+
+def describe_activations() -> dict[str, dict[str, str]]:
+    """Name and colour of each activation function, for an interactive figure."""
+    # Black would not be seen in the dark theme.
+    shown = {**COLORS, "identity": "var(--pst-color-text-base)"}
+    return {name: {"label": NAMES[name], "color": shown[name]} for name in ACTIVATIONS}
