@@ -160,14 +160,16 @@ class Stepwise(Baseline):
 
     def own_steps(self, x: Tensor) -> Tensor:
         """The number of steps with the smallest phi of each example, the first of equals, (B,)."""
-        inverse_cr, loss = self._inverse_cr_and_loss(x, x[0].numel() // (x.ndim + self.scale_paid))
+        inverse_cr, loss = self.measure_path(x, x[0].numel() // (x.ndim + self.scale_paid))
         return san_core.phi(inverse_cr, loss).argmin(dim=1)
 
-    def _inverse_cr_and_loss(self, x: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    def measure_path(self, x: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """CR^-1 and loss of each example after 0, 1, ... ``most`` steps, ``(B, most + 1)`` each."""
         counts, loss = self.path(x, most)
-        coordinates = x.ndim - 1 + self.scale_paid
-        n = x[0].numel()
-        return san_core.inverse_compression_ratio_from_counts(counts, 0, n, coordinates), loss
+        inverse_cr = san_core.inverse_compression_ratio_from_counts(
+            counts, self.num_weights, x[0].numel(), x.ndim - 1 + self.scale_paid
+        )
+        return inverse_cr, loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +181,6 @@ class EachCount:
 
     def try_on(self, x: Tensor) -> Iterator[Tried]:
         """See `Baseline`."""
-        inverse_cr, loss = self.method._inverse_cr_and_loss(x, max(self.counts))
+        inverse_cr, loss = self.method.measure_path(x, max(self.counts))
         for k in self.counts:
             yield dataclasses.replace(self.method, k=k), inverse_cr[:, k], loss[:, k]
