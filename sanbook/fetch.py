@@ -130,6 +130,11 @@ def data_folder(directory: str | os.PathLike | None = None) -> Path:
     return folder if directory else Path(__file__).parent.parent / folder
 
 
+def present(name: str, root: Path) -> bool:
+    """Whether some file of a data set is below `root`."""
+    return any((root / MANIFEST[name].folder).glob("[!.]*"))
+
+
 # --- verify ---------------------------------------------------------------------------------------
 
 
