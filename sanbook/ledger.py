@@ -44,7 +44,7 @@ RECORDED = [*KEYS, *METRICS, "seed", "init", "selection", "dead"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class Evidence:
     """What was measured by the paper's protocol on the paper's data.
 
     ``runs`` has the columns `RECORDED`: a row for each seed and initialisation at each published
@@ -57,7 +57,7 @@ class Measured:
     absent: dict[str, str]
 
 
-def measured(results: str | Path) -> Measured:
+def measured(results: str | Path) -> Evidence:
     """What executed pages recorded in a directory, stand-ins and quick runs left out."""
     absent, tables = {}, [pd.DataFrame(columns=RECORDED)]
     for table in TABLES:
@@ -82,7 +82,7 @@ def measured(results: str | Path) -> Measured:
             )
         rows = rows[(rows.data_source == "real") & rows.selection.isin(["published_m", "test"])]
         tables.append(rows.assign(table=table).reindex(columns=RECORDED))
-    return Measured(pd.concat([table for table in tables if len(table)] or tables), absent)
+    return Evidence(pd.concat([table for table in tables if len(table)] or tables), absent)
 
 
 def _page(table: str) -> str:
@@ -95,12 +95,12 @@ def _table(name: str) -> str:
     return name.replace("-", "_")
 
 
-def recorded() -> Measured:
+def recorded() -> Evidence:
     """What the committed record says."""
-    return Measured(pd.read_csv(REPRODUCED / "runs.csv"), provenance()["absent"])
+    return Evidence(pd.read_csv(REPRODUCED / "runs.csv"), provenance()["absent"])
 
 
-def measured_or_recorded(results: str | Path) -> tuple[Measured, list[str]]:
+def measured_or_recorded(results: str | Path) -> tuple[Evidence, list[str]]:
     """What was measured here; the tables that were not, from the committed record, and their names.
 
     PhysioNet is here if any of its databases is.
@@ -114,7 +114,7 @@ def measured_or_recorded(results: str | Path) -> tuple[Measured, list[str]]:
     runs = pd.concat([part for part in parts if len(part)])
     of_physionet = committed.absent if "physionet" in from_record else here.absent
     absent = {name: why for name, why in of_physionet.items() if _table(name) not in TABLES}
-    return Measured(runs, absent), from_record
+    return Evidence(runs, absent), from_record
 
 
 def provenance() -> dict:
@@ -122,7 +122,7 @@ def provenance() -> dict:
     return json.loads((REPRODUCED / "provenance.json").read_text())
 
 
-def published() -> pd.DataFrame:
+def published_numbers() -> pd.DataFrame:
     """Every published number, a row for each: `KEYS`, metric, published."""
     tables = []
     for table in TABLES:
@@ -133,7 +133,7 @@ def published() -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def ledger(ours: Measured) -> pd.DataFrame:
+def ledger(ours: Evidence) -> pd.DataFrame:
     """A row for each published number: ours, the difference, the verdict and its reason.
 
     ``mean``, ``low`` and ``high`` are over the runs at the published kernel size whose networks
@@ -144,7 +144,7 @@ def ledger(ours: Measured) -> pd.DataFrame:
     by_key = dict(list(at_published_m.groupby(KEYS)))
     best = ours.runs[ours.runs.selection == "test"].set_index(KEYS[:3])
     rows = []
-    for number in published().to_dict(orient="records"):
+    for number in published_numbers().to_dict(orient="records"):
         key = tuple(number[name] for name in KEYS)
         if key not in by_key:
             reason = ours.absent.get(key[0]) or ours.absent.get(key[1]) or "no record"
@@ -211,7 +211,7 @@ def headline() -> str:
     return "\n".join([*lines, "", figure])
 
 
-def write_record(results: str | Path) -> None:
+def keep_record(results: str | Path) -> None:
     """Write `data/reproduced/` and the headline table of README.md.
 
     ValueError if a table was made from stand-ins or in a quick run, or if none was made. A table
@@ -257,9 +257,9 @@ def write_record(results: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="sanbook.ledger", description=write_record.__doc__)
+    parser = argparse.ArgumentParser(prog="sanbook.ledger", description=keep_record.__doc__)
     parser.add_argument("results", help="directory of results, such as _build/results")
     try:
-        write_record(parser.parse_args().results)
+        keep_record(parser.parse_args().results)
     except ValueError as error:
         sys.exit(f"sanbook.ledger: {error}")

@@ -5,7 +5,7 @@ import pytest
 
 import sanbook.ledger
 import sanbook.tables
-from sanbook.ledger import METRICS, Measured, ledger
+from sanbook.ledger import METRICS, Evidence, ledger
 
 KEY = {"table": "mnist", "database": "mnist", "activation": "extrema", "kernel_size": 3}
 
@@ -16,7 +16,7 @@ def one_published_row(monkeypatch):
     values = {"inverse_compression_ratio": 0.3, "normalized_reconstruction_loss": 0.5,
               "phi": 0.6, "accuracy_percent": 90.0}  # fmt: skip
     rows = [KEY | {"metric": metric, "published": value} for metric, value in values.items()]
-    monkeypatch.setattr(sanbook.ledger, "published", lambda: pd.DataFrame(rows))
+    monkeypatch.setattr(sanbook.ledger, "published_numbers", lambda: pd.DataFrame(rows))
 
 
 def run(selection="published_m", dead=False, **values):
@@ -28,7 +28,7 @@ def run(selection="published_m", dead=False, **values):
 
 def verdicts(*runs, absent=None):
     rows = pd.DataFrame(runs, columns=sanbook.ledger.RECORDED)
-    return ledger(Measured(rows, absent or {})).set_index("metric")
+    return ledger(Evidence(rows, absent or {})).set_index("metric")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_was_not_run_says_why(one_published_row):
 
 
 def test_every_published_number_is_in_the_ledger():
-    numbers = sanbook.ledger.published()
+    numbers = sanbook.ledger.published_numbers()
     assert numbers.value_counts("table").to_dict() == {
         "physionet": 75 * 3,
         "uci_epilepsy": 40 * 4,
@@ -128,7 +128,7 @@ def test_stand_ins_and_quick_runs_stay_out(tmp_path, record):
 def test_a_record_of_stand_ins_or_of_a_quick_run_is_refused(tmp_path, record):
     before = {path: path.read_bytes() for path in sanbook.ledger.REPRODUCED.iterdir()}
     with pytest.raises(ValueError, match=r"MNIST \((simulated|only a quick run)\); run `make book"):
-        sanbook.ledger.write_record(results(tmp_path, **record))
+        sanbook.ledger.keep_record(results(tmp_path, **record))
     assert {path: path.read_bytes() for path in sanbook.ledger.REPRODUCED.iterdir()} == before
 
 
@@ -142,7 +142,7 @@ def test_a_record_is_written_with_the_provenance_of_each_table(tmp_path, monkeyp
         "notebook": "not needed",
     }
     sanbook.tables.write_record(tmp_path / "provenance" / "mnist.json", made)
-    sanbook.ledger.write_record(results(tmp_path))
+    sanbook.ledger.keep_record(results(tmp_path))
     tables = sanbook.ledger.provenance()["tables"]
     assert set(tables) == {"mnist"}
     assert tables["mnist"]["seeds"] == [0]
