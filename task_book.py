@@ -155,6 +155,7 @@ def pages(switches: Switches) -> list[Page]:
             )
             for name in LABELLED
         ),
+        Page(name="house", notebook="house", files=("san_core.py", "sanbook")),
         Page(name="speed", notebook="speed", parameters=results, reads=("bench.csv",)),
     ]
 
@@ -167,13 +168,15 @@ def main(target: str) -> int:
         raise PageError(f"expected one of {', '.join((*TARGETS, *table))}, got {target!r}")
     if target in table:  # asked for by name, it is executed in any case
         specification(table[target], switches).page.unlink(missing_ok=True)
-    fetch_missing(table.values(), switches)
     tasks = {name: page_task(page, switches) for name, page in table.items()}
     tasks["bench"] = bench_task(tasks.values(), switches, full=target == "bench")
     if target in ("book", "pdf"):
         tasks["book"] = book_task(tasks.values(), switches)
     wanted = {"pages": [*tasks], "record": ["ledger"], "pdf": ["book"]}.get(target, [target])
-    status = execute(needed_for([tasks[name] for name in wanted], tasks.values()), switches)
+    needed = needed_for([tasks[name] for name in wanted], tasks.values())
+    names = {task.name for task in needed}
+    fetch_missing([p for p in table.values() if tasks[p.name].name in names], switches)
+    status = execute(needed, switches)
     if status == 0 and target in ("book", "pdf"):
         rendering.publish(switches.profile)
     if status == 0 and target == "record":

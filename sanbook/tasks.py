@@ -97,7 +97,7 @@ def modules_of(path: Path) -> list[Path]:
     found: dict[Path, None] = {}
     waiting = [path]
     while waiting:
-        for module in _imports(waiting.pop()):
+        for module in imports(waiting.pop()):
             if module not in found:
                 found[module] = None
                 waiting.append(module)
@@ -105,7 +105,8 @@ def modules_of(path: Path) -> list[Path]:
 
 
 @functools.cache
-def _imports(path: Path) -> list[Path]:
+def imports(path: Path) -> list[Path]:
+    """The project's modules that a notebook or a module names in its import statements."""
     source = path.read_text()
     if path.suffix == ".ipynb":
         cells = [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
@@ -278,8 +279,14 @@ def environment(switches: Switches) -> dict[str, str]:
 
 def fetch_missing(pages: Iterable[Page], switches: Switches) -> None:
     """Fetch what pages need and is not there, several data sets at a time."""
+    if switches.data == "sample":
+        return
     names = {name for page in pages for name in page.data}
     missing = sorted(name for name in names if not fetch.present(name, switches.directory))
-    if missing and switches.data != "sample":
+    if missing:
         data = [sys.executable, "-m", "sanbook.data", "--data", switches.data, *missing]
-        subprocess.run(data, cwd=ROOT, env={**os.environ, **environment(switches)})
+        variables = {**os.environ, **environment(switches)}
+        subprocess.run(data, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL)
+        absent = [name for name in missing if not fetch.present(name, switches.directory)]
+        if absent:
+            print(f"not at hand: {', '.join(absent)}; `make data` says why")

@@ -316,7 +316,7 @@ def states(tmp_path, monkeypatch):
     monkeypatch.setattr("sanbook.switches.ROOT", clone)
 
     def states(directory=None, seeds="0", published=True):
-        tasks._imports.cache_clear()
+        tasks.imports.cache_clear()
         switches = read_switches(
             {"PROFILE": "quick", "SEEDS": seeds, "SAN_DATA": str(directory or clone / "data")}
         )
