@@ -66,7 +66,7 @@ lab: $(ENV) ## open the notebooks
 	$(PYTHON) -m jupyterlab --notebook-dir notebooks
 
 test: $(ENV) ## run the tests
-	$(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup
 
 lint: $(ENV) ## check style
 	$(PYTHON) -m ruff check
