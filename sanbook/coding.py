@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING
 
 import constriction
 import numpy as np
@@ -12,9 +11,7 @@ import torch
 from torch import Tensor
 
 import san_core
-
-if TYPE_CHECKING:
-    from sanbook.baselines import Peer
+from sanbook.methods import Baseline
 
 LONGEST = 65_504  # the largest number of the 16 bits, whole or not, that a message's header has
 
@@ -81,7 +78,9 @@ def _models(header: bytes, size: int, ordered: bool) -> tuple:
     return places, alphabet, model
 
 
-def transmit(peer: "Peer", code: Tensor, spatial: torch.Size, step: float) -> tuple[Tensor, Tensor]:
+def transmit(
+    baseline: Baseline, code: Tensor, spatial: torch.Size, step: float
+) -> tuple[Tensor, Tensor]:
     """Bytes of each code's message and what a receiver makes of them, ``(B,)``, ``(B, *spatial)``.
 
     The bytes are without the weights; the receiver has those as 16-bit floats.
@@ -89,7 +88,9 @@ def transmit(peer: "Peer", code: Tensor, spatial: torch.Size, step: float) -> tu
     ordered, shape = code.ndim == 2, code.shape[1:]
     messages = [pack(levels, ordered) for levels in quantize(code, step).numpy()]
     received = np.stack([unpack(message, shape, ordered) for message in messages])
-    receiver = peer.with_weights(tuple(weight.half().to(code.dtype) for weight in peer.weights))
+    receiver = baseline.with_weights(
+        tuple(weight.half().to(code.dtype) for weight in baseline.weights)
+    )
     length = torch.tensor([len(message) for message in messages], dtype=code.dtype)
     return length, receiver.decode(torch.from_numpy(received).to(code.dtype) * step, spatial)
 
@@ -100,31 +101,31 @@ def raw_bytes(spatial: torch.Size) -> int:
 
 
 def evaluate_bytes(
-    peer: "Peer", x: Tensor, code: Tensor, step: float, shared_by: int = 1
+    baseline: Baseline, x: Tensor, code: Tensor, step: float, shared_by: int = 1
 ) -> Tensor:
     """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``.
 
     Bytes are those of the message and of the weights, shared as in `inverse_compression_ratio`.
     """
-    length, x_hat = transmit(peer, code, x.shape[1:], step)
-    length = length + 2 * peer.num_weights / shared_by
+    length, x_hat = transmit(baseline, code, x.shape[1:], step)
+    length = length + 2 * baseline.num_weights / shared_by
     loss = san_core.normalized_loss(x, x_hat)
     phi = san_core.phi(length / raw_bytes(x.shape[1:]), loss)
     return torch.stack([length, loss, phi], dim=-1)
 
 
-def choose_step(peer: "Peer", x: Tensor, shared_by: int = 1) -> float:
+def choose_step(baseline: Baseline, x: Tensor, shared_by: int = 1) -> float:
     """The quantization step with the smallest mean phi of true bytes on (validation) examples.
 
     Of 1/32 to 4 times the mean magnitude of the entries.
     """
-    code = peer.encode(x)
+    code = baseline.encode(x)
     kept = code[code != 0].abs()
     mean = kept.mean().item() if len(kept) else 1.0  # nothing to quantize: a dead network
     steps = [mean * 2.0**power for power in range(-5, 3)]
 
     def mean_phi(step):
-        return evaluate_bytes(peer, x, code, step, shared_by)[:, 2].mean().item()
+        return evaluate_bytes(baseline, x, code, step, shared_by)[:, 2].mean().item()
 
     return min(steps, key=mean_phi)
 
