@@ -73,7 +73,7 @@ def pages(switches: Switches) -> list[Page]:
             parameters={"datasets": list(compared), **common},
             data=compared,
             reads=of_databases,
-            leaves=("peers.json", "peers.csv"),
+            leaves=("baselines.json", "baselines.csv"),
             long=True,
         ),
         Page(
