@@ -401,13 +401,6 @@ def test_unreadable_header(tmp_path, unverified, text, reason):
 # Bytes
 
 
-def flip(path):
-    """Change one bit in the middle of a file."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 @pytest.fixture
 def copied(tmp_path, change_source):
     """A record of mitdb whose files are a known copy; the official ones are another record."""
@@ -431,22 +424,11 @@ def test_a_known_copy_says_so(copied):
     )
 
 
-def test_official_bytes_say_so(copied):
-    for file in mitdb(copied).iterdir():
-        file.write_bytes((copied / "official" / file.name).read_bytes())
-    card = sanbook.data.load("mitdb", directory=copied).card
-    assert (card.source, card.origin) == ("real", "official")
-    assert card.note.endswith("100.hea and 100.dat: the source's own bytes, verified by hash.")
-
-
 @pytest.mark.parametrize("data", ["auto", "real"])
 @pytest.mark.parametrize("file", ["100.hea", "100.dat"])
-def test_a_changed_bit_is_an_error_that_names_the_file(copied, file, data):
+def test_a_changed_file_is_an_error_that_names_it(copied, file, data):
     path = mitdb(copied) / file
-    if file == "100.hea":
-        path.write_text(path.read_text() + "# a comment\n")
-    else:
-        flip(path)
+    path.write_bytes(path.read_bytes() + b"# one line more\n")
     with pytest.raises(
         ValueError, match=r"either; move the files of record 100 away .* fetch it"
     ) as caught:
@@ -483,14 +465,6 @@ def test_download_takes_the_whole_record_and_nothing_else(tmp_path, online, offl
         "100.dat",
     ]
     assert offline == []
-
-
-def test_known_hashes_need_no_list(tmp_path, online, change_source):
-    online.add(write(tmp_path / "server").parent)
-    files = {name: online.server.files[f"mitdb/1.0.0/{name}"] for name in ("100.hea", "100.dat")}
-    change_source("mitdb", files=known(files))
-    assert sanbook.data.load("mitdb", directory=tmp_path).card.origin == "official"
-    assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == ["100.dat", "100.hea"]
 
 
 def test_other_bytes_than_listed_are_refused(tmp_path, online):
@@ -539,23 +513,6 @@ def test_header_cannot_name_a_file_outside_its_folder(tmp_path, online, name):
     assert [path.name for path in tmp_path.rglob("100.*") if "server" not in str(path)] == [
         "100.hea"
     ]
-
-
-def test_missing_on_physionet(tmp_path, online):
-    card = sanbook.data.load("mitdb", directory=tmp_path).card
-    assert card.source == "simulated"
-    assert "404 Client Error: Not Found" in card.note
-    assert not list(mitdb(tmp_path).iterdir())
-
-
-def test_read_only_directory(tmp_path, online, monkeypatch):
-    online.add(write(tmp_path / "server").parent)
-
-    def refuse(*arguments, **options):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    assert "Permission denied" in sanbook.data.load("mitdb", directory=tmp_path).card.note
 
 
 def test_no_network_is_asked_once(tmp_path, offline):

@@ -164,11 +164,6 @@ def test_error_status(server, target, served, status):
     check_whole(target)
 
 
-def test_not_found(server, target):
-    server.files = {}
-    check_refused(server, target, "100.dat", "got 404 Client Error: Not Found for url: ")
-
-
 def test_truncated_body(server, target, served):
     server.faults[served] = ["cut off"]
     check_refused(server, target, served, "IncompleteRead", "more expected")
@@ -436,13 +431,6 @@ def test_san_data_pointing_nowhere(tmp_path, monkeypatch, capsys):
         sanbook.data.load("mitdb", data="real")
     assert sanbook.data.load("uci-epilepsy").card.source == "simulated"
     assert not nowhere.exists()
-
-
-def test_san_data_that_is_a_file(tmp_path, server, change_source):
-    change_source("mitdb", download=server.url)
-    (tmp_path / "file").touch()
-    with pytest.raises(FileNotFoundError, match=r"mitdb: .*expected to write it, got"):
-        sanbook.data.load("mitdb", data="real", directory=tmp_path / "file")
 
 
 # Verification
