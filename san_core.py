@@ -79,8 +79,8 @@ def normalized_loss(x: Tensor, x_hat: Tensor) -> Tensor:
     scale = x.abs().sum(dim=axes)  # (B,)
     if blank := (scale == 0).nonzero().flatten().tolist():
         raise ValueError(
-            f"the loss relative to zeros is undefined for examples {blank} of {len(x)}, which are "
-            "zero everywhere; leave them out and say so"
+            f"the loss relative to zeros is undefined: examples {blank} of {len(x)} are zero "
+            "everywhere; leave them out and say so"
         )
     loss = (x_hat - x).abs().sum(dim=axes) / scale
     if broken := (~loss.isfinite()).nonzero().flatten().tolist():

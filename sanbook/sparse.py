@@ -458,7 +458,7 @@ def _add_gradient(kind, layout, space):
             _add_gradient_at(kept, s, mirrored, layout, space.error, space.x, encoder, decoder)
 
 
-@_compiled_sum
+@_compiled
 def _add_gradient_at(kept, s, mirrored, layout, error, x, encoder, decoder):
     """The same at the kept entries only: elsewhere nothing is drawn, and no error comes back."""
     for p in kept:

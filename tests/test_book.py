@@ -29,6 +29,7 @@ import san_core
 import sanbook.data
 import sanbook.models
 import sanbook.pages
+import sanbook.signals
 import sanbook.tables
 import task_book
 from sanbook.rendering import contents_of
@@ -138,7 +139,7 @@ def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_
     chosen = pd.DataFrame(record["chosen"]).set_index("activation")
     assert model.activation == chosen.validation_phi.idxmin()
     assert len(model.kernels[0]) == chosen.kernel_size[model.activation]
-    test = sanbook.data.load_signal(tmp_path / "own.csv", 100, "ecg").test
+    test = sanbook.signals.load_signal(tmp_path / "own.csv", 100, "ecg").test
     a = model.encode(test[-1:])
     assert f"100 samples became {a.count_nonzero()} pairs" in shown
 
