@@ -118,6 +118,13 @@ def batches(count: int, protocol: Protocol, generator: torch.Generator) -> Itera
     yield from torch.randperm(count, generator=generator).split(protocol.batch_size)
 
 
+def orders_of_epochs(count: int, seed: int, protocol: Protocol) -> Tensor:
+    """Indices of `batches`, one after the other, of each epoch, ``(E, B)``."""
+    generator = torch.Generator().manual_seed(seed)
+    epochs = [batches(count, protocol, generator) for _ in range(protocol.epochs)]
+    return torch.stack([torch.cat(list(epoch)) for epoch in epochs])
+
+
 # --- one at a time --------------------------------------------------------------------------------
 
 
@@ -269,7 +276,7 @@ def sweep(
     for split in splits:
         if not split.flatten(1).any(dim=1).all():
             normalized_loss(split, split)  # complains: it costs memory, so only then
-    orders = {seed: _orders(len(data.train), seed, protocol) for seed in seeds}
+    orders = {seed: orders_of_epochs(len(data.train), seed, protocol).numpy() for seed in seeds}
     images = [sparse.as_images(split) for split in splits]
 
     def train(kernel_size_and_seed) -> Result:
@@ -291,13 +298,6 @@ def sweep(
     results = dict(zip(tasks, bar, strict=True))
     in_order = {(m, seed): results[m, seed] for seed in seeds for m in kernel_sizes}
     return _trained(in_order, activation, protocol)
-
-
-def _orders(count: int, seed: int, protocol: Protocol) -> np.ndarray:
-    """Examples of each epoch, ``(E, B)``, one batch after the other."""
-    generator = torch.Generator().manual_seed(seed)
-    epochs = [batches(count, protocol, generator) for _ in range(protocol.epochs)]
-    return torch.stack([torch.cat(list(epoch)) for epoch in epochs]).numpy()
 
 
 def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> Result:
