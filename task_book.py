@@ -42,10 +42,8 @@ def pages(switches: Switches) -> list[Page]:
     table = [
         Page(
             name=page,
-            notebook="uci_epilepsy" if name == "uci-epilepsy" else "images",
-            parameters={"dataset": name, **common, **seeds}
-            if name != "uci-epilepsy"
-            else {**common, **seeds},
+            notebook="labelled",
+            parameters={"dataset": name, **common, **seeds},
             data=(name,),
             files=(PUBLISHED,),
             leaves=(f"{page}.json", f"{page}.csv"),

@@ -242,22 +242,6 @@ def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
     return figure
 
 
-def plot_confusion(matrix, classes: Sequence[str]) -> Figure:
-    """Counts of (true class, predicted class), written into shades of their share of the class."""
-    size = 2 + 0.6 * len(classes)
-    figure, axes = plt.subplots(figsize=(size + 1, size))
-    share = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(matrix):
-        color = "white" if share[row, column] > 0.6 else "black"
-        axes.annotate(count, (column, row), ha="center", va="center", color=color, fontsize=8)
-    ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=45, ha="right")
-    axes.set_yticks(ticks, classes)
-    axes.set(xlabel="predicted", ylabel="true")
-    return figure
-
-
 def draw(axes, values, color: str) -> None:
     """A signal or kernel (n,) as a line, an image (height, width) in shades around zero."""
     axes.set(xticks=[], yticks=[])
