@@ -22,25 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = [
-    "ACTIVATIONS",
-    "ACTIVATION_FUNCTIONS",
-    "SAN",
-    "activate",
-    "extrema",
-    "extrema_pool_indices",
-    "identity",
-    "inverse_compression_ratio",
-    "inverse_compression_ratio_from_counts",
-    "is_extremum",
-    "normalized_loss",
-    "phi",
-    "relu",
-    "sparsity_density",
-    "topk_absolutes",
-]
-
-
 # --- Section II: the metric phi -------------------------------------------------------------------
 
 
@@ -93,20 +74,16 @@ def normalized_loss(x: Tensor, x_hat: Tensor) -> Tensor:
     tensor([0.2500])
     """
     if x.shape != x_hat.shape:
-        raise ValueError(
-            f"x_hat must have the shape of x, {tuple(x.shape)}, but is {tuple(x_hat.shape)}"
-        )
+        raise ValueError(f"x_hat must have the shape of x, {(*x.shape,)}, but is {(*x_hat.shape,)}")
     axes = tuple(range(1, x.ndim))
     scale = x.abs().sum(dim=axes)  # (B,)
-    if (scale == 0).any():
-        blank = (scale == 0).nonzero().flatten().tolist()
+    if blank := (scale == 0).nonzero().flatten().tolist():
         raise ValueError(
-            f"the loss relative to an all-zero example is undefined: examples {blank} of "
-            f"{len(x)} are zero everywhere; leave them out and say so"
+            f"the loss relative to zeros is undefined: examples {blank} of {len(x)} are zero "
+            "everywhere; leave them out and say so"
         )
     loss = (x_hat - x).abs().sum(dim=axes) / scale
-    if not loss.isfinite().all():
-        broken = (~loss.isfinite()).nonzero().flatten().tolist()
+    if broken := (~loss.isfinite()).nonzero().flatten().tolist():
         raise ValueError(
             f"the loss must be finite, but examples {broken} of {len(x)} give NaN or infinity; "
             "check x for non-finite samples and the training for divergence"
@@ -162,10 +139,9 @@ def topk_absolutes(s: Tensor, k: int, ndim: int = 1) -> Tensor:
     """
     _check_rank(s, ndim)
     maps = s.flatten(-ndim)  # (..., n)
-    if not 1 <= k <= maps.shape[-1]:
-        raise ValueError(
-            f"k must lie in 1..{maps.shape[-1]}, the number of samples of a map, but k={k}"
-        )
+    n = maps.shape[-1]
+    if not 1 <= k <= n:
+        raise ValueError(f"k must lie in 1..{n}, the number of samples of a map, but k={k}")
     strongest_first = maps.abs().argsort(dim=-1, descending=True, stable=True)
     kept = torch.zeros_like(maps, dtype=torch.bool).scatter(-1, strongest_first[..., :k], True)
     return torch.where(kept, maps, 0.0).view_as(s)
@@ -184,17 +160,15 @@ def extrema_pool_indices(s: Tensor, cell: int, ndim: int = 1) -> Tensor:
     """
     _check_rank(s, ndim)
     spatial = s.shape[-ndim:]
-    if not 1 <= cell <= min(spatial):
-        raise ValueError(
-            f"cell must lie in 1..{min(spatial)}, the shortest side of a map, but cell={cell}"
-        )
+    shortest = min(spatial)
+    if not 1 <= cell <= shortest:
+        raise ValueError(f"cell must lie in 1..{shortest}, the shortest side, but cell={cell}")
     pool = F.max_pool1d if ndim == 1 else F.max_pool2d
     maps = s.reshape(-1, 1, *spatial)  # pooling wants (batch, channel, *spatial)
     _, strongest = pool(maps.detach().abs(), cell, return_indices=True)
-    kept = (
-        torch.zeros_like(maps, dtype=torch.bool).flatten(1).scatter(1, strongest.flatten(1), True)
-    )
-    return torch.where(kept.view_as(s), s, 0.0)
+    kept = torch.zeros_like(maps, dtype=torch.bool).flatten(1)
+    kept = kept.scatter(1, strongest.flatten(1), True).view(s.shape)
+    return torch.where(kept, s, 0.0)
 
 
 def extrema(s: Tensor, min_distance: int, ndim: int = 1) -> Tensor:
@@ -367,9 +341,9 @@ class SAN(nn.Module):
     ) -> None:
         super().__init__()
         if not len(kernel_sizes) or min(kernel_sizes) < 1:
+            sizes = list(kernel_sizes)
             raise ValueError(
-                "kernel_sizes must be one or more sizes of at least 1 sample, "
-                f"but are {list(kernel_sizes)}"
+                f"kernel_sizes must be one or more of at least 1 sample, but are {sizes}"
             )
         _registered(activation)
         if ndim not in (1, 2):

@@ -1,9 +1,9 @@
 """Classifiers of what frozen SANs reconstruct (article Sec. IV-B, IV-C): `CNN`, `FNN`, `classify`.
 
-Axes as in `san_core` (B examples, n samples), and ``S``: seeds.
+Axes as in `san_core` (B examples, n samples), and ``K``: classifiers that are trained together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from san_core import normalized_loss, phi
-from sanbook.training import Protocol, Trained, batches, reconstruct
+from san_core import SAN, normalized_loss, phi
+from sanbook.training import Protocol, Trained, orders_of_epochs, reconstruct
+
+# Samples of the inputs of all classifiers that are held at once: 32 MB in single precision.
+LARGEST_INPUT = 2**23
 
 
 class CNN(nn.Module):
@@ -28,16 +31,17 @@ class CNN(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.first, self.second = nn.Conv1d(1, 3, 5), nn.Conv1d(3, 16, 5)
-        self.third, self.fourth = nn.Linear(656, 120), nn.Linear(120, 84)
-        self.fifth = nn.Linear(84, num_classes)
+        self.conv1, self.conv2 = nn.Conv1d(1, 3, 5), nn.Conv1d(3, 16, 5)
+        self.fc1, self.fc2 = nn.Linear(656, 120), nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of the classes."""
-        maps = F.max_pool1d(F.relu(self.first(x.unsqueeze(1))), 2)  # (B, 3, 87)
-        maps = F.max_pool1d(F.relu(self.second(maps)), 2)  # (B, 16, 41)
-        hidden = F.relu(self.fourth(F.relu(self.third(maps.flatten(1)))))  # (B, 84)
-        return self.fifth(hidden)
+        # ReLU after the maximum gives the same and has half as much to do.
+        maps = F.relu(F.max_pool1d(self.conv1(x.unsqueeze(1)), 2))  # (B, 3, 87)
+        maps = F.relu(F.max_pool1d(self.conv2(maps), 2))  # (B, 16, 41)
+        hidden = F.relu(self.fc2(F.relu(self.fc1(maps.flatten(1)))))  # (B, 84)
+        return self.fc3(hidden)
 
 
 class FNN(nn.Module):
@@ -60,9 +64,10 @@ class FNN(nn.Module):
 class Classified:
     """What training classifiers returns.
 
-    ``table`` has a row for each seed: the epoch with the best accuracy on validation (the first of
-    equals), that accuracy, and ``accuracy_percent`` on test at that epoch. ``predictions`` are the
-    classes that it gives the test examples, ``(S, B)``.
+    ``table`` has a row for each classifier: its seed, the epoch with the best accuracy on
+    validation (the first of equals), that accuracy, and ``accuracy_percent`` on test at that epoch;
+    ``last_validation_accuracy_percent`` and ``last_accuracy_percent`` are those of the last epoch.
+    ``predictions`` are the classes that the best epoch gives the test examples, ``(K, B)``.
     """
 
     table: pd.DataFrame
@@ -85,11 +90,33 @@ def classify(
 
     Args:
         network: `CNN` or `FNN`.
-        inputs: ``train``, ``validation`` and ``test``, each ``(S, B, *spatial)``: for each seed
-            reconstructions of the same examples.
+        inputs: ``train``, ``validation`` and ``test``, each ``(K, B, *spatial)``: for each seed
+            its own view of the same examples.
         labels: of the same parts, each ``(B,)``, counted from 0.
-        seeds: of the weights and of the order of the batches, S of them.
+        seeds: of the weights and of the order of the batches, K of them.
         protocol: see `Protocol`.
+    """
+    of_seed = torch.arange(len(seeds))[:, None]
+
+    def supply(part, which):
+        return inputs[part][of_seed, which]
+
+    return _classify(network, supply, inputs["train"][0, 0].numel(), labels, seeds, protocol)
+
+
+def _classify(
+    network: type[nn.Module],
+    supply: Callable[[str, Tensor], Tensor],
+    n: int,
+    labels: dict[str, Tensor],
+    seeds: Sequence[int],
+    protocol: Protocol,
+) -> Classified:
+    """Train a classifier for each of K seeds, which need not differ.
+
+    ``supply(part, which)`` gives the examples ``which``, ``(K, B)``, of a part as each classifier
+    sees them, ``(K, B, *spatial)``. They are asked for some batches ahead: in memory the inputs of
+    all classifiers would be larger than the data themselves, K times.
     """
     num_classes = 1 + max(int(part.max()) for part in labels.values())
     networks = []
@@ -100,40 +127,54 @@ def classify(
     weights, _ = stack_module_state(networks)
     scores = vmap(lambda weights, x: functional_call(networks[0], weights, (x,)))
     optimizer = torch.optim.Adam(weights.values(), lr=protocol.learning_rate, fused=True)
+    batches_ahead = max(1, LARGEST_INPUT // (len(seeds) * n * protocol.batch_size))
+    ahead = batches_ahead * protocol.batch_size
 
-    def predict(weights, x):
+    def predict(weights, part):
+        everything = torch.arange(len(labels[part])).expand(len(seeds), -1)
         with torch.no_grad():
-            return torch.cat([scores(weights, part).argmax(-1) for part in x.split(1000, 1)], 1)
+            return torch.cat(
+                [
+                    scores(weights, supply(part, which)).argmax(-1)
+                    for which in everything.split(ahead, dim=1)
+                ],
+                dim=1,
+            )
 
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    of_seed = torch.arange(len(seeds))[:, None]
+    def accuracy(predictions, part):
+        return 100 * (predictions == labels[part]).double().mean(dim=1)  # (K,)
+
+    of_seed = {seed: orders_of_epochs(len(labels["train"]), seed, protocol) for seed in set(seeds)}
     best, best_epoch = {}, torch.zeros(len(seeds), dtype=torch.long)
-    best_accuracy = torch.full((len(seeds),), -1.0)
+    best_accuracy = torch.full((len(seeds),), -1.0, dtype=torch.double)
     for epoch in range(1, protocol.epochs + 1):
-        orders = [batches(len(labels["train"]), protocol, generator) for generator in generators]
-        for batch in zip(*orders, strict=True):
-            batch = torch.stack(batch)  # (S, B)
-            given = scores(weights, inputs["train"][of_seed, batch])  # (S, B, classes)
-            # Each seed has its own mean, so that it learns as if it were alone.
-            loss = len(seeds) * F.cross_entropy(given.mT, labels["train"][batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        right = predict(weights, inputs["validation"]) == labels["validation"]  # (S, B)
-        accuracy = 100 * right.double().mean(dim=1)
-        better = accuracy > best_accuracy
-        best_accuracy = torch.where(better, accuracy, best_accuracy)
+        orders = torch.stack([of_seed[seed][epoch - 1] for seed in seeds])  # (K, B)
+        for which_ahead in orders.split(ahead, dim=1):
+            inputs = supply("train", which_ahead).split(protocol.batch_size, dim=1)
+            for x, which in zip(inputs, which_ahead.split(protocol.batch_size, dim=1), strict=True):
+                given = scores(weights, x)  # (K, B, classes)
+                # Each classifier has its own mean, so that it learns as if it were alone.
+                loss = F.cross_entropy(
+                    given.flatten(0, 1), labels["train"][which].flatten(), reduction="sum"
+                )
+                optimizer.zero_grad()
+                (loss / which.shape[1]).backward()
+                optimizer.step()
+        last_accuracy = accuracy(predict(weights, "validation"), "validation")
+        better = last_accuracy > best_accuracy
+        best_accuracy = torch.where(better, last_accuracy, best_accuracy)
         best_epoch[better] = epoch
         for name, value in weights.items():
             best.setdefault(name, value.detach().clone())[better] = value.detach()[better]
-    predictions = predict(best, inputs["test"])
-    accuracy = 100 * (predictions == labels["test"]).double().mean(dim=1)
+    predictions = predict(best, "test")
     table = pd.DataFrame(
         {
             "seed": list(seeds),
             "epoch": best_epoch.numpy(),
             "validation_accuracy_percent": best_accuracy.numpy(),
-            "accuracy_percent": accuracy.numpy(),
+            "accuracy_percent": accuracy(predictions, "test").numpy(),
+            "last_validation_accuracy_percent": last_accuracy.numpy(),
+            "last_accuracy_percent": accuracy(predict(weights, "test"), "test").numpy(),
         }
     )
     return Classified(table, predictions)
@@ -144,9 +185,11 @@ def classify_reconstructions(
 ) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
     """Classifiers of what the frozen SANs of a sweep reconstruct, and how good the SANs are.
 
-    ``data`` is as in `fit`, with ``labels``. Each SAN, of the epoch that was best on validation,
-    reconstructs the data once. Returns the predictions on test by (kernel_size, seed), and a table
-    with a row for each of them:
+    ``data`` is as in `fit`, with ``labels``. Every run is read in two ways, ``rule``: ``"best"`` is
+    the SAN of the epoch with the smallest phi on validation, and its classifier of the epoch with
+    the best accuracy on validation; ``"last"`` is both of their last epoch, which the published
+    code tests. Returns a table with a row for each (kernel_size, seed, rule), and the predictions
+    on test of the best by (kernel_size, seed). The columns:
 
     - ``validation_phi``; on test ``inverse_compression_ratio``,
       ``normalized_reconstruction_loss`` and ``phi``;
@@ -155,37 +198,46 @@ def classify_reconstructions(
     - ``dead``: whether no test example has any activation;
     - ``validation_accuracy_percent`` and ``accuracy_percent`` of the classifier.
     """
-    selected = trained.select().query("rule == 'best'").set_index(["kernel_size", "seed"])
-    seeds = list(dict.fromkeys(seed for _, seed in trained.best))
-    tables, predictions = [], {}
-    for kernel_size in dict.fromkeys(m for m, _ in trained.best):
-        models = [trained.model(kernel_size, seed) for seed in seeds]
-        inputs = {}
-        for part in data.labels:  # test is the last one, whose CR^-1 is used below
-            reconstructed = [reconstruct(model, getattr(data, part)) for model in models]
-            inputs[part] = torch.stack([x_hat for x_hat, _ in reconstructed])  # (S, B, *spatial)
-        classified = classify(network, inputs, data.labels, seeds=seeds, protocol=trained.protocol)
-        rows = []
-        for model, seed, x_hat, (_, inverse_cr) in zip(
-            models, seeds, inputs["test"], reconstructed, strict=True
-        ):
-            surplus = model.num_weights - sum(len(kernel) for kernel in model.kernels)
-            inverse_cr_qm = inverse_cr - surplus / data.test[0].numel()
-            loss = normalized_loss(data.test, x_hat)
-            rows.append(
-                {
-                    "validation_phi": selected.validation_phi[kernel_size, seed],
-                    "inverse_compression_ratio": inverse_cr.mean().item(),
-                    "normalized_reconstruction_loss": loss.mean().item(),
-                    "phi": phi(inverse_cr, loss).mean().item(),
-                    "inverse_compression_ratio_qm": inverse_cr_qm.mean().item(),
-                    "phi_qm": phi(inverse_cr_qm, loss).mean().item(),
-                    "dead": not x_hat.any().item(),
-                }
-            )
-        table = classified.table.drop(columns="epoch").join(pd.DataFrame(rows))
-        table.insert(0, "kernel_size", kernel_size)
-        tables.append(table)
-        for seed, predicted in zip(seeds, classified.predictions, strict=True):
-            predictions[kernel_size, seed] = predicted
-    return pd.concat(tables, ignore_index=True), predictions
+    run = ["kernel_size", "seed", "epoch"]
+    selected = trained.select()
+    # Where the best epoch is the last one, one SAN and one training of a classifier serve both.
+    runs = selected.drop_duplicates(run).reset_index(drop=True)
+    models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
+
+    def supply(part, which):
+        examples = getattr(data, part)
+        return torch.stack(
+            [reconstruct(model, examples[of])[0] for model, of in zip(models, which, strict=True)]
+        )
+
+    n, seeds = data.test[0].numel(), runs.seed.tolist()
+    classified = _classify(network, supply, n, data.labels, seeds, trained.protocol)
+    measured = pd.DataFrame([_measure(model, data.test) for model in models])
+    accuracies = classified.table.drop(columns=["seed", "epoch"])
+    of_run = pd.concat([runs[run], measured, accuracies], axis=1)
+    table = selected[[*run, "rule", "validation_phi"]].merge(of_run, on=run)
+    for name in ("validation_accuracy_percent", "accuracy_percent"):
+        table[name] = table[name].where(table.rule == "best", table.pop(f"last_{name}"))
+    table = table.drop(columns="epoch").sort_values(["kernel_size", "seed", "rule"])
+    predictions = {
+        (of.kernel_size, of.seed): predicted
+        for of, predicted in zip(runs.itertuples(), classified.predictions, strict=True)
+        if of.rule == "best"
+    }
+    return table.reset_index(drop=True), predictions
+
+
+def _measure(model: SAN, x: Tensor) -> dict[str, float | bool]:
+    """How good a SAN is on test examples, with the weights counted in both ways."""
+    x_hat, inverse_cr = reconstruct(model, x)
+    surplus = model.num_weights - sum(len(kernel) for kernel in model.kernels)
+    inverse_cr_qm = inverse_cr - surplus / x[0].numel()
+    loss = normalized_loss(x, x_hat)
+    return {
+        "inverse_compression_ratio": inverse_cr.mean().item(),
+        "normalized_reconstruction_loss": loss.mean().item(),
+        "phi": phi(inverse_cr, loss).mean().item(),
+        "inverse_compression_ratio_qm": inverse_cr_qm.mean().item(),
+        "phi_qm": phi(inverse_cr_qm, loss).mean().item(),
+        "dead": not x_hat.any().item(),
+    }

@@ -19,7 +19,7 @@ def save_model(model: SAN, path: str | os.PathLike) -> None:
     >>> model = SAN([3, 5], "extrema", generator=torch.Generator().manual_seed(0))
     >>> x = torch.sin(torch.arange(40.0)).expand(2, 40)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(model, f"{folder}/model.safetensors")
+    ...     save_model(model, f"{folder}/model.safetensors")
     ...     loaded = load_model(f"{folder}/model.safetensors")
     >>> torch.equal(loaded.encode(x), model.encode(x))
     True

@@ -60,11 +60,18 @@ def show_sources(cards: Sequence[dict]) -> None:
     ``cards`` are those of `sanbook.data.load`, as dictionaries. They stay with the page, where
     `sanbook.build` finds them.
     """
-    kinds = {"own": "note", "real": "note", "substitute": "warning", "simulated": "danger"}
+    kinds = {
+        "own": "note",
+        "real": "note",
+        "substitute": "warning",
+        "unverified": "warning",
+        "simulated": "danger",
+    }
     titles = {
         "own": "Data: a signal of your own",
         "real": "Data: the paper's own",
         "substitute": "Data: a substitute recording",
+        "unverified": "Data: bytes that could not be verified",
         "simulated": "Data: simulated",
     }
     lines = []

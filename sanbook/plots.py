@@ -45,17 +45,6 @@ def plot_windows(splits: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def plot_recordings(recordings: dict[str, dict[str, np.ndarray]]) -> Figure:
-    """The windows of several recordings, one panel each; values as in `plot_windows`."""
-    figure, panels = plt.subplots(len(recordings), figsize=(8, len(recordings)), sharex=True)
-    for axes, (name, splits) in zip(panels, recordings.items(), strict=True):
-        draw_windows(axes, splits)
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.set_yticks([])
-    panels[-1].set_xlabel("sample")
-    return figure
-
-
 def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, int, str]]:
     """Windows one after the other; returns name, first sample, end and shade of each split."""
     drawn, start = [], 0
@@ -67,29 +56,6 @@ def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, in
         start = end
     axes.set_xlim(0, start)
     return drawn
-
-
-def plot_walk(models: dict[str, SAN], window) -> Figure:
-    """What each SAN makes of a window ``(n,)``: similarity, activations, reconstruction."""
-    figure, rows = plt.subplots(
-        len(models), 3, figsize=(9, 1.7 * len(models)), width_ratios=[1, 3, 3], squeeze=False
-    )
-    x = window[None]  # (1, n)
-    for axes, (activation, model) in zip(rows, models.items(), strict=True):
-        similarity, a = model.similarities(x)[0, 0].detach(), model.encode(x)[0, 0].detach()
-        x_hat = model.decode(a[None, None])[0].detach()
-        color = COLORS[activation]
-        draw_kernel(axes[0], model.kernels[0].detach(), activation)
-        axes[0].set_title(f"{NAMES[activation]}\nkernel w, m = {len(model.kernels[0])}")
-        axes[1].plot(similarity, color="0.7", linewidth=0.8)
-        draw_stems(axes[1], a, color=color, linewidth=0.8)
-        axes[1].set_title(f"similarity s (grey), {a.count_nonzero()} activations a")
-        axes[2].plot(x[0], color="0.7", linewidth=1.5)
-        axes[2].plot(x_hat, color=color, linewidth=0.8)
-        axes[2].set_title("window x (grey), reconstruction x̂")
-    for axis in rows[-1]:
-        axis.set_xlabel("sample")
-    return figure
 
 
 def draw_kernel(axes, kernel, activation: str) -> None:
@@ -126,21 +92,6 @@ def draw_arcs(axes, radii: Sequence[float]) -> None:
         axes.plot(radius * np.cos(quarter), radius * np.sin(quarter), color="0.6", linewidth=0.6)
 
 
-def plot_regions(loss: float, inverse_cr: float) -> Figure:
-    """The plane of loss and CR^-1 with its regions, arcs of equal phi, and one example."""
-    figure, axes = plt.subplots(figsize=(6, 5.4))
-    limit = 1.5
-    draw_regions(axes, limit)
-    draw_arcs(axes, np.arange(0.25, 2.6, 0.25))
-    length = float(np.hypot(loss, inverse_cr))
-    axes.plot([0, loss], [0, inverse_cr], color="#000000", linewidth=1)
-    axes.scatter([loss], [inverse_cr], color="#000000", zorder=3)
-    axes.annotate(f"φ = {length:.2f}", (loss + 0.03, inverse_cr), va="center")
-    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
-             xlim=(0, limit), ylim=(0, 2.5), aspect="equal")  # fmt: skip
-    return figure
-
-
 def plot_activations(s, kept: dict) -> Figure:
     """A similarity map ``(n,)``, and what each activation function keeps of it."""
     figure, panels = plt.subplots(len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True)
@@ -172,34 +123,6 @@ def plot_activations_2d(s, kept: dict) -> Figure:
                 value = values[row, column]
                 shade = "white" if value.abs() > 0.6 * values.abs().max() else "black"
                 axes.text(column, row, f"{value:g}", color=shade, ha="center", va="center")
-    return figure
-
-
-def plot_plane(table: pd.DataFrame, chosen: dict[str, SAN]) -> Figure:
-    """CR^-1 against loss for every kernel size, the chosen kernels beside it.
-
-    ``table`` has a row for each activation and kernel size; ``chosen`` the SAN of each activation.
-    """
-    figure = plt.figure(figsize=(9, 5))
-    grid = figure.add_gridspec(len(chosen), 2, width_ratios=[4, 1])
-    axes = figure.add_subplot(grid[:, 0])
-    limit = max(1.2, 1.05 * table.normalized_reconstruction_loss.max())
-    draw_regions(axes, limit)
-    for row, (activation, model) in enumerate(chosen.items()):
-        points = table[table.activation == activation]
-        xy = points.normalized_reconstruction_loss, points.inverse_compression_ratio
-        axes.scatter(*xy, s=8, alpha=0.5, color=COLORS[activation], label=NAMES[activation])
-        best = points[points.kernel_size == len(model.kernels[0])]
-        xy = best.normalized_reconstruction_loss, best.inverse_compression_ratio
-        axes.scatter(*xy, s=90, marker="*", color=COLORS[activation], edgecolor="white", zorder=3)
-        inset = figure.add_subplot(grid[row, 1])
-        draw_kernel(inset, model.kernels[0].detach(), activation)
-        inset.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
-        inset.tick_params(labelsize=7)
-    top = max(2.5, 1.05 * table.inverse_compression_ratio.max())
-    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
-             xlim=(0, limit), ylim=(0, top))  # fmt: skip
-    axes.legend(loc="upper right")
     return figure
 
 
@@ -319,22 +242,6 @@ def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
     return figure
 
 
-def plot_confusion(matrix, classes: Sequence[str]) -> Figure:
-    """Counts of (true class, predicted class), written into shades of their share of the class."""
-    size = 2 + 0.6 * len(classes)
-    figure, axes = plt.subplots(figsize=(size + 1, size))
-    share = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(matrix):
-        color = "white" if share[row, column] > 0.6 else "black"
-        axes.annotate(count, (column, row), ha="center", va="center", color=color, fontsize=8)
-    ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=45, ha="right")
-    axes.set_yticks(ticks, classes)
-    axes.set(xlabel="predicted", ylabel="true")
-    return figure
-
-
 def draw(axes, values, color: str) -> None:
     """A signal or kernel (n,) as a line, an image (height, width) in shades around zero."""
     axes.set(xticks=[], yticks=[])
@@ -344,61 +251,6 @@ def draw(axes, values, color: str) -> None:
         axes.spines[:].set_visible(False)
         return
     axes.plot(values, color=color, linewidth=0.8, marker="." if len(values) < 4 else None)
-
-
-def plot_seeds(rows: pd.DataFrame, published: pd.Series) -> Figure:
-    """phi of every run, one panel per activation function, databases along the axis.
-
-    ``rows`` has database, activation, init and phi of each run; ``published`` is by (database,
-    activation).
-    """
-    databases = list(dict.fromkeys(rows.database))
-    figure, panels = plt.subplots(len(ACTIVATIONS), figsize=(9, 11), sharex=True)
-    for axes, activation in zip(panels, ACTIVATIONS, strict=True):
-        for init, marker, shift in (("constant", "o", -0.15), ("normal", "x", 0.15)):
-            runs = rows[(rows.activation == activation) & (rows.init == init)]
-            place = runs.database.map(databases.index) + shift
-            axes.scatter(place, runs.phi, s=18, marker=marker, alpha=0.6, color=COLORS[activation],
-                         linewidth=1, label=f"{init} start")  # fmt: skip
-        for place, database in enumerate(databases):
-            axes.hlines(published[database, activation], place - 0.35, place + 0.35, color="0.3")
-        axes.set(title=NAMES[activation], ylabel="φ̄")
-        axes.grid(axis="x", color="0.92")
-    panels[0].legend(fontsize=8)
-    panels[-1].set_xticks(range(len(databases)), databases, rotation=45, ha="right")
-    return figure
-
-
-def plot_density(points: pd.DataFrame) -> Figure:
-    """Where the trainings of all databases lie in the plane, one panel per activation function."""
-    figure, panels = plt.subplots(1, len(ACTIVATIONS), figsize=(11, 3.2), sharex=True, sharey=True)
-    for axes, activation in zip(panels, ACTIVATIONS, strict=True):
-        draw_regions(axes, 2.0)
-        chosen = points[points.activation == activation]
-        xy = chosen.normalized_reconstruction_loss, chosen.inverse_compression_ratio
-        axes.hexbin(*xy, gridsize=28, extent=(0, 2, 0, 2.5), mincnt=1, bins="log", cmap="viridis")
-        axes.set(title=NAMES[activation], xlabel="L̃", xlim=(0, 2), ylim=(0, 2.5))
-    panels[0].set_ylabel("CR⁻¹")
-    return figure
-
-
-def plot_kernels(kernels: dict[str, dict[str, Sequence[float]]], source: dict[str, str]) -> Figure:
-    """The kernel of each activation function (row) and database (column), whose source is named."""
-    figure, grid = plt.subplots(
-        len(ACTIVATIONS), len(kernels), figsize=(0.95 * len(kernels), 5), squeeze=False
-    )
-    for column, (database, of_activation) in zip(grid.T, kernels.items(), strict=True):
-        for axes, activation in zip(column, ACTIVATIONS, strict=True):
-            kernel = of_activation[activation]
-            draw_kernel(axes, kernel, activation)
-            axes.set(xticks=[], yticks=[])
-            axes.annotate(len(kernel), (0.97, 0.95), fontsize=7, color="0.4", ha="right", va="top",
-                          xycoords="axes fraction")  # fmt: skip
-        title = database if source[database] == "real" else f"{database}\n({source[database]})"
-        column[0].set_title(title, fontsize=7)
-    for axes, activation in zip(grid[:, 0], ACTIVATIONS, strict=True):
-        axes.set_ylabel(NAMES[activation], fontsize=7)
-    return figure
 
 
 def plot_ledger(numbers: pd.DataFrame, metrics: dict[str, str]) -> Figure:
@@ -416,16 +268,4 @@ def plot_ledger(numbers: pd.DataFrame, metrics: dict[str, str]) -> Figure:
         axes.plot(limits, limits, color="0.5", linewidth=0.8, zorder=0)
         axes.set(title=label, xlabel="published", ylabel="ours")
     panels[0].legend(fontsize=7)
-    return figure
-
-
-def plot_speed(cases: pd.DataFrame) -> Figure:
-    """Seconds of each case, and of its reference, as bars; rows as in the results of bench.py."""
-    figure, axes = plt.subplots(figsize=(8, 3))
-    names = [case.removeprefix("e1-") for case in cases.index]
-    axes.barh(names, cases.reference_seconds, color="0.85", label="one by one")
-    axes.barh(names, cases.seconds, color=[COLORS[name] for name in names], label="batched sweep")
-    axes.set(xscale="log", xlabel="seconds")
-    axes.invert_yaxis()
-    axes.legend()
     return figure

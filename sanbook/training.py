@@ -1,41 +1,30 @@
 """Train Sparsely Activated Networks, one by one (`fit`) or all kernel sizes at once (`sweep`).
 
-`fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` computes the
-same thing for many kernel sizes and seeds as one batched computation and is tested to follow `fit`.
-Both minimise the mean absolute reconstruction error with Adam (article Sec. III-B; learning rate
-0.01, betas 0.9 and 0.999), keep a copy of the weights of the epoch with the smallest mean phi on
-validation, and return the same tidy table.
+`fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` trains many
+kernel sizes and seeds with the compiled loops of `sanbook.sparse`, as many at the same time as the
+page has threads, and is tested to follow `fit`. Both minimise the mean absolute reconstruction
+error with Adam (article Sec. III-B; learning rate 0.01, betas 0.9 and 0.999), keep a copy of the
+weights of the epoch with the smallest mean phi on validation, and return the same tidy table.
 
-Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and in a sweep also
-
-- ``S``: seeds; ``M``: kernel sizes; ``K = M * q``: kernels of one seed; ``T``: taps, the largest m
+Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E``: epochs.
 """
 
 import copy
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from scipy.fft import next_fast_len
 from torch import Tensor
 from tqdm import tqdm
 
-from san_core import (
-    ACTIVATIONS,
-    SAN,
-    activate,
-    inverse_compression_ratio,
-    is_extremum,
-    normalized_loss,
-    phi,
-    sparsity_density,
-)
+from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss, phi
+from sanbook import sparse
 
-# Entries of all activation maps that are evaluated at once: 8 MB in single precision.
+# Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
 LARGEST_BATCH = 2**21
 METRICS = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
 
@@ -103,6 +92,10 @@ class Trained:
         return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
 
 
+# Of one training: rows (epoch, split, *METRICS), the kernels of the best epoch and of the last.
+Result = tuple[list[tuple], Tensor, Tensor]
+
+
 def initial_san(kernel_size: int, seed: int, activation: str, ndim: int, protocol: Protocol) -> SAN:
     """The untrained SAN of a kernel size and a seed, whatever else is trained beside it.
 
@@ -125,6 +118,13 @@ def batches(count: int, protocol: Protocol, generator: torch.Generator) -> Itera
     yield from torch.randperm(count, generator=generator).split(protocol.batch_size)
 
 
+def orders_of_epochs(count: int, seed: int, protocol: Protocol) -> Tensor:
+    """Indices of `batches`, one after the other, of each epoch, ``(E, B)``."""
+    generator = torch.Generator().manual_seed(seed)
+    epochs = [batches(count, protocol, generator) for _ in range(protocol.epochs)]
+    return torch.stack([torch.cat(list(epoch)) for epoch in epochs])
+
+
 # --- one at a time --------------------------------------------------------------------------------
 
 
@@ -137,13 +137,27 @@ def reconstruct(model: SAN, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     entries_of_one_example = len(model.kernels) * x[0].numel()
     at_once = max(1, LARGEST_BATCH // entries_of_one_example)
-    x_hat, inverse_cr = torch.empty_like(x), x.new_empty(len(x))
-    with torch.no_grad():
+    model.similarities(x[:1])  # complains about the axes of x and about kernels larger than it
+    x_hat, counts = torch.empty_like(x), torch.empty(len(x), dtype=torch.long)
+    if sparse.kind_of(model.activation) is None or x.dtype != torch.float32:
+        at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
         for start in range(0, len(x), at_once):
             part = slice(start, start + at_once)
-            a = model.encode(x[part])
-            x_hat[part] = model.decode(a)
-            inverse_cr[part] = inverse_compression_ratio(a, model.num_weights, model.ndim)
+            with torch.no_grad():
+                a = model.encode(x[part])
+                x_hat[part] = model.decode(a)
+            counts[part] = a.flatten(1).count_nonzero(dim=1)
+    else:
+        images, drawn = sparse.as_images(x), sparse.as_images(x_hat)
+        share = -(-len(x) // torch.get_num_threads())
+        parts = [slice(start, start + share) for start in range(0, len(x), share)]
+        counted = in_threads(
+            lambda part: sparse.reconstruct(model, images[part], drawn[part]), parts
+        )
+        counts = torch.cat(list(counted))
+    inverse_cr = inverse_compression_ratio_from_counts(
+        counts, model.num_weights, x[0].numel(), model.ndim
+    )
     return x_hat, inverse_cr
 
 
@@ -171,6 +185,11 @@ def fit(
         seed: of the weights and of the order of the batches.
         protocol: see `Protocol`.
     """
+    result = _fit(data, activation, kernel_size, seed, protocol)
+    return _trained({(kernel_size, seed): result}, activation, protocol)
+
+
+def _fit(data, activation, kernel_size, seed, protocol) -> Result:
     model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
     best, best_phi = model, torch.inf
     optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
@@ -191,17 +210,28 @@ def fit(
             best, best_phi, best_epoch = copy.deepcopy(model), validation[-1], epoch
     for epoch, tested in {best_epoch: best, protocol.epochs: model}.items():
         rows.append((epoch, "test", *evaluate(tested, data.test).mean(dim=0).tolist()))
-    kernels = [
-        {(kernel_size, seed): torch.stack([w.detach() for w in trained.kernels])}
-        for trained in (best, model)
-    ]
-    table = pd.DataFrame(rows, columns=["epoch", "split", *METRICS])
-    table.insert(0, "kernel_size", kernel_size)
-    table.insert(1, "seed", seed)
-    return Trained(table, *kernels, activation, protocol)
+    best, last = (torch.stack([w.detach() for w in chosen.kernels]) for chosen in (best, model))
+    return rows, best, last
+
+
+def _trained(results: dict[tuple[int, int], Result], activation, protocol) -> Trained:
+    """What training returns, of the results by (kernel_size, seed)."""
+    table = pd.DataFrame(
+        [(*key, *row) for key, (rows, _, _) in results.items() for row in rows],
+        columns=["kernel_size", "seed", "epoch", "split", *METRICS],
+    )
+    best = {key: best for key, (_, best, _) in results.items()}
+    last = {key: last for key, (_, _, last) in results.items()}
+    return Trained(table, best, last, activation, protocol)
 
 
 # --- all at once ----------------------------------------------------------------------------------
+
+
+def in_threads(work: Callable, tasks: Iterable) -> Iterator:
+    """Results of ``work`` on each task, in their order, in as many threads as torch may use."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        yield from pool.map(work, tasks)
 
 
 def sweep(
@@ -212,12 +242,12 @@ def sweep(
     seeds: Sequence[int] = (1,),
     protocol: Protocol = Protocol(),
 ) -> Trained:
-    """Train one SAN for each kernel size and seed, all in one batched computation.
+    """Train one SAN for each kernel size and seed.
 
-    Gives what `fit` gives for each of them, up to rounding. Similarities are one matrix product of
-    the unfolded examples with all kernels, laid zero-padded around a common centre; decoding and
-    its gradients are products of Fourier transforms; Adam on the padded bank with masked gradients
-    is Adam on each kernel. A progress bar shows in a terminal only.
+    Gives what `fit` gives for each of them, up to rounding. Each SAN is trained from the first
+    epoch to the last in one thread, so it depends neither on the others nor on how many threads
+    there are, and what it needs stays in the cache of one core. Activation functions that are not
+    the paper's are trained with `fit`. A progress bar shows in a terminal only.
 
     Args:
         data: as in `fit`.
@@ -227,325 +257,73 @@ def sweep(
         protocol: see `Protocol`.
 
     Raises:
-        ValueError: a kernel size is out of range, an example is zero everywhere, a training
-            diverged, or an activation function that is not the paper's changes what it keeps.
+        ValueError: a kernel size is out of range, an example is zero everywhere, or a training
+            diverged.
     """
-    spatial = data.train.shape[1:]
-    bank = _Bank(activation, kernel_sizes, seeds, spatial, protocol)
-    splits = (data.train, data.validation, data.test)
-    train, validation, test = splits
-    for split in (train, validation, test):
-        normalized_loss(split, split)  # complains about examples that are zero everywhere
-    optimizer = torch.optim.Adam([bank.weights], lr=protocol.learning_rate)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    best_weights = bank.weights.clone()
-    best_phi = torch.full((len(seeds), len(bank.kernel_sizes)), torch.inf)
-    best_epoch = torch.zeros_like(best_phi, dtype=torch.long)
-    tables = []
-    for epoch in tqdm(range(1, protocol.epochs + 1), desc=activation, leave=False, disable=None):
-        orders = [batches(len(train), protocol, generator) for generator in generators]
-        seen = 0.0
-        for batch in zip(*orders, strict=True):
-            x = train[torch.stack(batch)]  # (S, B, *spatial)
-            bank.weights.grad, metrics = bank.gradient(x)
-            optimizer.step()
-            seen = seen + metrics.sum(dim=2)  # (S, M, 3)
-        tables.append(bank.table(seen / len(train), epoch, "train"))
-        means = bank.evaluate(validation, bank.weights)
-        tables.append(bank.table(means, epoch, "validation"))
-        mean_phi = means[..., -1]  # (S, M)
-        better = mean_phi < best_phi
-        best_phi[better], best_epoch[better] = mean_phi[better], epoch
-        best_weights[better] = bank.weights[better]
-    tables.append(bank.table(bank.evaluate(test, bank.weights), protocol.epochs, "test"))
-    best_test = bank.table(bank.evaluate(test, best_weights), best_epoch, "test")
-    tables.append(best_test[best_test.epoch != protocol.epochs])
-    table = pd.concat(tables, ignore_index=True)
-    kernels = bank.kernels(best_weights), bank.kernels(bank.weights)
-    return Trained(table, *kernels, activation, protocol)
+    kernel_sizes, seeds = sorted(set(kernel_sizes)), list(seeds)
+    if not kernel_sizes or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            "a sweep needs kernel sizes and different seeds, but got kernel sizes "
+            f"{kernel_sizes} and seeds {seeds}"
+        )
+    shortest = min(data.train.shape[1:])
+    if kernel_sizes[0] < 1 or kernel_sizes[-1] > shortest:
+        raise ValueError(
+            f"kernel sizes must lie in 1..{shortest}, the shortest side of an example, "
+            f"but are {kernel_sizes[0]}..{kernel_sizes[-1]}"
+        )
+    splits = [data.train, data.validation, data.test]
+    for split in splits:
+        if not split.flatten(1).any(dim=1).all():
+            normalized_loss(split, split)  # complains: it costs memory, so only then
+    orders = {seed: orders_of_epochs(len(data.train), seed, protocol).numpy() for seed in seeds}
+    images = [sparse.as_images(split) for split in splits]
 
-
-class _Bank:
-    """The kernels of a sweep in one tensor, and what a training step does to all of them.
-
-    ``weights`` is ``(S, M, q, *taps)``: each kernel lies zero-padded around a common centre, so
-    that the same unfolded examples serve every kernel size.
-    """
-
-    def __init__(self, activation, kernel_sizes, seeds, spatial, protocol):
-        self.kernel_sizes, self.seeds = sorted(set(kernel_sizes)), list(seeds)
-        if not self.kernel_sizes or not self.seeds or len(set(self.seeds)) < len(self.seeds):
+    def train(kernel_size_and_seed) -> Result:
+        kernel_size, seed = kernel_size_and_seed
+        if sparse.kind_of(activation) is None:
+            return _fit(data, activation, kernel_size, seed, protocol)
+        model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
+        try:
+            return _train(model, *images, orders[seed], protocol)
+        except FloatingPointError as error:
             raise ValueError(
-                "a sweep needs kernel sizes and different seeds, but got kernel sizes "
-                f"{self.kernel_sizes} and seeds {self.seeds}"
-            )
-        self.activation, self.protocol, self.spatial = activation, protocol, tuple(spatial)
-        self.ndim, self.n = len(spatial), math.prod(spatial)
-        self.axes = tuple(range(-self.ndim, 0))
-        smallest, largest = self.kernel_sizes[0], self.kernel_sizes[-1]
-        if smallest < 1 or largest > min(spatial):
-            raise ValueError(
-                f"kernel sizes must lie in 1..{min(spatial)}, the shortest side of an example, "
-                f"but are {smallest}..{largest}"
-            )
-        self.taps, self.centre = largest, (largest - 1) // 2
-        # From this length on, correlation on a circle is the one with zeros beyond the borders.
-        # Lengths that are multiples of 32 were measured to transform up to 3 times faster.
-        shortest = [side + largest // 2 for side in spatial]
-        self.circle = [32 * next_fast_len(-(-length // 32)) for length in shortest]
-        members = (len(self.seeds), len(self.kernel_sizes), protocol.num_kernels)
-        weights = torch.zeros(*members, *[self.taps] * self.ndim)
-        mask = torch.zeros_like(weights)
-        for i, seed in enumerate(self.seeds):
-            for j, m in enumerate(self.kernel_sizes):
-                model = initial_san(m, seed, activation, self.ndim, protocol)
-                place = (i, j, slice(None), *self._place(m))
-                weights[place] = torch.stack(list(model.kernels)).detach()
-                mask[place] = 1.0
-        self.weights, self.mask = weights, mask
-        self.num_weights = self.mask.sum(dim=(2, *self.axes))[0]  # (M,)
+                f"the loss must be finite, but training with {activation} diverged at kernel size "
+                f"{kernel_size}, seed {seed}; use a smaller learning rate"
+            ) from error
 
-    def _place(self, kernel_size: int) -> list[slice]:
-        """Where a kernel lies among the taps: centred as `san_core` pads it."""
-        first = self.centre - (kernel_size - 1) // 2
-        return [slice(first, first + kernel_size)] * self.ndim
-
-    def kernels(self, weights: Tensor) -> dict[tuple[int, int], Tensor]:
-        """The kernels without their padding, by (kernel size, seed)."""
-        return {
-            (m, seed): weights[(i, j, slice(None), *self._place(m))].clone()
-            for i, seed in enumerate(self.seeds)
-            for j, m in enumerate(self.kernel_sizes)
-        }
-
-    def encode(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Unfolded examples ``(S, taps, B * n)``, similarities and what is kept of them.
-
-        ``x`` is ``(S, B, *spatial)``; similarities and kept are ``(S, M, q, B, *spatial)``.
-        """
-        unfolded = F.pad(x, [self.centre, self.taps - 1 - self.centre] * self.ndim)
-        for axis in range(2, 2 + self.ndim):
-            unfolded = unfolded.unfold(axis, self.taps, 1)
-        # Taps first: what is copied then are whole rows of examples.
-        unfolded = unfolded.movedim(self.axes, tuple(range(1, 1 + self.ndim)))
-        unfolded = unfolded.reshape(len(x), self.taps**self.ndim, -1)
-        s = weights.flatten(3).flatten(1, 2) @ unfolded  # (S, M * q, B * n)
-        s = s.view(*weights.shape[:3], *x.shape[1:])
-        tolerance = self.protocol.border_tolerance
-        return unfolded, s, kept_entries(s, self.activation, self.kernel_sizes, tolerance)
-
-    def transform(self, maps: Tensor) -> Tensor:
-        """Fourier transform of maps, on a circle with room for the largest kernel."""
-        return torch.fft.rfftn(maps, s=self.circle, dim=self.axes)
-
-    def restore(self, transformed: Tensor) -> Tensor:
-        """Inverse of `transform`, the whole circle."""
-        return torch.fft.irfftn(transformed, s=self.circle, dim=self.axes)
-
-    def transform_kernels(self, weights: Tensor) -> Tensor:
-        """Fourier transform of the kernels, their centre at the origin: ``(S, M, q, 1, *f)``."""
-        room = [k for side in reversed(self.circle) for k in (0, side - self.taps)]
-        circular = F.pad(weights, room).roll([-self.centre] * self.ndim, self.axes)
-        return self.transform(circular).unsqueeze(3)
-
-    def example(self, maps: Tensor) -> Tensor:
-        """The part of a circle that is an example."""
-        return maps[(..., *[slice(side) for side in self.spatial])]
-
-    def metrics(self, x: Tensor, a: Tensor, residual: Tensor) -> Tensor:
-        """CR^-1, normalized loss and phi of each example, ``(S, M, B, 3)``."""
-        # Counted in floating point, exact below 2^24: count_nonzero takes four times as long.
-        nonzero = a.sign().abs().sum(dim=(2, *self.axes))  # (S, M, B)
-        inverse_cr = (self.num_weights[:, None] + (self.ndim + 1) * nonzero) / self.n
-        scale = x.abs().sum(dim=self.axes)[:, None]  # (S, 1, B)
-        loss = residual.abs().sum(dim=self.axes) / scale
-        return torch.stack([inverse_cr, loss, phi(inverse_cr, loss)], dim=-1)
-
-    def gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradient of the mean absolute errors, and the metrics; ``x`` is ``(S, B, *spatial)``.
-
-        Written out rather than left to autograd, so that each transform is computed once.
-        """
-        unfolded, s, kept = self.encode(x, self.weights)
-        a = s * kept
-        kernels_f, a_f = self.transform_kernels(self.weights), self.transform(a)
-        x_hat = self.example(self.restore((a_f * kernels_f.conj()).sum(dim=2)))
-        residual = x_hat - x[:, None]  # (S, M, B, *spatial)
-        error_f = self.transform(residual.sign() / (x.shape[1] * self.n)).unsqueeze(2)
-        # As weights of the decoder: correlation of the error with the activations.
-        decoder = self.restore((a_f * error_f.conj()).sum(dim=3))  # (S, M, q, *circle)
-        decoder = decoder.roll([self.centre] * self.ndim, self.axes)
-        decoder = decoder[(..., *[slice(self.taps)] * self.ndim)]
-        # As weights of the encoder: through the kept activations to the unfolded examples.
-        s_error = self.example(self.restore(error_f * kernels_f)) * kept
-        encoder = s_error.flatten(1, 2).flatten(2) @ unfolded.mT  # (S, M * q, taps)
-        gradient = (decoder + encoder.view_as(decoder)) * self.mask
-        return gradient, self.metrics(x, a, residual)
-
-    def evaluate(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Mean metrics ``(S, M, 3)`` of examples ``(B, *spatial)``, some at a time."""
-        kernels_f = self.transform_kernels(weights)
-        entries_of_one_example = math.prod(weights.shape[:3]) * self.n
-        total = 0.0
-        for batch in x.split(max(1, LARGEST_BATCH // entries_of_one_example)):
-            batch = batch.expand(len(self.seeds), *batch.shape)
-            _, s, kept = self.encode(batch, weights)
-            a = s * kept
-            x_hat = self.example(self.restore((self.transform(a) * kernels_f.conj()).sum(dim=2)))
-            total = total + self.metrics(batch, a, x_hat - batch[:, None]).sum(dim=2)
-        return total / len(x)
-
-    def table(self, means: Tensor, epoch: int | Tensor, split: str) -> pd.DataFrame:
-        """Means over examples ``(S, M, 3)`` as rows (kernel_size, seed, epoch, split)."""
-        if not means.isfinite().all():
-            i, j = (~means.isfinite()).nonzero()[0, :2].tolist()
-            raise ValueError(
-                f"the loss must be finite, but training with {self.activation} diverged at kernel "
-                f"size {self.kernel_sizes[j]}, seed {self.seeds[i]}; use a smaller learning rate"
-            )
-        table = pd.DataFrame(means.flatten(0, 1).numpy(), columns=METRICS)
-        table.insert(0, "kernel_size", self.kernel_sizes * len(self.seeds))
-        table.insert(1, "seed", np.repeat(self.seeds, len(self.kernel_sizes)))
-        table.insert(2, "epoch", np.broadcast_to(torch.as_tensor(epoch).flatten(), len(table)))
-        table.insert(3, "split", split)
-        return table
+    # The largest kernels take longest: they start first, so that no thread waits for them alone.
+    tasks = [(m, seed) for m in reversed(kernel_sizes) for seed in seeds]
+    bar = tqdm(in_threads(train, tasks), activation, len(tasks), leave=False, disable=None)
+    results = dict(zip(tasks, bar, strict=True))
+    in_order = {(m, seed): results[m, seed] for seed in seeds for m in kernel_sizes}
+    return _trained(in_order, activation, protocol)
 
 
-# --- the activation functions of many kernel sizes ------------------------------------------------
+def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> Result:
+    """Train one SAN on images ``(B, H, W)``. FloatingPointError if a loss is not finite."""
+    kernels, *seen = sparse.train(model, train, orders, protocol.batch_size, protocol.learning_rate)
+    n = train[0].size
+    seen = _mean_metrics(model, n, *seen)
+    validated = _mean_metrics(model, n, *sparse.measure(model, validation, kernels))
+    rows = []
+    for epoch, (of_train, of_validation) in enumerate(zip(seen, validated, strict=True), start=1):
+        rows += [(epoch, "train", *of_train), (epoch, "validation", *of_validation)]
+    phis = [of_epoch[-1] for of_epoch in validated]
+    best, last = phis.index(min(phis)), len(phis) - 1
+    chosen = sorted({best, last})
+    tested = _mean_metrics(model, n, *sparse.measure(model, test, kernels[chosen]))
+    rows += [(e + 1, "test", *of_test) for e, of_test in zip(chosen, tested, strict=True)]
+    return rows, kernels[best].clone(), kernels[last].clone()
 
 
-def kept_entries(
-    s: Tensor, activation: str, kernel_sizes: Sequence[int], border_tolerance: int
-) -> Tensor:
-    """What `san_core.activate` keeps, for many kernel sizes at once.
-
-    ``s`` is ``(S, M, q, B, *spatial)``, kernel sizes ascend along M. Returns 1 where an entry is
-    kept and 0 elsewhere, same shape and dtype.
-    """
-    if activation == "identity":
-        return torch.ones_like(s)
-    if activation == "relu":
-        return (s > 0).to(s.dtype)
-    if activation == "top-k absolutes":
-        spatial = s.shape[4:]
-        counts = [math.prod(side // m for side in spatial) for m in kernel_sizes]
-        return _kept_by_topk(s.abs().flatten(4), counts).view_as(s)
-    signals = s.ndim == 5
-    if signals and activation == "extrema-pool indices":
-        return _kept_by_pooling(s.abs(), kernel_sizes)
-    if signals and activation == "extrema":
-        return _kept_by_extrema(s, [max(m - border_tolerance, 1) for m in kernel_sizes])
-    return _kept_by_activate(s, activation, kernel_sizes, border_tolerance)
-
-
-def _kept_by_activate(
-    s: Tensor, activation: str, kernel_sizes: Sequence[int], border_tolerance: int
-) -> Tensor:
-    """Marks what is kept one kernel size after the other, with any activation function.
-
-    Images have few kernel sizes, so there the loop over them costs little.
-    """
-    kept = []
-    for maps, m in zip(s.unbind(dim=1), kernel_sizes, strict=True):
-        d = sparsity_density(activation, m, s.shape[4:], border_tolerance)
-        a = activate(maps, activation, d, ndim=s.ndim - 4)
-        kept.append(a != 0)
-        # The paper's five are tested not to.
-        if activation not in ACTIVATIONS and (kept[-1] & ((a - maps).abs() > 0)).any():
-            raise ValueError(
-                "a sweep needs an activation function that keeps entries as they are or makes them "
-                f"0, but {activation!r} changes them; train it with `fit`"
-            )
-    return torch.stack(kept, dim=1).to(s.dtype)
-
-
-def _kept_by_topk(magnitude: Tensor, counts: Sequence[int]) -> Tensor:
-    """Marks the largest entries of each map; ``counts`` descend along M of (S, M, q, B, n)."""
-    counts = torch.tensor(counts)[:, None, None, None]  # (M, 1, 1, 1)
-    # Finding more than is needed costs time: counts that differ by less than 2 go together.
-    _, together = counts.log2().int().unique_consecutive(return_counts=True)
-    thresholds = []
-    for maps, count in zip(
-        magnitude.split(together.tolist(), dim=1), counts.split(together.tolist()), strict=True
-    ):
-        largest = maps.topk(int(count[0]), dim=-1).values
-        thresholds.append(largest.gather(-1, (count - 1).expand(*maps.shape[:-1], 1)))
-    threshold = torch.cat(thresholds, dim=1)  # (S, M, q, B, 1)
-    kept = (magnitude >= threshold).to(magnitude.dtype)
-    surplus = kept.sum(dim=-1, keepdim=True) - counts
-    ambiguous = surplus[..., 0] > 0  # maps with ties at the threshold: the last ones have to go
-    tied = magnitude[ambiguous] == threshold[ambiguous]
-    ties_from_here_on = tied.flip(-1).cumsum(dim=-1).flip(-1)
-    kept[ambiguous] *= ~tied | (ties_from_here_on > surplus[ambiguous])
-    return kept
-
-
-def _kept_by_pooling(magnitude: Tensor, cells: Sequence[int]) -> Tensor:
-    """Marks the largest entry of each cell; ``magnitude`` is (S, M, q, B, n)."""
-    by_size, n = magnitude.transpose(0, 1), magnitude.shape[-1]  # (M, S, q, B, n)
-    largest = [
-        maps[..., : n // cell * cell].unflatten(-1, (-1, cell)).argmax(dim=-1).flatten()
-        for maps, cell in zip(by_size, cells, strict=True)
-    ]
-    # Cells are numbered map by map: the map and the first sample of each.
-    cell = torch.tensor(cells).repeat_interleave(by_size[0, ..., 0].numel())
-    count = n // cell
-    of_map = torch.arange(len(cell)).repeat_interleave(count)
-    number = torch.arange(len(of_map)) - (count.cumsum(0) - count)[of_map]
-    kept = torch.zeros_like(by_size, memory_format=torch.contiguous_format)
-    kept.view(-1)[of_map * n + number * cell[of_map] + torch.cat(largest)] = 1.0
-    return kept.transpose(0, 1)
-
-
-def _kept_by_extrema(s: Tensor, distances: Sequence[int]) -> Tensor:
-    """Marks the extrema that stay, each map with its own distance; ``s`` is (S, M, q, B, n).
-
-    Follows `san_core.extrema`, on the list of all extrema rather than on all samples: in each
-    round those stay that no living one in reach comes before in the order.
-    """
-    seeds, _, kernels, examples, n = s.shape
-    extrema = is_extremum(s).flatten().nonzero().flatten()
-    magnitude = s.abs().flatten()[extrema]
-    of_map = extrema // n
-    reach = torch.tensor(distances).repeat_interleave(kernels * examples)
-    reach = reach.repeat(seeds)[of_map]
-    position = extrema + of_map * max(distances)  # on one line, maps further apart than any reach
-    kept = torch.zeros_like(s).flatten()
-    while len(extrema):
-        own = torch.arange(len(extrema))
-        first = torch.searchsorted(position, position - reach)
-        end = torch.searchsorted(position, position + reach, right=True)
-        table = _maxima_of_powers_of_two(magnitude, int((end - first).max()))
-        stays = magnitude > _range_maximum(table, first, own - first)
-        stays &= magnitude >= _range_maximum(table, own + 1, end - own - 1)
-        kept[extrema[stays]] = 1.0
-        stayed = F.pad(stays.cumsum(dim=0), (1, 0))
-        living = (stayed[end] == stayed[first]).nonzero().flatten()
-        extrema, magnitude = extrema[living], magnitude[living]
-        position, reach = position[living], reach[living]
-    return kept.view_as(s)
-
-
-def _maxima_of_powers_of_two(values: Tensor, widest: int) -> Tensor:
-    """Row p holds the maxima of 2^p values from each position on, ``(N,) -> (levels, N)``.
-
-    Where fewer values are left the row is not filled: nobody asks there.
-    """
-    table = values.new_empty(max(widest, 1).bit_length(), len(values))
-    table[0] = values
-    for level in range(1, len(table)):
-        width = 1 << (level - 1)  # of the windows one row up, of which each new one joins two
-        joined = len(values) - 2 * width + 1
-        left, right = table[level - 1, :joined], table[level - 1, width : width + joined]
-        torch.maximum(left, right, out=table[level, :joined])
-    return table
-
-
-def _range_maximum(table: Tensor, start: Tensor, width: Tensor) -> Tensor:
-    """Maxima of ``width`` values from ``start`` on, -1 where the width is 0."""
-    level = (torch.frexp(width.float()).exponent - 1).clamp(min=0).long()
-    row = level * table.shape[1]
-    last = (start + width - (1 << level)).clamp(min=0)
-    values = table.flatten()
-    maxima = torch.maximum(values[row + start.clamp(max=table.shape[1] - 1)], values[row + last])
-    return torch.where(width > 0, maxima, -1.0)
+def _mean_metrics(model: SAN, n: int, counts: Tensor, losses: Tensor) -> list[list[float]]:
+    """Means over examples of CR^-1, normalized loss and phi, E times, from ``(E, B)``."""
+    losses = losses.double()
+    if not losses.isfinite().all():
+        raise FloatingPointError("a loss is not finite")
+    inverse_cr = inverse_compression_ratio_from_counts(
+        counts.double(), model.num_weights, n, model.ndim
+    )
+    metrics = torch.stack([inverse_cr, losses, phi(inverse_cr, losses)])  # (3, E, B)
+    return metrics.mean(dim=2).T.tolist()

@@ -3,9 +3,9 @@
     python bench.py [--quick] [--data auto|real|sample] CSV
 
 Medians of several repetitions after a warm-up; of a single one for sweeps with ``--quick``, for an
-epoch of MNIST, and for the plain way, which takes too long. That is `sanbook.training.fit` for one kernel
-size after the other: the published protocol, with validation and test in batches. It is timed on
-some kernel sizes, evenly spread, and scaled to all of them; the column ``note`` says on how many.
+epoch of MNIST, and for the plain way, which takes too long. That is `sanbook.training.fit` for one
+kernel size after the other: the published protocol, with validation and test in batches. It is
+timed on some kernel sizes, evenly spread, and scaled to all of them; the column ``note`` says on how many.
 """
 
 import argparse

@@ -46,7 +46,7 @@ def offline(monkeypatch):
 
 
 class Server:
-    """Serves `files` (path to bytes) with ranges; `asked` are the requests, as path and first byte.
+    """Serves `files` (path to bytes); `asked` are the paths that were asked for, of `heads` too.
 
     `faults` maps a path to a list of what goes wrong with its next requests, one each:
 
@@ -54,17 +54,21 @@ class Server:
     - "hang": no answer until the server ends; "hang in body": after half of it;
     - "cut off": the body ends in the middle, though its length was announced; "no length": it
       was not;
-    - "slow": 20 ms between pieces of the body;
-    - "no ranges": the whole file whatever was asked.
+    - "slow": 20 ms between pieces of the body.
+
+    If it is `silent`, it does not even say that it is there.
     """
 
     def __init__(self):
-        self.files, self.faults, self.asked = {}, {}, []
-        self.ended = threading.Event()
+        self.files, self.faults, self.asked, self.heads = {}, {}, [], 0
+        self.silent, self.ended = False, threading.Event()
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_HEAD(self):
+                server.heads += 1
+                if server.silent:
+                    server.ended.wait()
                 self.send_response(200)
                 self.end_headers()
 
@@ -81,8 +85,7 @@ class Server:
 
     def answer(self, handler):
         path = handler.path.removeprefix("/")
-        first = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        self.asked.append((path, first))
+        self.asked.append(path)
         faults = self.faults.get(path, [])
         fault = faults.pop(0) if faults else None
         if fault == "hang":
@@ -94,32 +97,20 @@ class Server:
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
-        if fault == "no ranges":
-            first = 0
-        if first and first >= len(content):
-            handler.send_response(416)
-            handler.send_header("Content-Range", f"bytes */{len(content)}")
-            handler.end_headers()
-            return
-        handler.send_response(206 if first else 200)
-        if first:
-            last = len(content) - 1
-            handler.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
-        body = content[first:]
+        handler.send_response(200)
         if fault != "no length":
-            handler.send_header("Content-Length", str(len(body)))
+            handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
-        half = len(body) // 2
         if fault in ("cut off", "no length", "hang in body"):
-            handler.wfile.write(body[:half])
+            handler.wfile.write(content[: len(content) // 2])
             handler.wfile.flush()
             if fault == "hang in body":
                 self.ended.wait()
             return
-        step = max(1, len(body) // 50) if fault == "slow" else max(1, len(body))
-        for start in range(0, len(body), step):
+        step = max(1, len(content) // 50) if fault == "slow" else max(1, len(content))
+        for start in range(0, len(content), step):
             try:
-                handler.wfile.write(body[start : start + step])
+                handler.wfile.write(content[start : start + step])
             except ConnectionError:  # who asked was killed
                 return
             if fault == "slow":
@@ -134,9 +125,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     """A made-up server on this machine; downloads from it are impatient."""
-    monkeypatch.setattr(
-        sanbook.fetch, "PATIENCE", sanbook.fetch.Patience(connect=1, read=0.3, tries=3, pause=0.01)
-    )
+    monkeypatch.setattr(sanbook.fetch, "ANSWER", 1)
+    monkeypatch.setattr(sanbook.fetch, "PAUSE", 0.3)
     server = Server()
     yield server
     server.end()

@@ -10,9 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import sanbook.classifiers
 import sanbook.tables
 import sanbook.training
-from san_core import normalized_loss, phi
+from san_core import inverse_compression_ratio, normalized_loss, phi
 from sanbook.classifiers import CNN, FNN, classify, classify_reconstructions
 from sanbook.training import Protocol, evaluate, reconstruct, sweep
 
@@ -76,6 +77,28 @@ def test_classify_gives_what_each_classifier_gives_alone(network):
 
 
 @each_network
+def test_the_last_epoch_is_tested_too(network):
+    inputs, labels = examples(network)
+    table = classify(network, inputs, labels, seeds=[3], protocol=Protocol(4, 16)).table
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = network(3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(4):
+        for batch in torch.randperm(len(labels["train"]), generator=generator).split(16):
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs["train"][0, batch]), labels["train"][batch]).backward()
+            optimizer.step()
+    for part, column in (
+        ("validation", "last_validation_accuracy_percent"),
+        ("test", "last_accuracy_percent"),
+    ):
+        right = model(inputs[part][0]).argmax(dim=1) == labels[part]
+        assert table[column][0] == pytest.approx(100 * right.double().mean().item())
+
+
+@each_network
 def test_classes_far_apart_are_told_apart(network):
     inputs, labels = examples(network, strength=0.3)
     table = classify(network, inputs, labels, seeds=[0], protocol=Protocol(10, 8)).table
@@ -129,26 +152,30 @@ def swept(request):
     return trained, data, network
 
 
-def test_reconstruct_is_decode_of_encode_and_in_batches_the_same(swept, monkeypatch):
+def test_reconstruct_is_decode_of_encode(swept):
     trained, data, _ = swept
     model = trained.model(5, 4)
     x_hat, inverse_cr = reconstruct(model, data.test)
-    assert torch.allclose(x_hat, model(data.test))
-    monkeypatch.setattr(sanbook.training, "LARGEST_BATCH", 1)
-    for whole, one_by_one in zip((x_hat, inverse_cr), reconstruct(model, data.test), strict=True):
-        assert torch.allclose(whole, one_by_one, atol=1e-6)
+    assert torch.allclose(x_hat, model(data.test), atol=1e-6)
+    a = model.encode(data.test)
+    expected = inverse_compression_ratio(a, model.num_weights, model.ndim)
+    assert torch.allclose(inverse_cr, expected)
 
 
 def test_classify_reconstructions_has_the_metrics_of_each_model(swept):
     trained, data, network = swept
     table, predictions = classify_reconstructions(trained, data, network)
-    assert list(zip(table.kernel_size, table.seed, strict=True)) == [(2, 0), (2, 4), (5, 0), (5, 4)]
+    keys = [(m, seed, rule) for m in (2, 5) for seed in (0, 4) for rule in ("best", "last")]
+    assert list(zip(table.kernel_size, table.seed, table.rule, strict=True)) == keys
     assert set(predictions) == {(2, 0), (2, 4), (5, 0), (5, 4)}
+    selected = trained.select().set_index(["kernel_size", "seed", "rule"])
     for row in table.itertuples():
-        model = trained.model(row.kernel_size, row.seed)
+        model = trained.model(row.kernel_size, row.seed, row.rule)
         expected = evaluate(model, data.test).mean(dim=0)
         ours = [getattr(row, metric) for metric in sanbook.training.METRICS]
         assert ours == pytest.approx(expected.tolist(), abs=1e-6)
+        key = row.kernel_size, row.seed, row.rule
+        assert row.validation_phi == selected.validation_phi[key]
         x_hat, inverse_cr = reconstruct(model, data.test)
         n, ndim = data.test[0].numel(), data.test.ndim - 1
         counted = inverse_cr - 2 * (row.kernel_size**ndim - row.kernel_size) / n
@@ -156,6 +183,42 @@ def test_classify_reconstructions_has_the_metrics_of_each_model(swept):
         published_way = phi(counted, normalized_loss(data.test, x_hat)).mean().item()
         assert row.phi_qm == pytest.approx(published_way, abs=1e-6)
         assert not row.dead
+    assert not table.filter(like="last_").columns.any()
+
+
+def test_both_rules_test_their_own_san_and_classifier(swept):
+    trained, data, network = swept
+    first = {key: 1.01 * kernels for key, kernels in trained.best.items() if key == (5, 4)}
+    trained = dataclasses.replace(trained, best={**trained.best, **first})
+    validation = (trained.table.split == "validation") & (trained.table.epoch == 1)
+    changed = validation & (trained.table.kernel_size == 5) & (trained.table.seed == 4)
+    table = trained.table.assign(phi=trained.table.phi.where(~changed, 0.0))  # the best epoch
+    test = table[(table.split == "test") & (table.kernel_size == 5) & (table.seed == 4)]
+    table = pd.concat([table, test.assign(epoch=1)]).drop_duplicates(
+        ["kernel_size", "seed", "epoch", "split"]
+    )
+    trained = dataclasses.replace(trained, table=table)
+    rows, predictions = classify_reconstructions(trained, data, network)
+    for rule in ("best", "last"):
+        model = trained.model(5, 4, rule)
+        inputs = {part: model(getattr(data, part)).detach()[None] for part in data.labels}
+        alone = classify(network, inputs, data.labels, seeds=[4], protocol=trained.protocol)
+        row = rows[(rows.kernel_size == 5) & (rows.seed == 4) & (rows.rule == rule)].iloc[0]
+        prefix = "" if rule == "best" else "last_"
+        assert row.accuracy_percent == alone.table[f"{prefix}accuracy_percent"][0]
+        assert (
+            row.validation_accuracy_percent
+            == alone.table[f"{prefix}validation_accuracy_percent"][0]
+        )
+        if rule == "best":
+            assert torch.equal(predictions[5, 4], alone.predictions[0])
+
+
+def test_inputs_are_asked_for_a_few_batches_ahead(swept, monkeypatch):
+    trained, data, network = swept
+    together, _ = classify_reconstructions(trained, data, network)
+    monkeypatch.setattr(sanbook.classifiers, "LARGEST_INPUT", 1)  # one batch at a time
+    pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], together)
 
 
 def test_classifiers_see_the_reconstructions_of_their_own_seed(swept):
@@ -165,7 +228,7 @@ def test_classifiers_see_the_reconstructions_of_their_own_seed(swept):
     inputs = {part: model(getattr(data, part)).detach()[None] for part in data.labels}
     alone = classify(network, inputs, data.labels, seeds=[4], protocol=trained.protocol)
     assert torch.equal(predictions[5, 4], alone.predictions[0])
-    row = table[(table.kernel_size == 5) & (table.seed == 4)].iloc[0]
+    row = table.query("kernel_size == 5 and seed == 4 and rule == 'best'").iloc[0]
     assert row.accuracy_percent == pytest.approx(alone.table.accuracy_percent[0])
 
 
@@ -174,7 +237,7 @@ def test_a_network_without_activations_is_dead(swept):
     # On positive data a negative kernel has no positive similarity.
     best = {key: -kernels.abs() for key, kernels in trained.best.items()}
     table, _ = classify_reconstructions(
-        dataclasses.replace(trained, activation="relu", best=best), data, network
+        dataclasses.replace(trained, activation="relu", best=best, last=best), data, network
     )
     assert table.dead.all()
     weights = 2 * table.kernel_size ** (data.test.ndim - 1)

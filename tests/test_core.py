@@ -564,10 +564,10 @@ def test_generator_makes_weights_reproducible():
     assert draw(3)[:4] != draw(3)[4:]
 
 
-@pytest.mark.parametrize("settings", [{"generator": generator()}, {"init": "constant"}], ids=str)
-def test_global_random_state_is_left_alone(settings):
+@pytest.mark.parametrize("init", ["normal", "constant"])
+def test_global_random_state_is_left_alone(init):
     before = torch.get_rng_state()
-    SAN([4], "relu", **settings)
+    SAN([4], "relu", init=init, generator=generator())
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -663,7 +663,10 @@ SHORT = torch.ones(2, 3, 6, 4)
         (lambda: inverse_compression_ratio(SHORT, 3), r"\(B, q, n\) for ndim=1"),
         (lambda: inverse_compression_ratio(X[None], 3, 2), r"\(B, q, height, width\) for ndim=2"),
         (lambda: normalized_loss(X, X[:1]), r"shape of x, \(2, 9\), but is \(1, 9\)"),
-        (lambda: normalized_loss(X * torch.eye(2)[:, :1], X), r"examples \[1\] of 2 are zero"),
+        (
+            lambda: normalized_loss(X * torch.eye(2)[:, :1], X),
+            r"undefined: examples \[1\] of 2 are zero",
+        ),
         (lambda: normalized_loss(X, X / torch.eye(2)[:, 1:]), r"examples \[0\] of 2 give NaN"),
         (lambda: normalized_loss(X, X * torch.nan), r"examples \[0, 1\] of 2 give NaN"),
     ],
@@ -671,10 +674,6 @@ SHORT = torch.ones(2, 3, 6, 4)
 def test_wrong_argument_is_a_value_error_that_says_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_every_public_name_exists():
-    assert all(hasattr(san_core, name) for name in san_core.__all__)
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf")])

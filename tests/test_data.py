@@ -1,14 +1,12 @@
 """Tests of sanbook.data: recordings written by wfdb, a made-up PhysioNet on this machine."""
 
+import dataclasses
 import os
-import pickle
 import random
-import re
 from pathlib import Path
 
 import neurokit2
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import wfdb
@@ -18,28 +16,13 @@ from hypothesis import strategies as st
 
 import sanbook.data
 import sanbook.fetch
+import sanbook.stand_ins
 
-MANIFEST = dict(sanbook.fetch.MANIFEST)
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 needs_recordings = pytest.mark.skipif(
     not (REAL / "physionet" / "mitdb").is_dir(),
     reason="needs the recordings: set SAN_DATA to a folder that has physionet/mitdb",
 )
-
-
-@pytest.fixture(autouse=True)
-def made_up_records(monkeypatch, change_source):
-    """Made-up records pass for the paper's: no hash is known of any."""
-    for name in sanbook.data.DATABASES:
-        files = [sanbook.fetch.KnownFile(file, "official") for file in MANIFEST[name].official]
-        change_source(name, files=tuple(files))
-
-
-@pytest.fixture
-def manifest(monkeypatch):
-    """The hashes are known, as they are."""
-    for name, source in MANIFEST.items():
-        monkeypatch.setitem(sanbook.fetch.MANIFEST, name, source)
 
 
 class PhysioNet:
@@ -62,7 +45,30 @@ class PhysioNet:
 
 
 @pytest.fixture
-def online(server, change_source):
+def no_hashes(change_source):
+    """No hash is known of any record."""
+    for name in sanbook.data.DATABASES:
+        files = sanbook.fetch.MANIFEST[name].official
+        change_source(
+            name, files=tuple(sanbook.fetch.KnownFile(file, "official") for file in files)
+        )
+
+
+@pytest.fixture
+def publish(change_source):
+    """Let the files of a record pass for the paper's of a database."""
+
+    def official(header, name="mitdb"):
+        paths = header.parent.glob(f"{header.stem}.*")
+        files = known({path.name: path.read_bytes() for path in paths})
+        change_source(name, files=files, record=header.stem)
+        return header
+
+    return official
+
+
+@pytest.fixture
+def online(server, no_hashes, change_source):
     for name in sanbook.data.DATABASES:
         change_source(name, download=f"{server.url}{name}/1.0.0/")
     return PhysioNet(server)
@@ -90,6 +96,23 @@ def write(folder, record="100", channels=("MLII",), signal=None):
 
 def mitdb(root):
     return root / "physionet" / "mitdb"
+
+
+def check_refused_as_real(name, root, *words):
+    """It is an error, in one sentence, that says what to put where."""
+    with pytest.raises(FileNotFoundError) as caught:
+        sanbook.data.load(name, data="real", directory=root)
+    source = sanbook.fetch.MANIFEST[name]
+    for part in (
+        f"{name}: ",
+        f"put {source.record}.hea",
+        "the signal file that it names",
+        f" into {root / source.folder}, from {source.source}",
+        'or allow a stand-in with data="auto"',
+        *words,
+    ):
+        assert part in str(caught.value)
+    assert ". " not in str(caught.value).replace(str(root), "")
 
 
 # The names
@@ -165,141 +188,11 @@ def test_windows_constant():
         sanbook.data.windows(signal, origin="lead")
 
 
-@pytest.mark.parametrize(("samples", "window"), [(70, 7), (76, 7), (7, 7), (20, 2)])
-def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
-    signal = noise()[:samples]
-    cut = [signal[i : i + window] for i in range(0, samples - window + 1, window)]
-    expected = np.stack([(w - w.mean()) / w.std(ddof=1) for w in cut])
-    result = sanbook.data.standardized_windows(torch.from_numpy(signal), window)
-    assert result.dtype == torch.float32
-    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("window", [-3, 0, 1, 21])
-def test_standardized_windows_of_an_impossible_length(window):
-    with pytest.raises(ValueError, match=rf"lead: expected a window of 2 to 20 .*got {window};"):
-        sanbook.data.standardized_windows(torch.rand(20), window, origin="lead")
-
-
-# Signals of one's own
-
-
-def record(folder, values):
-    wfdb.wrsamp("own", fs=50, units=["mV", "V"], sig_name=["ECG", "PPG"], p_signal=values,
-                fmt=["16", "16"], write_dir=str(folder))  # fmt: skip
-    return folder / "own.hea"
-
-
-def csv(folder, values):
-    pd.DataFrame(values, columns=["ECG", "PPG"]).to_csv(folder / "own.csv", index=False)
-    return folder / "own.csv"
-
-
-def npz(folder, values):
-    np.savez(folder / "own.npz", ECG=values[:, 0], PPG=values[:, 1])
-    return folder / "own.npz"
-
-
-def npy(folder, values):
-    np.save(folder / "own.npy", values[:, 1])
-    return folder / "own.npy"
-
-
-@pytest.mark.parametrize("write_own", [record, csv, npz, npy])
-def test_own_signal_is_cut_split_and_described(tmp_path, write_own):
-    values = noise()[:1520].reshape(760, 2)
-    path = write_own(tmp_path, values)
-    column = "" if write_own is npy else "PPG"
-    result = sanbook.data.load_signal(path, 100, column)
-    assert [len(result.train), len(result.validation), len(result.test)] == [3, 1, 3]
-    expected = sanbook.data.standardized_windows(torch.from_numpy(values[:, 1]), 100)
-    found = torch.cat([result.train, result.validation, result.test])
-    # A record stores 16 bits of each sample.
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3 if write_own is record else 0)
-    card = result.card
-    assert (card.source, card.data_source, card.channel) == ("own", "own", column or None)
-    assert "7 windows of 100 samples; the last 60 samples are left out" in card.note
-    names = {"own.hea", "own.dat"} if write_own is record else {path.name}
-    assert card.sha256 == {name: sha256((tmp_path / name).read_bytes()) for name in names}
-    if write_own is record:
-        assert (card.sampling_rate, card.units) == (50, "V")
-
-
-def test_own_windows_are_split_as_the_paper_splits_twelve(tmp_path):
-    path = npy(tmp_path, noise()[:240].reshape(120, 2))
-    for window, lengths in ((10, (6, 2, 4)), (40, (1, 1, 1)), (30, (2, 1, 1)), (5, (12, 4, 8))):
-        result = sanbook.data.load_signal(path, window)
-        parts = (result.train, result.validation, result.test)
-        assert tuple(len(part) for part in parts) == lengths
-
-
-def test_own_signal_with_a_large_offset_keeps_its_digits(tmp_path):
-    values = noise()[:600].reshape(300, 2)
-    plain = sanbook.data.load_signal(npy(tmp_path, values), 100).test
-    shifted = sanbook.data.load_signal(npy(tmp_path, values + 2**30), 100).test
-    torch.testing.assert_close(shifted, plain, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("write_own", [record, csv, npz])
-@pytest.mark.parametrize("column", ["", "EEG"])
-def test_column_that_is_not_one_of_the_own_ones(tmp_path, write_own, column):
-    path = write_own(tmp_path, noise()[:600].reshape(300, 2))
-    message = rf"{path.name}: expected .* one column of \['ECG', 'PPG'\], got '{column}'"
-    with pytest.raises(ValueError, match=message):
-        sanbook.data.load_signal(path, 100, column)
-
-
-class Trap:
-    def __reduce__(self):
-        return pytest.fail, ("unpickled",)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("own.csv", "", "names the columns, got: No columns to parse"),
-        ("own.csv", b"\xff\xfe\x00", "names the columns, got: 'utf-8' codec"),
-        ("own.csv", "0.5\n0.25\n", r"got the numbers 0.5; write a line of names above them"),
-        ("own.csv", "ecg\n1\nlost\n3\n", r"real numbers of shape \(n,\), got object"),
-        ("own.csv", "ecg\n1\n2\n", "at least 3 windows of 2 samples.* got 2 samples; choose"),
-        ("own.csv", "ecg\n1\n\n2\n3\n4\n5\n", "got 1 NaN .*first at index 1"),
-        ("own.csv", "ecg,t\n1,1\n,2\n2,3\n3,4\n1,5\n2,6\n", "got 1 NaN .*first at index 1"),
-        ("own.csv", "ecg\n1\n2\n3\n3\n1\n2\n", r"constant window at \[1\] .*2 samples each"),
-        ("own.npy", b"", "as np.save or np.savez write them, got: No data left"),
-        ("own.npy", np.array([Trap()]), "np.savez write them, got: Object arrays"),
-        ("own.npy", pickle.dumps(Trap()), "np.savez write them, got: .*pickle"),
-        ("own.npz", b"PK\x03\x04 broken", "np.savez write them, got: "),
-        ("own.npy", np.ones((50, 2)), r"shape \(n,\), got float64 of shape \(50, 2\); save one"),
-        ("own.npy", np.ones(50, complex), r"real numbers of shape \(n,\), got complex128"),
-        ("own.hea", "own 1 50 9\n", "expected a WFDB header of one segment"),
-        ("own.mat", "", "one of the kinds .csv, .npy, .npz, .hea, got .mat; save"),
-    ],
-)
-def test_own_signal_that_cannot_be_used(tmp_path, name, content, message):
-    path = tmp_path / name
-    if isinstance(content, np.ndarray):
-        np.save(path, content, allow_pickle=True)
-    else:
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    column = "ecg" if "ecg,t" in str(content) else ""
-    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
-        sanbook.data.load_signal(path, 2, column)
-
-
-def test_own_signal_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        sanbook.data.load_signal(tmp_path / "own.csv", 100)
-    header = record(tmp_path, noise()[:600].reshape(300, 2))
-    header.with_suffix(".dat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"names own\.dat, which is not"):
-        sanbook.data.load_signal(header, 100, "PPG")
-
-
 # Recordings
 
 
-def test_paper_record_is_real(tmp_path, offline):
-    header = write(mitdb(tmp_path), channels=("MLII", "V5"))
+def test_paper_record_is_real(tmp_path, publish, offline):
+    header = publish(write(mitdb(tmp_path), channels=("MLII", "V5")))
     write(mitdb(tmp_path), record="099")
     result = sanbook.data.load("mitdb", data="real", directory=tmp_path)
     stored = wfdb.rdrecord(str(header.with_suffix(""))).p_signal[:, 0]
@@ -312,9 +205,9 @@ def test_paper_record_is_real(tmp_path, offline):
     assert (card.record, card.channel, card.sampling_rate, card.units) == ("100", "MLII", 360, "mV")
     assert card.note == (
         "Record 100, channel MLII, is the paper's. "
-        "100.hea and 100.dat: these bytes could not be verified."
+        "100.hea and 100.dat: the source's own bytes, verified by hash."
     )
-    assert card.origin == "unverified"
+    assert card.origin == "official"
     assert card.sha256 == {
         name: sha256((mitdb(tmp_path) / name).read_bytes()) for name in ("100.hea", "100.dat")
     }
@@ -322,7 +215,29 @@ def test_paper_record_is_real(tmp_path, offline):
     assert offline == []
 
 
-def test_only_the_first_samples_count(tmp_path):
+def test_bytes_without_a_known_hash_are_never_real(tmp_path, no_hashes, offline):
+    write(mitdb(tmp_path))
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
+    assert (card.source, card.data_source) == ("unverified", "unverified: 100 MLII")
+    assert card.note == (
+        "Record 100, channel MLII, is the paper's by its name. "
+        "100.hea and 100.dat: these bytes could not be verified."
+    )
+    assert card.origin == "unverified"
+    check_refused_as_real("mitdb", tmp_path, "got unverified: 100 MLII; move", "SHA256SUMS.txt")
+    assert offline == []
+
+
+def test_one_file_without_a_known_hash_is_enough(tmp_path, publish, change_source):
+    publish(write(mitdb(tmp_path)))
+    files = sanbook.fetch.MANIFEST["mitdb"].official
+    for name in files:
+        others = [file for file in files.values() if file.name != name]
+        change_source("mitdb", files=(*others, sanbook.fetch.KnownFile(name, "official")))
+        assert sanbook.data.load("mitdb", directory=tmp_path).card.source == "unverified"
+
+
+def test_only_the_first_samples_count(tmp_path, no_hashes):
     write(mitdb(tmp_path / "long"), signal=np.append(noise(), [np.nan] * 500))
     write(mitdb(tmp_path / "exact"))
     long, exact = (
@@ -332,27 +247,58 @@ def test_only_the_first_samples_count(tmp_path):
     assert torch.allclose(long, exact, atol=1e-3)
 
 
-def test_channel_name_with_trailing_comma_is_real(tmp_path):
-    write(tmp_path / "physionet" / "bidmc", record="bidmc01", channels=("RESP,", "PLETH,"))
+def test_channel_name_with_trailing_comma_is_real(tmp_path, publish):
+    folder = tmp_path / "physionet" / "bidmc"
+    publish(write(folder, record="bidmc01", channels=("RESP,", "PLETH,")), "bidmc")
     assert sanbook.data.load("bidmc", directory=tmp_path).card.source == "real"
 
 
-def test_channel_that_was_never_seen_is_not_checked(tmp_path):
-    write(tmp_path / "physionet" / "shhpsgdb", record="0000", channels=("SaO2",))
+def test_channel_that_was_never_seen_is_not_checked(tmp_path, publish):
+    folder = tmp_path / "physionet" / "shhpsgdb"
+    publish(write(folder, record="0000", channels=("SaO2",)), "shhpsgdb")
     card = sanbook.data.load("shhpsgdb", directory=tmp_path).card
     assert card.source == "real"
     assert "could not be checked" in card.note
 
 
-def test_other_record_is_a_substitute_also_under_real(tmp_path, offline):
+def test_other_record_is_a_substitute(tmp_path, offline):
     write(mitdb(tmp_path), record="102")
     write(mitdb(tmp_path), record="101")
-    card = sanbook.data.load("mitdb", data="real", directory=tmp_path).card
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert (card.source, card.data_source) == ("substitute", "substitute: 101 MLII")
     assert card.note.startswith(
         "Record 101, channel MLII, stands in for the paper's record 100, channel MLII. "
     )
     assert offline == []
+    check_refused_as_real("mitdb", tmp_path, "https://physionet.org cannot be reached")
+
+
+def test_real_fetches_the_record_where_another_one_is(tmp_path, online):
+    online.add(write(tmp_path / "server").parent)
+    write(mitdb(tmp_path), record="099")
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.record == "099"
+    card = sanbook.data.load("mitdb", data="real", directory=tmp_path).card
+    assert (card.source, card.record) == ("real", "100")
+
+
+def test_other_channel_is_a_substitute(tmp_path, publish):
+    publish(write(mitdb(tmp_path), channels=("V5",)))
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
+    assert (card.data_source, card.origin) == ("substitute: 100 V5", "official")
+    check_refused_as_real("mitdb", tmp_path, "got substitute: 100 V5; move what is there away")
+
+
+def test_known_substitute_is_one_whatever_its_names(tmp_path, publish, change_source):
+    publish(write(mitdb(tmp_path)))
+    files = [
+        dataclasses.replace(file, bytes="substitute", how="made here")
+        for file in sanbook.fetch.MANIFEST["mitdb"].files
+    ]
+    official = [sanbook.fetch.KnownFile(file.name, "official") for file in files]
+    change_source("mitdb", files=(*official, *files))
+    card = sanbook.data.load("mitdb", directory=tmp_path).card
+    assert (card.data_source, card.origin) == ("substitute: 100 MLII", "substitute")
+    check_refused_as_real("mitdb", tmp_path, "got substitute: 100 MLII; move")
 
 
 def test_hidden_files_are_no_records(tmp_path):
@@ -360,68 +306,57 @@ def test_hidden_files_are_no_records(tmp_path):
     assert sanbook.data.load("mitdb", directory=tmp_path).card.record == "101"
 
 
-def test_channels_in_files_of_their_own(tmp_path):
+def test_channels_in_files_of_their_own(tmp_path, publish):
     header = write(mitdb(tmp_path))
     text = header.read_text().replace("100 1", "100 2", 1)
     header.write_text(text + "other.dat 16 200/mV 16 0 0 0 0 V5\n")
+    publish(header)
     assert sanbook.data.load("mitdb", directory=tmp_path).card.source == "real"
 
 
-def test_other_channel_is_a_substitute(tmp_path):
-    write(mitdb(tmp_path), channels=("V5",))
-    assert sanbook.data.load("mitdb", directory=tmp_path).card.data_source == "substitute: 100 V5"
-
-
-def test_directory_defaults_to_the_environment_variable(tmp_path, monkeypatch):
-    write(mitdb(tmp_path))
-    monkeypatch.setenv("SAN_DATA", str(tmp_path))
-    assert sanbook.data.load("mitdb").card.source == "real"
-
-
-@pytest.mark.parametrize("value", [None, "data"])
-def test_relative_directory_starts_at_the_module(tmp_path, monkeypatch, value):
-    monkeypatch.setattr(sanbook.fetch, "__file__", str(tmp_path / "sanbook.fetch.py"))
-    monkeypatch.setenv("SAN_DATA", "") if value is None else monkeypatch.setenv("SAN_DATA", value)
-    write(mitdb(tmp_path / "data"))
-    assert sanbook.data.load("mitdb").card.source == "real"
+def test_folder_with_a_space_from_the_environment_variable(tmp_path, publish, monkeypatch):
+    root = tmp_path / "my data"
+    publish(write(mitdb(root)))
+    monkeypatch.setenv("SAN_DATA", str(root))
+    assert sanbook.data.load("mitdb", data="real").card.source == "real"
 
 
 # Recordings that cannot be used: an error, never a stand-in
 
 
-def test_not_finite_samples(tmp_path):
+@pytest.fixture
+def unverified(no_hashes, tmp_path):
+    """The folder of mitdb, where any record may be put."""
+    return mitdb(tmp_path)
+
+
+def test_not_finite_samples(tmp_path, unverified):
     signal = noise()
     signal[[77, 900, 901]] = np.nan
-    write(mitdb(tmp_path), signal=signal)
+    write(unverified, signal=signal)
     with pytest.raises(
         ValueError, match=r"mitdb, record 100, channel MLII: .*got 3 NaN.*first at index 77"
     ):
         sanbook.data.load("mitdb", directory=tmp_path)
 
 
-def test_constant_window(tmp_path):
+def test_constant_window(tmp_path, unverified):
     signal = noise()
     signal[11_000:] = 0
-    write(mitdb(tmp_path), signal=signal)
+    write(unverified, signal=signal)
     with pytest.raises(ValueError, match=r"mitdb, record 100.*constant window at \[11\]"):
         sanbook.data.load("mitdb", directory=tmp_path)
 
 
-def test_short_record(tmp_path):
-    write(mitdb(tmp_path), signal=noise(11_999))
+def test_short_record(tmp_path, unverified):
+    write(unverified, signal=noise(11_999))
     with pytest.raises(ValueError, match=r"100\.hea: expected at least 12000 samples, got 11999"):
         sanbook.data.load("mitdb", directory=tmp_path)
 
 
-def test_missing_signal_file(tmp_path):
-    write(mitdb(tmp_path)).with_suffix(".dat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"100\.hea names 100\.dat, which is not beside it"):
-        sanbook.data.load("mitdb", directory=tmp_path)
-
-
 @pytest.mark.parametrize("samples", [12_000, 15_000])
-def test_truncated_signal_file(tmp_path, samples):
-    data = write(mitdb(tmp_path), channels=("MLII", "V5"), signal=noise(samples))
+def test_truncated_signal_file(tmp_path, unverified, samples):
+    data = write(unverified, channels=("MLII", "V5"), signal=noise(samples))
     data = data.with_suffix(".dat")
     data.write_bytes(data.read_bytes()[:-1])
     expected = samples * 2 * 2
@@ -431,8 +366,8 @@ def test_truncated_signal_file(tmp_path, samples):
         sanbook.data.load("mitdb", directory=tmp_path)
 
 
-def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
-    header = write(mitdb(tmp_path))
+def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path, unverified):
+    header = write(unverified)
     # Two 12-bit samples in three bytes, four samples per frame, after 44 bytes of another header.
     header.write_text("100 1 360 12000\n100.dat 212x4+44 200/mV 12 0 0 0 0 MLII\n")
     header.with_suffix(".dat").write_bytes(bytes(100))
@@ -457,20 +392,13 @@ def test_truncated_signal_file_with_frames_offset_and_packed_samples(tmp_path):
         ("100 1 360 12000\n~100.dat 16 200 16 0 0 0 0 MLII\n", "plain file names, got '~100"),
     ],
 )
-def test_unreadable_header(tmp_path, text, reason):
-    write(mitdb(tmp_path)).write_text(text)
+def test_unreadable_header(tmp_path, unverified, text, reason):
+    write(unverified).write_text(text)
     with pytest.raises(ValueError, match=rf"100\.hea: .*{reason}"):
         sanbook.data.load("mitdb", directory=tmp_path)
 
 
 # Bytes
-
-
-def flip(path):
-    """Change one bit in the middle of a file."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 @pytest.fixture
@@ -496,23 +424,14 @@ def test_a_known_copy_says_so(copied):
     )
 
 
-def test_official_bytes_say_so(copied):
-    for file in mitdb(copied).iterdir():
-        file.write_bytes((copied / "official" / file.name).read_bytes())
-    card = sanbook.data.load("mitdb", directory=copied).card
-    assert (card.source, card.origin) == ("real", "official")
-    assert card.note.endswith("100.hea and 100.dat: PhysioNet's own bytes, verified by hash.")
-
-
 @pytest.mark.parametrize("data", ["auto", "real"])
 @pytest.mark.parametrize("file", ["100.hea", "100.dat"])
-def test_a_changed_bit_is_an_error_that_names_the_file(copied, file, data):
+def test_a_changed_file_is_an_error_that_names_it(copied, file, data):
     path = mitdb(copied) / file
-    if file == "100.hea":
-        path.write_text(path.read_text() + "# a comment\n")
-    else:
-        flip(path)
-    with pytest.raises(ValueError, match=r"known copy either; move .* fetch it again") as caught:
+    path.write_bytes(path.read_bytes() + b"# one line more\n")
+    with pytest.raises(
+        ValueError, match=r"either; move the files of record 100 away .* fetch it"
+    ) as caught:
         sanbook.data.load("mitdb", data, copied)
     official = sanbook.fetch.MANIFEST["mitdb"].official[file].sha256
     words = f"{path}: expected sha256 {official}, got {sha256(path.read_bytes())}"
@@ -540,20 +459,12 @@ def test_download_takes_the_whole_record_and_nothing_else(tmp_path, online, offl
         "100.hea",
         "SHA256SUMS.txt",
     ]
-    assert [path.split("/")[-1] for path, _ in online.server.asked] == [
+    assert [path.split("/")[-1] for path in online.server.asked] == [
         "SHA256SUMS.txt",
         "100.hea",
         "100.dat",
     ]
     assert offline == []
-
-
-def test_known_hashes_need_no_list(tmp_path, online, change_source):
-    online.add(write(tmp_path / "server").parent)
-    files = {name: online.server.files[f"mitdb/1.0.0/{name}"] for name in ("100.hea", "100.dat")}
-    change_source("mitdb", files=known(files))
-    assert sanbook.data.load("mitdb", directory=tmp_path).card.origin == "official"
-    assert sorted(file.name for file in mitdb(tmp_path).iterdir()) == ["100.dat", "100.hea"]
 
 
 def test_other_bytes_than_listed_are_refused(tmp_path, online):
@@ -562,68 +473,50 @@ def test_other_bytes_than_listed_are_refused(tmp_path, online):
     online.server.files["mitdb/1.0.0/100.dat"] = b"other"
     card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert card.source == "simulated"
-    assert f"100.dat: expected sha256 {expected}, got {sha256(b'other')}" in card.note
-    assert "kept as" in card.note
-    assert (mitdb(tmp_path) / "100.dat.corrupt-1").read_bytes() == b"other"
-    assert not (mitdb(tmp_path) / "100.dat").exists()
-    assert not (mitdb(tmp_path) / "100.hea").exists()
+    assert "100.dat: http://127.0.0.1" in card.note
+    assert f"expected {expected} but got {sha256(b'other')}" in card.note
+    assert {file.name for file in mitdb(tmp_path).iterdir()} == {"SHA256SUMS.txt", "100.hea"}
+
+
+@pytest.mark.parametrize("absent", ["100.dat", "100.hea"])
+@pytest.mark.parametrize("data", ["auto", "real"])
+def test_half_a_record_is_none_and_is_fetched(tmp_path, online, absent, data):
+    online.add(write(tmp_path / "server").parent)
+    write(mitdb(tmp_path))
+    (mitdb(tmp_path) / absent).unlink()
+    online.server.faults[f"mitdb/1.0.0/{absent}"] = [404]
+    assert "404" in sanbook.data.load("mitdb", directory=tmp_path).card.note
+    card = sanbook.data.load("mitdb", data, tmp_path).card
+    assert (card.source, card.origin) == ("real", "official")
+    asked = [path.split("/")[-1] for path in online.server.asked]
+    assert asked == ["SHA256SUMS.txt", absent, absent]
+
+
+def test_half_a_record_without_network(tmp_path):
+    write(mitdb(tmp_path)).with_suffix(".dat").unlink()
+    assert sanbook.data.load("mitdb", directory=tmp_path).card.source == "simulated"
+    check_refused_as_real("mitdb", tmp_path, "https://physionet.org cannot be reached")
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"<html>", "SHA256SUMS.txt: expected lines of a sha256 and a file name, got '<html>'"),
-        (b"", "SHA256SUMS.txt: expected lines of a sha256 and a file name, got none"),
-        (b"0" * 64 + b" 102.hea", "100.hea: expected its hash in"),
-    ],
+    "name", ["../100.dat", "/tmp/100.dat", "..", "~100.dat", ".100.hea", "a b"]
 )
-def test_without_a_hash_nothing_is_accepted(tmp_path, online, content, words):
-    online.add(write(tmp_path / "server").parent)
-    online.server.files["mitdb/1.0.0/SHA256SUMS.txt"] = content
-    assert words in sanbook.data.load("mitdb", directory=tmp_path).card.note
-    assert not list(mitdb(tmp_path).glob("*100.*"))
-
-
-def test_connection_lost_between_the_files_and_back(tmp_path, online):
-    online.add(write(tmp_path / "server").parent)
-    online.server.faults["mitdb/1.0.0/100.dat"] = [404]
-    assert "404" in sanbook.data.load("mitdb", directory=tmp_path).card.note
-    assert not (mitdb(tmp_path) / "100.hea").exists()  # the header marks a record as present
-    assert sanbook.data.load("mitdb", directory=tmp_path).card.origin == "official"
-    # The header was verified already and is not asked for again.
-    assert [path for path, _ in online.server.asked].count("mitdb/1.0.0/100.hea") == 1
-
-
-@pytest.mark.parametrize("name", ["../100.dat", "/tmp/100.dat", "..", "~100.dat", ".part-100.hea"])
 def test_header_cannot_name_a_file_outside_its_folder(tmp_path, online, name):
     header = write(tmp_path / "server")
     header.write_text(header.read_text().replace("100.dat", name))
     online.add(header.parent)
-    note = sanbook.data.load("mitdb", directory=tmp_path).card.note
-    assert re.search(r"100\.hea: expected (a WFDB header|plain file names), got", note)
-    assert {path.split("/")[-1] for path, _ in online.server.asked} == {"SHA256SUMS.txt", "100.hea"}
-    assert not list((tmp_path / "physionet").rglob("100.*"))
-
-
-def test_missing_on_physionet(tmp_path, online):
-    card = sanbook.data.load("mitdb", directory=tmp_path).card
-    assert card.source == "simulated"
-    assert "404 Client Error: Not Found" in card.note
-    assert not list(mitdb(tmp_path).glob("[!.]*"))
-
-
-def test_read_only_directory(tmp_path, online, monkeypatch):
-    online.add(write(tmp_path / "server").parent)
-
-    def refuse(*arguments, **options):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    assert "Permission denied" in sanbook.data.load("mitdb", directory=tmp_path).card.note
+    with pytest.raises(
+        ValueError, match=r"100\.hea: expected (a WFDB header|plain file names), got"
+    ):
+        sanbook.data.load("mitdb", directory=tmp_path)
+    assert {path.split("/")[-1] for path in online.server.asked} == {"SHA256SUMS.txt", "100.hea"}
+    assert [path.name for path in tmp_path.rglob("100.*") if "server" not in str(path)] == [
+        "100.hea"
+    ]
 
 
 def test_no_network_is_asked_once(tmp_path, offline):
-    for name in sanbook.data.DATABASES:
+    for name in sanbook.data.DATABASES[:3]:
         card = sanbook.data.load(name, directory=tmp_path).card
         assert card.source == "simulated"
         assert "https://physionet.org cannot be reached (ConnectionError)" in card.note
@@ -632,15 +525,7 @@ def test_no_network_is_asked_once(tmp_path, offline):
 
 
 def test_real_without_network_says_what_to_put_where(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught:
-        sanbook.data.load("prcp", data="real", directory=tmp_path)
-    for part in (
-        str(tmp_path / "physionet" / "prcp"),
-        "12726.hea",
-        "https://physionet.org/content/prcp/1.0.0/",
-        "cannot be reached (ConnectionError)",
-    ):
-        assert part in str(caught.value)
+    check_refused_as_real("prcp", tmp_path, "https://physionet.org cannot be reached (ConnectionEr")
 
 
 # Stand-ins
@@ -649,7 +534,8 @@ def test_real_without_network_says_what_to_put_where(tmp_path):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", sanbook.data.DATABASES)
 def test_stand_in(name, tmp_path, offline):
-    write(tmp_path / "physionet" / name, record=sanbook.data.DATABASES[name].record)
+    source = sanbook.fetch.MANIFEST[name]
+    write(tmp_path / source.folder, record=source.record)
     once, twice = (sanbook.data.load(name, data="sample", directory=tmp_path) for _ in range(2))
     for part, count in (("train", 6), ("validation", 2), ("test", 4)):
         tensor = getattr(once, part)
@@ -659,11 +545,11 @@ def test_stand_in(name, tmp_path, offline):
         assert torch.equal(tensor, getattr(twice, part))
     card = once.card
     assert card == twice.card
-    kind = sanbook.data.DATABASES[name].simulator
-    assert card.data_source == f"simulated: {kind} by neurokit2 {neurokit2.__version__}"
+    how = f"{source.simulator} by neurokit2 {neurokit2.__version__}"
+    assert (card.data_source, card.seed) == (f"simulated: {how}", source.seed)
     assert card.note == (
-        f"A simulated {card.simulator} (seed {card.seed}) stands in for the paper's record "
-        f'{sanbook.data.DATABASES[name].record}, because data="sample" asks for it.'
+        f"A stand-in for the paper's record {source.record}: {how}, "
+        'because data="sample" asks for it.'
     )
     assert (card.record, card.channel, card.sha256) == (None, None, {})
     assert offline == []
@@ -671,8 +557,27 @@ def test_stand_in(name, tmp_path, offline):
 
 def test_stand_ins_differ_between_databases():
     sets = [sanbook.data.load(name, data="sample") for name in sanbook.data.DATABASES]
-    assert len({one.card.seed for one in sets}) == 15
-    assert len({one.train.numpy().tobytes() for one in sets}) == 15
+    assert len({one.train.numpy().tobytes() for one in sets}) == len(sets)
+
+
+def test_a_database_is_added_in_the_manifest_alone(tmp_path, monkeypatch):
+    """Wherever it stands, the stand-ins of the others stay."""
+    before = sanbook.data.load("mitdb", data="sample").train
+    text = Path(sanbook.fetch.__file__).with_name("manifest.toml").read_text("utf-8")
+    facts = "title signal folder source version download licence recorded_by citation units why"
+    added = "".join(f'{fact} = "x"\n' for fact in facts.split())
+    added += 'record = "r"\nsimulator = "PPG"\nsampling_rate = 100\nseed = 1922\nfiles = []\n'
+    path = tmp_path / "manifest.toml"
+    path.write_text(text.replace("[apnea-ecg]", f"[new]\n{added}\n[apnea-ecg]"), "utf-8")
+    monkeypatch.setattr(sanbook.fetch, "MANIFEST", sanbook.fetch.read_manifest(path))
+    assert sanbook.data.load("new", data="sample").card.data_source.startswith("simulated: PPG")
+    assert torch.equal(sanbook.data.load("mitdb", data="sample").train, before)
+
+
+def test_simulator_that_is_none(change_source):
+    source = change_source("mitdb", simulator="EEG")
+    with pytest.raises(ValueError, match=r"mitdb: expected a simulator, one of ECG, .*got 'EEG'"):
+        sanbook.stand_ins.recording(source, 1000)
 
 
 def test_stand_ins_leave_the_global_random_states_alone():
@@ -695,22 +600,22 @@ def table(capsys):
     return lines
 
 
-def test_main_lists_what_is_used(tmp_path, capsys):
+def test_main_lists_what_is_used(tmp_path, no_hashes, capsys):
     write(mitdb(tmp_path))
     assert sanbook.data.main(["--directory", str(tmp_path), "mitdb", "prcp"]) == 0
     first, second = table(capsys)
-    assert first.split()[:3] == ["mitdb", "present", "unverified"]
-    assert "Record 100, channel MLII, is the paper's." in first
-    assert second.split()[:3] == ["prcp", "absent", "stand-in"]
-    assert "Put 12726.hea and the signal file that it names into" in second
+    assert first.split()[:3] == ["mitdb", "unverified", "unverified"]
+    assert "Record 100, channel MLII, is the paper's by its name." in first
+    assert second.split()[:3] == ["prcp", "simulated", "-"]
+    assert "put 12726.hea, the signal file that it names and SHA256SUMS.txt into" in second
 
 
 def test_main_fetches_what_is_missing(tmp_path, capsys, online):
     online.add(write(tmp_path / "server").parent)
-    for state in ("fetched", "present"):
+    for _ in range(2):
         assert sanbook.data.main(["--directory", str(tmp_path), "mitdb"]) == 0
         (line,) = table(capsys)
-        assert line.split()[:3] == ["mitdb", state, "official"]
+        assert line.split()[:3] == ["mitdb", "real", "official"]
     assert len(online.server.asked) == 3
 
 
@@ -729,16 +634,16 @@ def test_main_refuses_an_unknown_name(capsys):
     assert "unknown data set 'mit'" in capsys.readouterr().err
 
 
-def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, capsys):
-    write(mitdb(tmp_path))
+def test_main_fails_when_real_is_missing_and_goes_on(tmp_path, publish, capsys):
+    publish(write(mitdb(tmp_path)))
     assert sanbook.data.main(["--data", "real", "--directory", str(tmp_path), "prcp", "mitdb"]) == 1
     first, second = table(capsys)
     assert first.split()[:2] == ["prcp", "error"]
     assert "12726.hea" in first
-    assert second.split()[:2] == ["mitdb", "present"]
+    assert second.split()[:2] == ["mitdb", "real"]
 
 
-def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
+def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, no_hashes, capsys):
     write(mitdb(tmp_path), signal=noise(500))
     assert sanbook.data.main(["--directory", str(tmp_path), "mitdb"]) == 1
     assert "got 500" in capsys.readouterr().out
@@ -748,7 +653,7 @@ def test_main_fails_on_a_record_that_cannot_be_used(tmp_path, capsys):
 
 
 @needs_recordings
-def test_recordings_real(manifest):
+def test_recordings_real():
     card = sanbook.data.load("mitdb", data="real", directory=REAL).card
     assert (card.data_source, card.channel, card.sampling_rate, card.units) == (
         "real",
@@ -788,7 +693,7 @@ def test_recording_equals_its_bytes():
         ("voiced", "real", 8000, "official"),
     ],
 )
-def test_recordings_with_their_source(manifest, name, source, rate, origin):
+def test_recordings_with_their_source(name, source, rate, origin):
     if not (REAL / "physionet" / name).is_dir():
         pytest.skip(f"needs physionet/{name} in SAN_DATA")
     result = sanbook.data.load(name, directory=REAL)

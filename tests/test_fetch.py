@@ -1,12 +1,15 @@
 """Tests of sanbook.fetch: what goes wrong with downloads and files, on a server on this machine.
 
 Each fault is checked for three things: what the user is told, that nothing wrong is accepted, and
-that nothing is lost.
+that nothing is left behind.
 """
 
+import ast
+import builtins
 import dataclasses
 import errno
-import functools
+import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -16,34 +19,43 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from pathlib import Path
 
+import pooch
 import pytest
 import requests
 from conftest import known, sha256
 
 import sanbook.data
 import sanbook.fetch
+import sanbook.stand_ins
 
+ROOT = Path(__file__).parent.parent
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 needs_data = pytest.mark.skipif(
     not (REAL / "physionet").is_dir(), reason="needs recordings: set SAN_DATA to their folder"
 )
 CONTENT = bytes(range(256)) * 1000  # no two neighbouring parts are equal
-COMPLAINT = functools.partial(sanbook.fetch.mismatch, sha256=sha256(CONTENT), size=len(CONTENT))
+PACKED = gzip.compress(CONTENT, compresslevel=0)  # about as long, so that it too can be slow
+HASHES = {"100.dat": sha256(CONTENT), "100.dat.gz": f"md5:{hashlib.md5(PACKED).hexdigest()}"}
 
 
 @pytest.fixture
 def target(tmp_path, server):
-    """Where a file is to be downloaded; the server has it."""
-    server.files["100.dat"] = CONTENT
-    return tmp_path / "data" / "100.dat"
+    """Where a file is to be downloaded; the server has it, also packed."""
+    server.files |= {"100.dat": CONTENT, "100.dat.gz": PACKED}
+    return tmp_path / "a folder of data" / "100.dat"
 
 
-def fetch(server, target, **options):
-    options = {"size": len(CONTENT)} | options
-    return sanbook.fetch.fetch(server.url + "100.dat", target, COMPLAINT, **options)
+@pytest.fixture(params=HASHES)
+def served(request):
+    """The name of the file at the server."""
+    return request.param
+
+
+def download(server, target, served="100.dat"):
+    processor = pooch.Decompress("gzip") if served.endswith(".gz") else None
+    sanbook.fetch.download(server.url + served, target, HASHES[served], processor)
 
 
 def names(folder):
@@ -56,280 +68,168 @@ def check_whole(target):
     assert names(target.parent) == [target.name]
 
 
-def check_refused(server, target, *words, left=()):
-    """It fails with a message that says what to do; the file is not there, `left` are."""
+def check_refused(server, target, served, *words):
+    """It fails with a sentence that says why, and nothing is there."""
     with pytest.raises(sanbook.fetch.FetchError) as caught:
-        fetch(server, target)
+        download(server, target, served)
     message = str(caught.value)
-    for part in ("100.dat", "expected ", "got", "run `make data` again", *words):
+    for part in words:
         assert part in message
     assert "\n" not in message
-    assert not target.exists()
-    assert names(target.parent) == sorted(left)
-    return message
+    assert ". " not in message
+    assert not target.parent.exists() or names(target.parent) == []
 
 
 # A download
 
 
-def test_download(server, target):
-    assert fetch(server, target) is True
+def test_download(server, target, served):
+    download(server, target, served)
     check_whole(target)
-    assert fetch(server, target) is False  # it is there: nobody is asked
-    assert server.asked == [("100.dat", 0)]
+    assert server.asked == [served]
+    assert target.stat().st_mode & 0o777 == 0o644  # a folder of data is shared
 
 
-@pytest.mark.parametrize("size", [None, len(CONTENT)])
-def test_empty_part_is_no_file(server, target, size):
-    target.parent.mkdir()
-    (target.parent / ".part-100.dat").touch()
-    assert fetch(server, target, size=size)
-    check_whole(target)
-
-
-def test_whole_part_needs_no_server(server, target):
-    target.parent.mkdir()
-    (target.parent / ".part-100.dat").write_bytes(CONTENT)
-    assert fetch(server, target)
-    check_whole(target)
-    assert server.asked == []
-
-
-def test_a_file_that_is_there_is_never_written_over(server, target):
-    target.parent.mkdir()
-    target.write_bytes(b"mine")
-    with pytest.raises(
-        sanbook.fetch.FetchError, match=r"expected 256000 bytes, got 4; move it away"
-    ):
-        fetch(server, target)
-    assert target.read_bytes() == b"mine"
-    assert names(target.parent) == ["100.dat"]
-    assert server.asked == []
-
-
-def test_before_placing_decides(server, target):
-    def refuse(path):
-        assert path.read_bytes() == CONTENT
-        assert not target.exists()
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match=r"^no$"):
-        fetch(server, target, before_placing=refuse)
-    assert names(target.parent) == [".part-100.dat"]
-    assert fetch(server, target, before_placing=lambda path: None)
-    check_whole(target)
-    assert len(server.asked) == 1
-
-
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../a", "/a", "a/b", "a\\b", ".a", "-a", "~a", "a\0", "a\n", "a b"]
-)
-def test_only_plain_names(name):
-    with pytest.raises(ValueError, match=r"^100\.hea: expected plain file names, got .*do not use"):
-        sanbook.fetch.plain_name(name, "100.hea")
-
-
-def test_no_more_than_four_at_once(server, target, monkeypatch):
-    now, most = [], []
-    transfer = sanbook.fetch._transfer
-
-    def counted(*arguments):
-        now.append(1)
-        most.append(len(now))
-        time.sleep(0.02)
-        transfer(*arguments)
-        now.pop()
-
-    monkeypatch.setattr(sanbook.fetch, "_transfer", counted)
-    folder = target.parent
-    threads = [
-        threading.Thread(target=fetch, args=(server, folder / f"{i}.dat")) for i in range(12)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(names(folder)) == 12
-    assert max(most) == 4
+def test_progress_is_shown_in_a_terminal_only(server, target, capsys, monkeypatch):
+    download(server, target)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    download(server, target)
+    assert "100%" in capsys.readouterr().err
 
 
 # What goes wrong on the way
 
 
-def test_connection_refused(server, target):
+def test_connection_refused(server, target, served):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server.url = f"http://127.0.0.1:{port}/"
+        server.url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    words = f"{server.url.rstrip('/')} cannot be reached (ConnectionError)"
+    check_refused(server, target, served, words)
+
+
+def test_server_that_ends_is_noticed(server, target, served):
+    download(server, target, served)
+    target.unlink()
+    server.end()
     check_refused(
-        server,
-        target,
-        f"100.dat: expected 256000 bytes of {server.url}100.dat, got ConnectionRefusedError: ",
-        "Connection refused in 3 tries; check the connection",
-        left=[".part-100.dat"],
+        server, target, served, f"100.dat: expected {server.url}{served}, got ", "refused"
     )
 
 
-def test_unreachable_server_is_asked_once(server):
-    server.end()
-    for file in ("a", "b"):
-        with pytest.raises(ConnectionError, match=r"127.*cannot be reached \(ConnectionError\)"):
-            sanbook.fetch.check_reachable(server.url + file)
-    assert sanbook.fetch._unreachable.cache_info().misses == 1
+def test_silent_server_is_asked_once_for_a_limited_time(server, target):
+    server.silent = True
+    started = time.monotonic()
+    for _ in range(2):
+        check_refused(server, target, "100.dat", server.url[:-1], "cannot be reached")
+    assert time.monotonic() - started < 1.5 * sanbook.fetch.ANSWER
+    assert (server.heads, server.asked) == (1, [])
+
+
+def test_names_that_are_looked_up_for_ever_cost_no_more(target, monkeypatch):
+    monkeypatch.setattr(sanbook.fetch, "ANSWER", 0.1)
+    looked_up = threading.Event()
+    monkeypatch.setattr(requests, "head", lambda *arguments, **options: looked_up.wait())
+    words = r"^https://example\.org cannot be reached \(no answer within 0\.1 s\)$"
+    for _ in range(2):
+        with pytest.raises(sanbook.fetch.FetchError, match=words):
+            sanbook.fetch.check_reachable("https://example.org/a/b")
+    looked_up.set()
+
+
+def test_a_server_has_five_seconds():
+    assert sanbook.fetch.ANSWER == 5
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang in body"])
-def test_hang(server, target, fault):
-    server.faults["100.dat"] = [fault] * 3
+def test_hang(server, target, served, fault):
+    server.faults[served] = [fault]
     started = time.monotonic()
-    message = check_refused(server, target, "timed out", "in 3 tries", left=[".part-100.dat"])
-    assert time.monotonic() - started < 5
-    kept = (target.parent / ".part-100.dat").stat().st_size
-    assert (f"; {kept} bytes are kept to continue with" in message) == (kept > 0)
-    assert (kept > 0) == (fault == "hang in body")
-    assert fetch(server, target)
-    check_whole(target)
-
-
-def test_not_found_is_not_asked_again(server, target):
-    del server.files["100.dat"]
-    with pytest.raises(sanbook.fetch.FetchError) as caught:
-        fetch(server, target)
-    assert str(caught.value).startswith(
-        f"100.dat: expected {server.url}100.dat, got 404 Client Error: Not Found"
-    )
-    assert "try again later or fetch it by hand" in str(caught.value)
-    assert not target.exists()
-    assert len(server.asked) == 1
-
-
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_server_error_then_success(server, target, status):
-    server.faults["100.dat"] = [status, status]
-    assert fetch(server, target)
-    check_whole(target)
-    assert len(server.asked) == 3
-
-
-def test_server_error_to_the_end(server, target):
-    server.faults["100.dat"] = [500] * 3
-    check_refused(server, target, "500 Internal Server Error in 3", left=[".part-100.dat"])
-    assert len(server.asked) == 3
-
-
-def test_pauses_double(server, target, monkeypatch):
-    pauses = []
-    # Of this module only: other libraries' threads sleep too.
-    clock = types.SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)
-    monkeypatch.setattr(sanbook.fetch, "time", clock)
-    monkeypatch.setattr(sanbook.fetch, "PATIENCE", sanbook.fetch.Patience(tries=4, pause=1))
-    server.faults["100.dat"] = [500] * 3
-    assert fetch(server, target)
-    assert pauses == [1, 2, 4]
-
-
-@pytest.mark.parametrize("fault", ["cut off", "no length"])
-def test_truncated_body_is_continued(server, target, fault):
-    server.faults["100.dat"] = [fault, "cut off"]
-    assert fetch(server, target)
-    check_whole(target)
-    assert server.asked == [("100.dat", 0), ("100.dat", 128_000), ("100.dat", 192_000)]
-
-
-def test_truncated_body_is_never_a_whole_file(server, target):
-    server.faults["100.dat"] = ["cut off"] * 3
-    check_refused(server, target, "in 3 tries; 224000 bytes are kept", left=[".part-100.dat"])
-    assert (target.parent / ".part-100.dat").read_bytes() == CONTENT[:224_000]
-    assert fetch(server, target)
-    check_whole(target)
-    assert server.asked[-1] == ("100.dat", 224_000)
-
-
-def test_server_without_ranges_begins_anew(server, target):
-    server.faults["100.dat"] = ["cut off", "no ranges"]
-    assert fetch(server, target)
-    check_whole(target)
-
-
-def test_part_that_is_too_long_begins_anew(server, target):
-    target.parent.mkdir()
-    (target.parent / ".part-100.dat").write_bytes(CONTENT + b"more")
-    assert fetch(server, target)
-    check_whole(target)
-
-
-def test_other_size_is_set_aside(server, target):
-    server.files["100.dat"] = CONTENT[:-1]
-    words = "100.dat: expected 256000 bytes, got 255999, from"
-    check_refused(server, target, words, left=["100.dat.corrupt-1"])
-    assert len(server.asked) == 1  # it is not a broken connection
-
-
-def test_wrong_bytes_with_the_right_size_are_set_aside(server, target):
-    wrong = CONTENT[:1000] + b"\xff" + CONTENT[1001:]
-    server.files["100.dat"] = wrong
-    folder = target.parent
-    first = folder / "100.dat.corrupt-1"
     check_refused(
-        server,
-        target,
-        f"100.dat: expected sha256 {sha256(CONTENT)}, got {sha256(wrong)}, from {server.url}",
-        f"what came is kept as {first}; run `make data` again",
-        left=[first.name],
+        server, target, served, f"100.dat: expected {server.url}{served}, got", "timed out"
     )
-    assert first.read_bytes() == wrong
-    # Again: nothing is written over.
-    check_refused(server, target, "100.dat.corrupt-2", left=[first.name, "100.dat.corrupt-2"])
-    server.files["100.dat"] = CONTENT
-    assert fetch(server, target)
-    assert target.read_bytes() == CONTENT
-    assert names(folder) == ["100.dat", "100.dat.corrupt-1", "100.dat.corrupt-2"]
+    assert time.monotonic() - started < 5
+    download(server, target, served)
+    check_whole(target)
 
 
-def test_another_part_does_not_spoil_the_file(server, target):
-    """A part of something else gives wrong bytes once, which are set aside."""
-    target.parent.mkdir()
-    (target.parent / ".part-100.dat").write_bytes(b"something else")
-    check_refused(server, target, "kept as", left=["100.dat.corrupt-1"])
-    assert fetch(server, target)
-    assert target.read_bytes() == CONTENT
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+def test_error_status(server, target, served, status):
+    server.faults[served] = [status]
+    words = f"100.dat: expected {server.url}{served}, got {status} "
+    check_refused(server, target, served, words)
+    assert server.asked == [served]
+    download(server, target, served)
+    check_whole(target)
 
 
-def test_full_disk(server, target, monkeypatch):
-    write = sanbook.fetch._write
+def test_truncated_body(server, target, served):
+    server.faults[served] = ["cut off"]
+    check_refused(server, target, served, "IncompleteRead", "more expected")
+    server.faults[served] = ["no length"]
+    check_refused(server, target, served, "does not verify", "does not match the known hash")
+    download(server, target, served)
+    check_whole(target)
 
-    def full(file, chunk):
-        if os.fstat(file.fileno()).st_size > 100_000:
+
+@pytest.mark.parametrize("change", [
+    lambda content: content[:-1],
+    lambda content: content + b"more",
+    lambda content: content[:1000] + b"\xfe" + content[1001:],  # of the right size
+    lambda content: b"<html>",
+    lambda content: b"",
+    lambda content: gzip.compress(bytes(10**7)),
+], ids=["shorter", "longer", "one byte", "a page", "empty", "another archive"])  # fmt: skip
+def test_wrong_bytes(server, target, served, change):
+    wrong = server.files[served] = change(server.files[served])
+    algorithm, _, expected = HASHES[served].rpartition(":")
+    got = hashlib.new(algorithm or "sha256", wrong).hexdigest()
+    check_refused(server, target, served, f"100.dat: {server.url}{served}", expected, got)
+    assert server.asked == [served]
+
+
+class Full:
+    """A file on a disk that is full once it holds 100,000 bytes."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, content):
+        if self.file.tell() > 100_000:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(file, chunk)
+        return self.file.write(content)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+
+@pytest.mark.parametrize(("served", "end"), [
+    ("100.dat", ""), ("100.dat.gz", ""), ("100.dat.gz", ".decomp"),
+])  # fmt: skip
+def test_full_disk(server, target, monkeypatch, served, end):
+    opened, full = builtins.open, []
+
+    def fill(path, mode="r", *arguments, **options):
+        file = opened(path, mode, *arguments, **options)
+        if "w" in mode and str(path).endswith(end) and str(target.parent) in str(path):
+            full.append(path)
+            return Full(file)
+        return file
 
     with monkeypatch.context() as patch:
-        patch.setattr(sanbook.fetch, "_write", full)
-        words = f"{target}: expected to write it, got: No space left on device; make room"
-        check_refused(server, target, words, left=[".part-100.dat"])
-    kept = (target.parent / ".part-100.dat").stat().st_size
-    assert kept > 100_000
-    assert fetch(server, target)
+        patch.setattr(builtins, "open", fill)
+        words = f"{target}: expected to write it, got: No space left on device"
+        check_refused(server, target, served, words)
+    assert full
+    download(server, target, served)
     check_whole(target)
-    assert server.asked == [("100.dat", 0), ("100.dat", kept)]
-
-
-def test_full_disk_that_writes_a_part():
-    """The system may write less than it was given before it says that the disk is full."""
-
-    class Full:
-        written = b""
-
-        def write(self, view):
-            if len(self.written) > 5:
-                raise OSError(errno.ENOSPC, "full")
-            self.written += bytes(view[:2])
-            return 2
-
-    file = Full()
-    with pytest.raises(OSError, match="full"):
-        sanbook.fetch._write(file, b"0123456789")
-    assert file.written == b"012345"
 
 
 def test_read_only_folder(server, target):
@@ -338,120 +238,186 @@ def test_read_only_folder(server, target):
     try:
         if os.access(target.parent, os.W_OK):
             pytest.skip("this user (root) may write into read-only folders: see the next test")
-        check_refused(server, target, f"{target}: expected to write it, got: Permission denied")
+        words = f"{target}: expected to write it, got: Permission denied"
+        check_refused(server, target, "100.dat", words)
     finally:
         target.parent.chmod(0o700)
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
-def test_read_only_folder_simulated(server, target, monkeypatch, code):
-    target.parent.mkdir()
-    opened = Path.open
+@pytest.mark.parametrize("exists", [False, True])
+def test_read_only_folder_simulated(server, target, monkeypatch, code, exists):
+    if exists:
+        target.parent.mkdir()
 
-    def refuse(path, mode="r", *arguments, **options):
-        if "r" not in mode:
-            raise OSError(code, os.strerror(code), str(path))
-        return opened(path, mode, *arguments, **options)
+    def refuse(path, *arguments, **options):
+        raise OSError(code, os.strerror(code), str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
-    words = f"{target}: expected to write it, got: {os.strerror(code)}; make room or get the perm"
-    check_refused(server, target, words, "point SAN_DATA to another folder")
+    monkeypatch.setattr(os, "mkdir", refuse)
+    words = f"{target}: expected to write it, got: {os.strerror(code)}"
+    check_refused(server, target, "100.dat", words)
     assert server.asked == []
 
 
 def test_folder_that_is_a_file(server, target):
     target.parent.write_text("a file")
     with pytest.raises(sanbook.fetch.FetchError, match="expected to write it, got: "):
-        fetch(server, target)
+        download(server, target)
     assert target.parent.read_text() == "a file"
 
 
 # Several at once
 
 
-def test_two_threads_download_one_file(server, target):
-    server.faults["100.dat"] = ["slow"]
-    results = []
-    threads = [
-        threading.Thread(target=lambda: results.append(fetch(server, target))) for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(results) == [False, True]
-    check_whole(target)
-    assert len(server.asked) == 1
+PROCESS = """
+import os, pathlib, pooch, shutil, signal, sys, sanbook.fetch
+
+url, target, known_hash, killed = sys.argv[1:]
+copy = shutil.copyfileobj
 
 
-def test_lock_of_a_part_that_was_moved_is_none(tmp_path, monkeypatch):
-    """Between opening and locking a part, the one who had it may give it its name."""
-    part = tmp_path / ".part-100.dat"
-    tries = []
-
-    def locked(file):
-        tries.append(file)
-        if len(tries) == 1:
-            part.rename(tmp_path / "100.dat")
-        return True
-
-    monkeypatch.setattr(sanbook.fetch, "_locked", locked)
-    with sanbook.fetch._alone(part) as file:
-        file.write(b"another")
-    assert len(tries) == 2
-    assert part.read_bytes() == b"another"
-    assert (tmp_path / "100.dat").read_bytes() == b""
+def copy_half(source, target):
+    target.write(source.read(100_000))
+    target.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_waiting_for_another_has_an_end(server, target, monkeypatch):
-    monkeypatch.setattr(sanbook.fetch, "PATIENCE", sanbook.fetch.Patience(others=0.1))
-    target.parent.mkdir()
-    with sanbook.fetch._alone(target.parent / ".part-100.dat"):
-        words = "the other process that downloads it to finish within 0.1 s"
-        check_refused(server, target, words, left=[".part-100.dat"])
+if killed:
+    shutil.copyfileobj = copy_half
+processor = pooch.Decompress("gzip") if url.endswith(".gz") else None
+sanbook.fetch.download(url, pathlib.Path(target), known_hash, processor)
+"""
 
 
-def start(server, target):
+def start(server, target, served, killed_while_unpacking=False):
     """Download in another process; its end is 0 if the file is there then."""
-    code = (
-        "import sys, pathlib, functools, sanbook.fetch\n"
-        "url, target, sha256 = sys.argv[1:]\n"
-        "complaint = functools.partial(sanbook.fetch.mismatch, sha256=sha256)\n"
-        "sanbook.fetch.fetch(url, pathlib.Path(target), complaint)\n"
-    )
-    arguments = [server.url + "100.dat", str(target), sha256(CONTENT)]
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], cwd=Path(__file__).parent.parent
-    )
+    arguments = [server.url + served, str(target), HASHES[served], "x" * killed_while_unpacking]
+    return subprocess.Popen([sys.executable, "-c", PROCESS, *arguments], cwd=ROOT)
 
 
-def test_two_processes_download_one_file(server, target):
-    server.faults["100.dat"] = ["slow"]
-    processes = [start(server, target) for _ in range(2)]
-    assert [process.wait(20) for process in processes] == [0, 0]
+def test_two_processes_download_one_file(server, target, served):
+    server.faults[served] = ["slow", "slow"]
+    processes = [start(server, target, served) for _ in range(2)]
+    deadline = time.monotonic() + 30
+    while None in [process.poll() for process in processes]:
+        if target.exists():  # never in part
+            assert target.stat().st_size == len(CONTENT)
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    assert [process.returncode for process in processes] == [0, 0]
     check_whole(target)
-    assert len(server.asked) == 1
 
 
-def test_killed_in_the_middle_and_again(server, target):
-    server.faults["100.dat"] = ["slow"]
-    process = start(server, target)
-    part = target.parent / ".part-100.dat"
+def check_killed(process, target):
+    assert process.wait(20) == -signal.SIGKILL
+    (aside,) = target.parent.iterdir()
+    assert aside.name.startswith(".download-")
+    assert any(file.stat().st_size for file in aside.iterdir())
+
+
+def test_killed_while_downloading_and_again(server, target, served):
+    server.faults[served] = ["slow"]
+    process = start(server, target, served)
     deadline = time.monotonic() + 20
-    while not (part.exists() and part.stat().st_size > 20_000):
+    while not any(file.stat().st_size > 20_000 for file in target.parent.glob("*/tmp*")):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    assert process.wait(20) == -signal.SIGKILL
-    assert names(target.parent) == [".part-100.dat"]
-    kept = part.stat().st_size
-    assert 20_000 < kept < len(CONTENT)
-    assert fetch(server, target)  # the lock of the killed process is no more
-    check_whole(target)
-    assert server.asked == [("100.dat", 0), ("100.dat", kept)]
+    check_killed(process, target)
+    download(server, target, served)
+    assert target.read_bytes() == CONTENT
+
+
+def test_killed_while_unpacking_and_again(server, target):
+    process = start(server, target, "100.dat.gz", killed_while_unpacking=True)
+    check_killed(process, target)
+    download(server, target, "100.dat.gz")
+    assert target.read_bytes() == CONTENT
+
+
+# Files of a data set
+
+
+@pytest.fixture
+def mitdb(server, tmp_path, change_source):
+    """A source of two official files, the hash of the second is unknown; the folder for them."""
+    files = {"100.hea": b"header", "100.dat": CONTENT}
+    header, data = known(files)
+    source = change_source(
+        "mitdb", download=server.url, files=(header, dataclasses.replace(data, sha256=None))
+    )
+    server.files |= files | {"SHA256SUMS.txt": f"{sha256(CONTENT)} 100.dat\n".encode()}
+    return source, tmp_path
+
+
+def test_obtain_by_the_manifest_or_by_the_list(mitdb, server):
+    source, folder = mitdb
+    sanbook.fetch.obtain(source, folder, "100.hea")
+    assert server.asked == ["100.hea"]
+    sanbook.fetch.obtain(source, folder, "100.dat")
+    assert server.asked == ["100.hea", "SHA256SUMS.txt", "100.dat"]
+    sanbook.fetch.obtain(source, folder, "100.dat")  # it is there: nobody is asked
+    assert len(server.asked) == 3
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == server.files
+
+
+@pytest.mark.parametrize("content", [b"mine", b"", b"a page"])
+@pytest.mark.parametrize("name", ["100.hea", "100.dat", "SHA256SUMS.txt"])
+def test_a_file_that_is_there_is_never_written_over(mitdb, server, name, content):
+    source, folder = mitdb
+    (folder / name).write_bytes(content)
+    if name == "SHA256SUMS.txt":
+        with pytest.raises(ValueError, match=r"SHA256SUMS\.txt: expected lines of .* move it away"):
+            sanbook.fetch.obtain(source, folder, "100.dat")
+    else:
+        sanbook.fetch.obtain(source, folder, name)
+    assert server.asked == []
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [(name, content)]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"<html>", "does not verify: expected lines of a sha256 and a file name, got '<html>'"),
+    (b"", "does not verify: expected lines of a sha256 and a file name, got none"),
+    (b"0" * 64 + b" 102.hea", "100.dat: expected its hash in "),
+])  # fmt: skip
+def test_without_a_hash_nothing_is_accepted(mitdb, server, content, words):
+    source, folder = mitdb
+    server.files["SHA256SUMS.txt"] = content
+    with pytest.raises(sanbook.fetch.FetchError, match=re.escape(words)):
+        sanbook.fetch.obtain(source, folder, "100.dat")
+    assert "100.dat" not in server.asked
+    assert names(folder) == ([] if "verify" in words else ["SHA256SUMS.txt"])
 
 
 # SAN_DATA
+
+
+def checkout(folder):
+    """A folder that looks like one of the project, seen from its package."""
+    (folder / "sanbook").mkdir(parents=True)
+    (folder / "notebooks").mkdir()
+    (folder / "pyproject.toml").touch()
+    return folder
+
+
+@pytest.mark.parametrize("value", ["", "data", "my data"])
+def test_relative_folder_starts_at_the_checkout(tmp_path, monkeypatch, value):
+    root = checkout(tmp_path / "the book")
+    monkeypatch.setattr(sanbook.fetch, "__file__", str(root / "sanbook" / "fetch.py"))
+    monkeypatch.setenv("SAN_DATA", value)
+    monkeypatch.chdir(tmp_path)
+    assert sanbook.fetch.data_folder() == root / (value or "data")
+    shutil.rmtree(root / "notebooks")  # such as in site-packages
+    assert sanbook.fetch.data_folder() == tmp_path / (value or "data")
+
+
+def test_other_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value in ("~/my data", str(tmp_path / "my data")):
+        monkeypatch.setenv("SAN_DATA", value)
+        assert sanbook.fetch.data_folder() == tmp_path / "my data"
+        assert sanbook.fetch.data_folder("here") == Path("here")
+        assert sanbook.fetch.data_folder("~/there") == tmp_path / "there"
 
 
 def test_san_data_pointing_nowhere(tmp_path, monkeypatch, capsys):
@@ -465,13 +431,6 @@ def test_san_data_pointing_nowhere(tmp_path, monkeypatch, capsys):
         sanbook.data.load("mitdb", data="real")
     assert sanbook.data.load("uci-epilepsy").card.source == "simulated"
     assert not nowhere.exists()
-
-
-def test_san_data_that_is_a_file(tmp_path, server, change_source):
-    change_source("mitdb", download=server.url)
-    (tmp_path / "file").touch()
-    with pytest.raises(FileNotFoundError, match=r"mitdb: .*expected to write it, got"):
-        sanbook.data.load("mitdb", data="real", directory=tmp_path / "file")
 
 
 # Verification
@@ -511,15 +470,14 @@ def test_check_official_copy_absent(only, capsys):
 
 
 def test_check_names_what_else_is_there(only, capsys):
-    for name in ("101.dat", ".part-100.dat", "100.dat.corrupt-1"):
-        (only / name).write_bytes(b"something")
+    (only / ".download-abc").mkdir()
+    (only / "101.dat").write_bytes(b"something")
     (only / "SHA256SUMS.txt").write_text(f"{sha256(OFFICIAL)} 100.dat\n")
     status, states = check(only, capsys)
     assert status == 0
     assert states == {
         "101.dat": "unknown",
-        ".part-100.dat": "unfinished",
-        "100.dat.corrupt-1": "set",
+        ".download-abc": "unfinished",
         "SHA256SUMS.txt": "list",
         "100.hea": "absent",
         "100.dat": "absent",
@@ -574,10 +532,11 @@ def test_manifest_is_complete():
     for name, source in sanbook.fetch.MANIFEST.items():
         for fact in ("title", "signal", "source", "version", "licence", "citation", "units", "why"):
             assert getattr(source, fact), (name, fact)
-        assert re.fullmatch(r"https?://\S+/", source.download)
+        assert re.fullmatch(r"https?://\S+/", source.download) or source.torchvision
+        assert bool(source.record) == (source.simulator in sanbook.stand_ins.SIMULATORS)
         assert (f"{source.record}.hea" in source.official) == bool(source.record)
         for file in source.files:
-            assert sanbook.fetch.plain_name(file.name, name) == file.name
+            assert re.fullmatch(r"[\w-]+(\.\w+)?", file.name)
             assert file.bytes in ("official", "copy", "substitute")
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert bool(file.how) == (file.bytes != "official")
@@ -585,12 +544,14 @@ def test_manifest_is_complete():
             assert file.bytes == "copy" or not file.interchangeable
 
 
-def test_databases_are_those_of_the_manifest():
-    for name, database in sanbook.data.DATABASES.items():
-        source = sanbook.fetch.MANIFEST[name]
-        for fact in ("record", "channel", "signal", "sampling_rate", "simulator"):
-            assert getattr(database, fact) == getattr(source, fact)
-        assert database.simulator in sanbook.data.SIMULATORS
+def test_seeds_of_stand_ins_are_those_of_the_record():
+    """They stay, wherever in the manifest a new database is put."""
+    names = "apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb noneeg prcp shhpsgdb "
+    names += "slpdb sufhsdb voiced wrist"
+    seeds = {name: sanbook.fetch.MANIFEST[name].seed for name in names.split()}
+    assert list(seeds.values()) == list(range(1907, 1922))
+    of_databases = [sanbook.fetch.MANIFEST[name].seed for name in sanbook.data.DATABASES]
+    assert len(set(of_databases)) == len(of_databases)
 
 
 @pytest.mark.parametrize(
@@ -599,6 +560,7 @@ def test_databases_are_those_of_the_manifest():
         ("[a]\ntitle = 'b'", "a: expected the keys of Source, got 'files'"),
         ("[a]\nfiles = []\ncolour = 'red'", "unexpected keyword argument 'colour'"),
         ("[a]\nfiles = [{name = 'b', md5 = 'c'}]", "unexpected keyword argument 'md5'"),
+        ("[a]\nfiles = []", r"missing .* required .*'seed'"),
     ],
 )
 def test_manifest_that_is_wrong(tmp_path, text, words):
@@ -639,6 +601,17 @@ def test_a_changed_bit_of_any_file_is_caught_by_name(tmp_path):
             path.write_bytes(content)
             flipped += 1
     assert flipped > 20
+
+
+# Where it runs
+
+
+@pytest.mark.parametrize("room", ["data", "dataset", "fetch", "labelled", "signals", "stand_ins"])
+def test_nothing_that_is_imported_is_of_unix_alone(room):
+    nodes = ast.walk(ast.parse((ROOT / "sanbook" / f"{room}.py").read_text()))
+    imports = [node for node in nodes if isinstance(node, ast.Import)]
+    names = {alias.name for node in imports for alias in node.names}
+    assert not names & {"fcntl", "grp", "posix", "pwd", "resource", "syslog", "termios", "tty"}
 
 
 def test_requests_of_tests_stay_on_this_machine():

@@ -9,20 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 
 import sanbook.data
-from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, SAN, activate, phi, sparsity_density
+from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, SAN, phi
 from sanbook.models import load_model, save_model
 from sanbook.training import (
     METRICS,
     Protocol,
-    _Bank,
     evaluate,
     fit,
     initial_san,
-    kept_entries,
+    reconstruct,
     sweep,
 )
 
@@ -42,86 +40,6 @@ def data_set(ndim=1, seed=0, scale=1.0):
     examples = scale * normal(train + validation + test, *[(60,), (9, 8)][ndim - 1], seed=seed)
     split = examples.split([train, validation, test])
     return SimpleNamespace(train=split[0], validation=split[1], test=split[2])
-
-
-# --- what is kept ---------------------------------------------------------------------------------
-
-
-def assert_keeps_what_activate_keeps(s, activation, kernel_sizes, border_tolerance):
-    ndim = s.ndim - 4
-    kept = kept_entries(s, activation, kernel_sizes, border_tolerance)
-    assert (kept.shape, kept.dtype, kept.device) == (s.shape, s.dtype, s.device)
-    assert set(kept.unique().tolist()) <= {0.0, 1.0}
-    for j, m in enumerate(kernel_sizes):
-        d = sparsity_density(activation, m, s.shape[4:], border_tolerance)
-        expected = activate(s[:, j], activation, d, ndim)
-        # What is kept of a zero shows nowhere, so it may differ.
-        assert torch.equal((s * kept)[:, j], expected), f"kernel size {m}"
-
-
-def similarities(fill, kernel_sizes, spatial, seed=0):
-    """Similarities (S, M, q, B, *spatial) of 2 seeds, 3 kernels and 4 examples."""
-    s = normal(2, len(kernel_sizes), 3, 4, *spatial, seed=seed)
-    if fill == "rounded":  # ties and plateaus
-        return s.mul(1.5).round()
-    if fill == "zeros in part":
-        return s * (normal(*s.shape[:4], *[1] * len(spatial), seed=seed + 1) > 0)
-    return s if fill == "normal" else torch.full_like(s, float(fill))
-
-
-FILLS = ["normal", "rounded", "zeros in part", "0", "0.7", "-0.7"]
-
-
-@pytest.mark.parametrize("fill", FILLS)
-@pytest.mark.parametrize("spatial", [(1,), (2,), (13,), (32,), (9, 8), (5, 6)])
-@each_activation
-def test_kept_entries_are_those_of_activate(activation, spatial, fill):
-    for seed, step, border_tolerance in ((0, 1, 3), (2, 3, 0)):
-        kernel_sizes = list(range(1, min(spatial) + 1, step))
-        s = similarities(fill, kernel_sizes, spatial, seed)
-        assert_keeps_what_activate_keeps(s, activation, kernel_sizes, border_tolerance)
-
-
-@pytest.mark.parametrize("fill", ["normal", "rounded"])
-@each_activation
-def test_kept_entries_of_long_signals_are_those_of_activate(activation, fill):
-    kernel_sizes = [1, 2, 7, 64, 229, 500, 1000]
-    s = similarities(fill, kernel_sizes, (1000,))
-    assert_keeps_what_activate_keeps(s, activation, kernel_sizes, 3)
-
-
-# --- the gradient ---------------------------------------------------------------------------------
-
-
-def bordered(x):
-    """Examples with a blank half, as images have."""
-    x = x.clone()
-    x[..., x.shape[-1] // 2 :] = 0
-    return x
-
-
-@pytest.mark.parametrize("fill", [torch.clone, bordered], ids=["full", "blank half"])
-@pytest.mark.parametrize("num_kernels", [1, 3])
-@each_ndim
-@each_activation
-def test_gradient_and_metrics_of_the_bank_are_those_of_autograd(
-    activation, ndim, num_kernels, fill
-):
-    kernel_sizes, seeds = [1, 2, 5, 8], [3, 4]
-    x = fill(normal(2, 5, *[(60,), (9, 8)][ndim - 1]))  # (S, B, *spatial)
-    protocol = Protocol(num_kernels=num_kernels, init="normal")
-    bank = _Bank(activation, kernel_sizes, seeds, x.shape[2:], protocol)
-    gradient, metrics = bank.gradient(x)
-    assert not gradient[bank.mask == 0].any()
-    of_model = bank.kernels(gradient)
-    for i, seed in enumerate(seeds):
-        for j, m in enumerate(kernel_sizes):
-            model = initial_san(m, seed, activation, ndim, protocol)
-            F.l1_loss(model(x[i]), x[i]).backward()
-            expected = torch.stack([w.grad for w in model.kernels])
-            torch.testing.assert_close(of_model[m, seed], expected, rtol=1e-5, atol=1e-5)
-            expected = evaluate(model, x[i])
-            torch.testing.assert_close(metrics[i, j], expected, rtol=1e-5, atol=1e-5)
 
 
 # --- sweep and fit --------------------------------------------------------------------------------
@@ -216,13 +134,14 @@ def test_activation_of_ones_own_trains_alone_and_in_a_sweep(monkeypatch, tmp_pat
 
 
 @each_ndim
-def test_sweep_refuses_an_activation_that_changes_what_it_keeps(monkeypatch, ndim):
+def test_sweep_trains_an_activation_that_changes_what_it_keeps(monkeypatch, ndim):
     soft = lambda s: s.sign() * (s.abs() - 0.1).relu()  # noqa: E731
     monkeypatch.setitem(ACTIVATION_FUNCTIONS, "soft threshold", (soft, None))
-    with pytest.raises(ValueError, match="'soft threshold' changes them; train it with `fit`"):
-        sweep(data_set(ndim), "soft threshold", [2, 5], protocol=SHORT)
-    table = fit(data_set(ndim), "soft threshold", 5, seed=1, protocol=SHORT).table
-    assert table.phi.notna().all()
+    swept, plain = both_ways("soft threshold", ndim, [2, 5], [(5, 7)], SHORT)
+    assert_frames_close(rows(swept, 5, 7), rows(plain[5, 7]))
+    x = data_set(ndim).test
+    x_hat, _ = reconstruct(swept.model(5, 7), x)
+    assert torch.allclose(x_hat, swept.model(5, 7)(x), atol=1e-6)
 
 
 @each_ndim
@@ -307,12 +226,34 @@ def test_data_are_left_as_they_were():
         assert torch.equal(getattr(data, split), getattr(untouched, split))
 
 
-def test_large_sets_are_evaluated_in_batches_without_a_difference(monkeypatch):
-    data = data_set()
-    expected = sweep(data, "extrema", [3, 4], protocol=SHORT)
-    monkeypatch.setattr("sanbook.training.LARGEST_BATCH", 1)
-    one_by_one = sweep(data, "extrema", [3, 4], protocol=SHORT)
-    pd.testing.assert_frame_equal(one_by_one.table, expected.table, rtol=1e-5)
+@each_activation
+def test_results_do_not_depend_on_the_number_of_threads(activation):
+    data, swept = data_set(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        swept.append(sweep(data, activation, [3, 4, 9], seeds=[1, 2], protocol=SHORT))
+    torch.set_num_threads(1)
+    pd.testing.assert_frame_equal(swept[0].table, swept[1].table, check_exact=True)
+    for key, kernels in swept[0].last.items():
+        assert torch.equal(kernels, swept[1].last[key])
+
+
+@each_ndim
+def test_double_precision_is_evaluated_in_double_precision(ndim, monkeypatch):
+    model, x = initial_san(4, 1, "extrema", ndim, SHORT).double(), data_set(ndim).test.double()
+    monkeypatch.setattr("sanbook.training.LARGEST_BATCH", 1)  # one example after the other
+    x_hat, _ = reconstruct(model, x)
+    assert x_hat.dtype == torch.float64
+    assert torch.allclose(x_hat, model(x), rtol=1e-12)
+
+
+@each_ndim
+def test_reconstruct_complains_as_the_model_does(ndim):
+    model, x = initial_san(8, 1, "extrema", ndim, SHORT), data_set(ndim).test
+    with pytest.raises(ValueError, match="expected a tensor"):
+        reconstruct(model, x[0])
+    with pytest.raises(ValueError, match="kernel size must lie in"):
+        reconstruct(model, x[..., :7])
 
 
 # --- the table, and which epoch is tested ---------------------------------------------------------
@@ -589,7 +530,7 @@ def test_pickle_and_broken_file_are_refused_and_nothing_in_them_runs(tmp_path):
         def __reduce__(self):
             return (tmp_path / "sprung").touch, ()
 
-    torch.save_model(Trap(), tmp_path / "model.pt")
+    torch.save(Trap(), tmp_path / "model.pt")
     save_model(SAN([30], "relu"), tmp_path / "whole")
     (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-1])
     (tmp_path / "empty").touch()

@@ -56,7 +56,7 @@ def add_buttons(app, config) -> None:
 
 def edit_the_template(app, pagename, templatename, context, doctree) -> None:
     """Of an executed page, which is in no repository, the template is edited."""
-    record = Path(app.srcdir).parent / "_build/results/provenance" / f"{pagename}.json"
+    record = Path(app.srcdir).parent / "results/provenance" / f"{pagename}.json"
     of_page = context.get("get_edit_provider_and_url")
     if of_page and record.exists():
         notebook = json.loads(record.read_text())["notebook"]

@@ -1,34 +1,71 @@
-// Tables of results: a button in each column's head sorts, a field above keeps matching rows.
+// Tables of results: all can be saved as CSV; in sortable ones a button in each column's head sorts,
+// and fields above keep matching rows.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const frame of document.querySelectorAll(".results-table.sortable")) {
+  const CHOICES = ["database", "activation", "metric", "verdict"]; // columns with few values
+
+  const csv = (table) =>
+    [...table.rows]
+      .map((row) => [...row.cells].map((cell) => `"${cell.textContent.trim().replaceAll('"', '""')}"`).join(","))
+      .join("\n");
+
+  const saveAsCsv = (frame, name) => {
+    const link = document.createElement("a");
+    link.className = "table-csv";
+    link.textContent = "CSV";
+    link.download = `${name}.csv`;
+    link.href = "#";
+    link.setAttribute("aria-label", `Save this table as ${name}.csv`);
+    link.addEventListener("click", () => {
+      const text = new Blob([csv(frame.querySelector("table"))], { type: "text/csv" });
+      link.href = URL.createObjectURL(text);
+    });
+    frame.after(link);
+  };
+
+  const makeSortable = (frame) => {
     const body = frame.querySelector("tbody");
     const rows = [...body.rows];
+    const heads = [...frame.querySelectorAll("thead th")];
+    const bar = document.createElement("div");
+    bar.className = "table-bar";
 
     const field = document.createElement("input");
     field.type = "search";
     field.placeholder = "words to look for";
     field.setAttribute("aria-label", "Keep rows that contain every word");
+    const choices = heads.flatMap((head, column) => {
+      if (!CHOICES.includes(head.textContent)) return [];
+      const select = document.createElement("select");
+      select.setAttribute("aria-label", `Keep rows of one ${head.textContent}`);
+      const values = [...new Set(rows.map((row) => row.cells[column].textContent))].sort();
+      select.append(new Option(`any ${head.textContent}`, ""), ...values.map((value) => new Option(value)));
+      return [{ select, column }];
+    });
     const count = document.createElement("span");
     count.setAttribute("role", "status");
     const keepMatching = () => {
       const words = field.value.toLowerCase().split(/\s+/);
       for (const row of rows) {
         const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
+        row.hidden =
+          !words.every((word) => text.includes(word)) ||
+          choices.some(({ select, column }) => select.value && select.value !== row.cells[column].textContent);
       }
-      count.textContent = ` ${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
+      count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
     };
     field.addEventListener("input", keepMatching);
-    frame.before(field, count);
+    for (const { select } of choices) select.addEventListener("change", keepMatching);
+    bar.append(field, ...choices.map(({ select }) => select), count);
+    frame.before(bar);
     keepMatching();
 
-    frame.querySelectorAll("thead th").forEach((head, column) => {
+    heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.textContent = head.textContent;
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const up = head.getAttribute("aria-sort") !== "ascending";
-        for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+        for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         const key = (row) => row.cells[column].textContent;
         rows.sort((a, b) => {
@@ -42,5 +79,10 @@ document.addEventListener("DOMContentLoaded", () => {
         body.append(...rows);
       });
     });
+  };
+
+  for (const frame of document.querySelectorAll(".results-table")) {
+    if (frame.classList.contains("sortable")) makeSortable(frame);
+    saveAsCsv(frame, frame.closest("figure")?.id || "table");
   }
 });

@@ -1,0 +1,191 @@
+"""The table of pages: notebook, parameters and data of each, what it reads and what it leaves.
+
+    python task_book.py TARGET
+
+lets pytask make what is out of date of ``book``, ``pages``, ``bench``, ``record``, ``pdf`` or one
+page, such as ``physionet/mitdb``. The switches come from the environment; Make passes them.
+"""
+
+import sys
+
+from sanbook import fetch, rendering
+from sanbook.engine import execute, run
+from sanbook.execution import ROOT, PageError
+from sanbook.switches import Switches, read_switches
+from sanbook.tasks import (
+    Page,
+    bench_task,
+    book_task,
+    fetch_missing,
+    needed_for,
+    page_task,
+    results_of,
+    specification,
+)
+
+DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
+# The pages of data with labels, in the order of the paper's tables.
+LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
+PUBLISHED = "data/published"
+TARGETS = ("book", "pages", "bench", "record", "pdf")
+
+
+def pages(switches: Switches) -> list[Page]:
+    """Every page that is executed."""
+    paper = switches.profile == "paper"
+    data = {"data": switches.data}
+    results = {"results": f"_build/{switches.profile}/results"}
+    seeds = {"seeds": list(switches.seeds)}
+    common = {"profile": switches.profile, **data, **results}
+    of_databases = tuple(f"physionet/{name}.json" for name in DATABASES)
+    every = (*DATABASES, *LABELLED)
+    table = [
+        Page(
+            name=page,
+            notebook="labelled",
+            parameters={"dataset": name, **common, **seeds},
+            data=(name,),
+            files=(PUBLISHED,),
+            leaves=(f"{page}.json", f"{page}.csv"),
+            long=True,
+        )
+        for name, page in LABELLED.items()
+    ]
+    table += [
+        Page(
+            name=f"physionet/{name}",
+            notebook="physionet",
+            parameters={"database": name, **common, **seeds},
+            data=(name,),
+            files=(PUBLISHED,),
+            leaves=(f"physionet/{name}.json",),
+        )
+        for name in DATABASES
+    ]
+    compared = every if paper else ("mitdb", "mnist")
+    return [
+        *table,
+        Page(
+            name="baselines",
+            notebook="baselines",
+            parameters={"datasets": list(compared), **common},
+            data=compared,
+            reads=of_databases,
+            leaves=("baselines.json", "baselines.csv"),
+            long=True,
+        ),
+        Page(
+            name="differences",
+            notebook="differences",
+            parameters={**common, **seeds},
+            data=every,
+            files=(PUBLISHED,),
+            reads=("physionet.csv",),
+            long=True,
+        ),
+        Page(
+            name="seeds",
+            notebook="seeds",
+            parameters={**common, "seeds": list(range(10 if paper else 2))},
+            data=tuple(DATABASES),
+            files=(PUBLISHED,),
+            reads=of_databases,
+            leaves=("seeds.json",),
+        ),
+        Page(
+            name="physionet_summary",
+            notebook="physionet_summary",
+            parameters=results,
+            files=(PUBLISHED,),
+            reads=of_databases,
+            leaves=("physionet.csv",),
+        ),
+        Page(
+            name="ledger",
+            notebook="ledger",
+            parameters=results,
+            files=(PUBLISHED, "data/reproduced", "data/causes.csv"),
+            reads=(
+                "seeds.json",
+                "physionet.csv",
+                *(f"{page}.json" for page in LABELLED.values()),
+            ),
+        ),
+        Page(
+            name="pictures",
+            notebook="pictures",
+            parameters={**data, **results},
+            data=("mitdb",),
+            reads=("physionet/mitdb.json",),
+        ),
+        Page(
+            name="playground",
+            notebook="playground",
+            parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
+            data=("mitdb", "bidmc", "emgdb"),
+            leaves=("playground.json",),
+        ),
+        Page(
+            name="own_signal",
+            notebook="own_signal",
+            parameters={
+                "path": switches.signal,
+                "column": switches.column,
+                "window": switches.window,
+                **common,
+                **seeds,
+            },
+            data=() if switches.signal else ("mitdb",),
+            files=tuple(str(path) for path in ROOT.glob(switches.signal.rpartition(".")[0] + ".*"))
+            if switches.signal
+            else (),
+            leaves=("own_signal.json",),
+        ),
+        Page(
+            name="data/physionet", notebook="data_physionet", parameters=data, data=tuple(DATABASES)
+        ),
+        *(
+            Page(
+                name=f"data/{name}",
+                notebook="data_labelled",
+                parameters={"dataset": name, **data},
+                data=(name,),
+            )
+            for name in LABELLED
+        ),
+        Page(name="house", notebook="house", files=("san_core.py", "sanbook")),
+        Page(name="speed", notebook="speed", parameters=results, reads=("bench.csv",)),
+    ]
+
+
+def main(target: str) -> int:
+    """Make a target; returns the exit status for the shell."""
+    switches = read_switches()
+    table = {page.name: page for page in pages(switches)}
+    if target not in (*TARGETS, *table):
+        raise PageError(f"expected one of {', '.join((*TARGETS, *table))}, got {target!r}")
+    if target in table:  # asked for by name, it is executed in any case
+        specification(table[target], switches).page.unlink(missing_ok=True)
+    tasks = {name: page_task(page, switches) for name, page in table.items()}
+    tasks["bench"] = bench_task(tasks.values(), switches, full=target == "bench")
+    if target in ("book", "pdf"):
+        tasks["book"] = book_task(tasks.values(), switches)
+    wanted = {"pages": [*tasks], "record": ["ledger"], "pdf": ["book"]}.get(target, [target])
+    needed = needed_for([tasks[name] for name in wanted], tasks.values())
+    names = {task.name for task in needed}
+    fetch_missing([p for p in table.values() if tasks[p.name].name in names], switches)
+    status = execute(needed, switches)
+    if status == 0 and target in ("book", "pdf"):
+        rendering.publish(switches.profile)
+    if status == 0 and target == "record":
+        run([sys.executable, "-m", "sanbook.ledger", str(results_of(switches))], {})
+    if status == 0 and target == "pdf":
+        run([sys.executable, "-m", "sanbook.rendering", "pdf", switches.profile], {})
+    return status
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except (PageError, ValueError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,93 @@
+"""Tests of the package that pip installs: a wheel, elsewhere, with little beside torch."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sanbook.tasks import modules_of
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# What works with the small package alone, and all that they import of ours.
+SMALL = ["training", "classifiers", "models", "signals", "scales"]
+
+TRAIN = """
+import importlib.abc, sys
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {refused!r}:
+            raise ModuleNotFoundError(f"{{name}} does not come with the small package")
+sys.meta_path.insert(0, Refuse())
+sys.path.insert(0, {wheel!r})
+import sanbook, san_core
+assert sanbook.__file__.startswith({wheel!r}) and san_core.__file__.startswith({wheel!r})
+from sanbook.models import load_model, save_model
+from sanbook.signals import load_signal
+from sanbook.training import Protocol, sweep
+data = load_signal("own.csv", window=100, column="ecg")
+trained = sweep(data, "extrema", [9, 15], seeds=[0], protocol=Protocol(epochs=2))
+save_model(trained.model(9, 0), "model.safetensors")
+print(load_model("model.safetensors").encode(data.test).count_nonzero().item())
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT / "sanbook", folder / "project/sanbook")
+    for name in ("san_core.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "project")
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*pip, "--wheel-dir", folder, folder / "project"], check=True)
+    (packed,) = folder.glob("*.whl")
+    zipfile.ZipFile(packed).extractall(folder / "installed")
+    return folder / "installed"
+
+
+def test_wheel_trains_on_a_csv_from_any_folder_with_little_beside_torch(wheel, tmp_path):
+    small = {re.match(r"[\w-]+", text)[0] for text in PROJECT["dependencies"]}
+    extras = {
+        re.match(r"[\w-]+", text)[0]
+        for texts in PROJECT["optional-dependencies"].values()
+        for text in texts
+    }
+    # Their names where they are imported; and what Windows does not have.
+    others = {"sklearn", "pywt", "IPython", "yaml", "fcntl", "resource", "pytask_parallel"}
+    t = np.arange(1210)
+    pd.DataFrame({"t": t, "ecg": np.sin(t / 7) ** 9}).to_csv(tmp_path / "own.csv", index=False)
+    code = TRAIN.format(refused=(extras - small) | others, wheel=str(wheel))
+    command = [sys.executable, "-I", "-c", code]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert int(said.stdout) > 0
+
+
+def test_wheel_brings_the_manifest(wheel):
+    assert (wheel / "sanbook/manifest.toml").read_bytes() == (
+        ROOT / "sanbook/manifest.toml"
+    ).read_bytes()
+
+
+def test_small_package_depends_on_what_it_imports_and_no_more():
+    rooms = [
+        ROOT / f"sanbook/{name}.py" for name in SMALL if (ROOT / f"sanbook/{name}.py").exists()
+    ]
+    imported = set()
+    for module in {*rooms, *(other for room in rooms for other in modules_of(room))}:
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    ours = {"san_core", "sanbook", *sys.stdlib_module_names}
+    assert imported - ours == set(PROJECT["dependencies"])

@@ -1,0 +1,176 @@
+"""Tests of sanbook.signals: signals written by NumPy, pandas and wfdb."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import wfdb
+from conftest import sha256
+
+import sanbook.signals
+
+
+def noise(samples):
+    return np.random.default_rng(0).normal(size=samples)
+
+
+@pytest.mark.parametrize(("samples", "window"), [(70, 7), (76, 7), (7, 7), (20, 2)])
+def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
+    signal = noise(samples)
+    cut = [signal[i : i + window] for i in range(0, samples - window + 1, window)]
+    expected = np.stack([(w - w.mean()) / w.std(ddof=1) for w in cut])
+    result = sanbook.signals.standardized_windows(torch.from_numpy(signal), window)
+    assert result.dtype == torch.float32
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("window", [-3, 0, 1, 21])
+def test_standardized_windows_of_an_impossible_length(window):
+    with pytest.raises(ValueError, match=rf"lead: expected a window of 2 to 20 .*got {window};"):
+        sanbook.signals.standardized_windows(torch.rand(20), window, origin="lead")
+
+
+# Signals of one's own
+
+
+def record(folder, values):
+    wfdb.wrsamp("own", fs=50, units=["mV", "V"], sig_name=["ECG", "PPG"], p_signal=values,
+                fmt=["16", "16"], write_dir=str(folder))  # fmt: skip
+    return folder / "own.hea"
+
+
+def csv(folder, values):
+    pd.DataFrame(values, columns=["ECG", "PPG"]).to_csv(folder / "own.csv", index=False)
+    return folder / "own.csv"
+
+
+def npz(folder, values):
+    np.savez(folder / "own.npz", ECG=values[:, 0], PPG=values[:, 1])
+    return folder / "own.npz"
+
+
+def npy(folder, values):
+    np.save(folder / "own.npy", values[:, 1])
+    return folder / "own.npy"
+
+
+@pytest.mark.parametrize("write_own", [record, csv, npz, npy])
+def test_own_signal_is_cut_split_and_described(tmp_path, write_own):
+    values = noise(1520).reshape(760, 2)
+    path = write_own(tmp_path, values)
+    column = "" if write_own is npy else "PPG"
+    result = sanbook.signals.load_signal(path, 100, column)
+    assert [len(result.train), len(result.validation), len(result.test)] == [3, 1, 3]
+    expected = sanbook.signals.standardized_windows(torch.from_numpy(values[:, 1]), 100)
+    found = torch.cat([result.train, result.validation, result.test])
+    # A record stores 16 bits of each sample.
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3 if write_own is record else 0)
+    card = result.card
+    assert (card.source, card.data_source, card.channel) == ("own", "own", column or None)
+    assert "7 windows of 100 samples; the last 60 samples are left out" in card.note
+    names = {"own.hea", "own.dat"} if write_own is record else {path.name}
+    assert card.sha256 == {name: sha256((tmp_path / name).read_bytes()) for name in names}
+    if write_own is record:
+        assert (card.sampling_rate, card.units) == (50, "V")
+
+
+def test_own_windows_are_split_as_the_paper_splits_twelve(tmp_path):
+    path = npy(tmp_path, noise(240).reshape(120, 2))
+    for window, lengths in ((10, (6, 2, 4)), (40, (1, 1, 1)), (30, (2, 1, 1)), (5, (12, 4, 8))):
+        result = sanbook.signals.load_signal(path, window)
+        parts = (result.train, result.validation, result.test)
+        assert tuple(len(part) for part in parts) == lengths
+
+
+def test_own_signal_with_a_large_offset_keeps_its_digits(tmp_path):
+    values = noise(600).reshape(300, 2)
+    plain = sanbook.signals.load_signal(npy(tmp_path, values), 100).test
+    shifted = sanbook.signals.load_signal(npy(tmp_path, values + 2**30), 100).test
+    torch.testing.assert_close(shifted, plain, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("write_own", [record, csv, npz])
+@pytest.mark.parametrize("column", ["", "EEG"])
+def test_column_that_is_not_one_of_the_own_ones(tmp_path, write_own, column):
+    path = write_own(tmp_path, noise(600).reshape(300, 2))
+    message = rf"{path.name}: expected .* one column of \['ECG', 'PPG'\], got '{column}'"
+    with pytest.raises(ValueError, match=message):
+        sanbook.signals.load_signal(path, 100, column)
+
+
+class Trap:
+    def __reduce__(self):
+        return pytest.fail, ("unpickled",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("own.csv", "", "names the columns, got: No columns to parse"),
+        ("own.csv", b"\xff\xfe\x00", "names the columns, got: 'utf-8' codec"),
+        ("own.csv", "0.5\n0.25\n", r"got the numbers 0.5; write a line of names above them"),
+        ("own.csv", "ecg\n1\nlost\n3\n", r"real numbers of shape \(n,\), got object"),
+        ("own.csv", "ecg\n1\n2\n", "at least 3 windows of 2 samples.* got 2 samples; choose"),
+        ("own.csv", "ecg\n1\n\n2\n3\n4\n5\n", "got 1 NaN .*first at index 1"),
+        ("own.csv", "ecg,t\n1,1\n,2\n2,3\n3,4\n1,5\n2,6\n", "got 1 NaN .*first at index 1"),
+        ("own.csv", "ecg\n1\n2\n3\n3\n1\n2\n", r"constant window at \[1\] .*2 samples each"),
+        ("own.npy", b"", "as np.save or np.savez write them, got: No data left"),
+        ("own.npy", np.array([Trap()]), "np.savez write them, got: Object arrays"),
+        ("own.npy", pickle.dumps(Trap()), "np.savez write them, got: .*pickle"),
+        ("own.npz", b"PK\x03\x04 broken", "np.savez write them, got: "),
+        ("own.npy", np.ones((50, 2)), r"shape \(n,\), got float64 of shape \(50, 2\); save one"),
+        ("own.npy", np.ones(50, complex), r"real numbers of shape \(n,\), got complex128"),
+        ("own.hea", "own 1 50 9\n", "expected a WFDB header of one segment"),
+        ("own.mat", "", "one of the kinds .csv, .npy, .npz, .hea, got .mat; save"),
+    ],
+)
+def test_own_signal_that_cannot_be_used(tmp_path, name, content, message):
+    path = tmp_path / name
+    if isinstance(content, np.ndarray):
+        np.save(path, content, allow_pickle=True)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    column = "ecg" if "ecg,t" in str(content) else ""
+    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+        sanbook.signals.load_signal(path, 2, column)
+
+
+def test_own_signal_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        sanbook.signals.load_signal(tmp_path / "own.csv", 100)
+    header = record(tmp_path, noise(600).reshape(300, 2))
+    header.with_suffix(".dat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"names own\.dat, which is not"):
+        sanbook.signals.load_signal(header, 100, "PPG")
+
+
+# A small installation
+
+
+SMALL = """
+import sys
+
+for absent in "pooch requests torchvision neurokit2 sklearn sanbook.fetch sanbook.data".split():
+    sys.modules[absent] = None  # an import of it raises
+import sanbook.signals
+
+print(sanbook.signals.load_signal(sys.argv[1], 100).test.shape)
+"""
+
+
+def test_small_installation_reads_a_signal(tmp_path):
+    path = tmp_path / "own.csv"
+    pd.DataFrame({"ecg": noise(600)}).to_csv(path, index=False)
+    out = subprocess.run(
+        [sys.executable, "-c", SMALL, str(path)],
+        cwd=Path(__file__).parent.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert out == "torch.Size([2, 100])\n"
