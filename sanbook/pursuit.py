@@ -61,12 +61,13 @@ class Pursuit:
 
     def _orthonormal(self, atom: Tensor) -> Tensor:
         """The new direction of each atom ``(B, n)``, 0 where it depends on those before."""
-        k, direction = self.steps, atom
-        before = self._directions[:, :k]
+        k = self.steps
+        before, direction = self._directions[:, :k], atom[:, None]  # (B, k, n), (B, 1, n)
         for _ in range(2):  # once leaves rounding errors of near-duplicates, twice is enough
-            overlap = torch.einsum("bkn,bn->bk", before, direction)
-            direction = direction - torch.einsum("bk,bkn->bn", overlap, before)
-            self._triangle[:, :k, k] += overlap
+            overlap = direction @ before.mT  # (B, 1, k)
+            direction = direction - overlap @ before
+            self._triangle[:, :k, k] += overlap[:, 0]
+        direction = direction[:, 0]
         norm = direction.norm(dim=1)
         independent = norm > 1e-7 * atom.norm(dim=1)
         self._triangle[:, k, k] = torch.where(independent, norm, 1.0)
