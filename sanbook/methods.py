@@ -26,7 +26,7 @@ from torch import Tensor
 
 import san_core
 
-#: A candidate and what it gives on some examples: CR^-1, W in every one, and loss, ``(B,)`` each.
+# A candidate and what it gives on some examples: CR^-1, W in every one, and loss, ``(B,)`` each.
 Tried = tuple["Baseline", Tensor, Tensor]
 
 

@@ -71,7 +71,7 @@ class Contents(pytask.PNode):
         digest = hashlib.sha256()
         for path in self.paths:
             below = [p for p in path.rglob("[!.]*") if p.is_file()] if path.is_dir() else [path]
-            for file in sorted(below):
+            for file in sorted(p for p in below if "__pycache__" not in p.parts):
                 # pytask remembers the hash of a file for as long as it has the same date.
                 content = pytask.get_state_of_path(file)
                 digest.update(f"{file.relative_to(path.parent)} {content}\n".encode())
