@@ -52,8 +52,6 @@ OVER_ALL = [
 EXECUTED = [page.name for page in task_book.pages(read_switches({}))]
 PAGES = contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
 BUILT = Path("_build/quick")
-# One process of the tests builds the book and looks at it.
-pytestmark = pytest.mark.xdist_group("book")
 
 
 def run(command, folder, **environment):
