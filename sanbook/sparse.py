@@ -49,6 +49,8 @@ _KINDS = {
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Products and sums may be fused: where two windows are equal, their similarities still are.
 _compiled = numba.njit(**_OPTIONS, fastmath={"contract"})
+# Equal kernels stay equal: a vector and its remainder may fuse a sum of two products differently.
+_compiled_exactly = numba.njit(cache=True, nogil=True)
 # Sums over many samples may also be reordered, so that several are added at once.
 _compiled_sum = numba.njit(**_OPTIONS, fastmath={"contract", "reassoc", "nsz"})
 
@@ -515,7 +517,7 @@ def _gradient(images, batch, kernels, kind, d, layout, space, activations, losse
         encoder[i] += decoder[i]
 
 
-@_compiled
+@_compiled_exactly
 def _adam(kernels, gradient, first, second, step, learning_rate, after):
     """One step of Adam, betas 0.9 and 0.999, epsilon 1e-8; ``after`` gets the kernels, too."""
     rate = np.float32(learning_rate / (1 - 0.9**step))

@@ -289,9 +289,11 @@ def test_second_way_to_count_weights_is_shown_only_where_it_differs():
 
 
 def test_selected_kernel_sizes_have_the_smallest_phi_of_each_activation_and_seed():
-    table = rows(validation_phi=[9, 9, 1, 9, 2, 2, 2, 2])
-    chosen = sanbook.tables.select_kernel_sizes(table)
+    table = rows(validation_phi=[9, 9, 1, 9, 2, 2, 2, 2]).assign(rule="best")
+    last = table.assign(rule="last", validation_phi=0.5, phi=0.5)  # chosen by no rule
+    chosen = sanbook.tables.select_kernel_sizes(pd.concat([table, last]))
     assert (chosen.selection == "published_m").sum() == len(table)
+    assert (chosen.selection == "published_m_last").sum() == len(last)
     validation = chosen[chosen.selection == "validation"].set_index(["activation", "seed"])
     assert validation.kernel_size.to_dict() == {
         ("relu", 0): 2,
