@@ -19,6 +19,7 @@ import san_core
 from sanbook import atoms, learned, transforms
 from sanbook.coding import choose_step, evaluate_bytes
 from sanbook.methods import Baseline, choose, entries, evaluate_code
+from sanbook.scales import ScaleSAN, compare_scales
 from sanbook.training import Trained
 
 #: Candidates of each method: a function of the training examples and a seed.
@@ -56,6 +57,8 @@ SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
     "wavelets, own count"
 }
 
+SCALE_EXAMPLES = 30  # for training, and for validation, of a SAN with scales
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainedSAN(Baseline):
@@ -90,6 +93,50 @@ def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:
     """Candidates of one activation function: the best epoch of every SAN of a sweep."""
     for kernel_size, seed in trained.best:
         yield TrainedSAN(trained.model(kernel_size, seed))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedScales(Baseline):
+    """A SAN with scales; `weights` are its mothers. Its ``cost`` says whether the scale is paid."""
+
+    model: ScaleSAN
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The mothers."""
+        return (self.model.mothers.detach(),)
+
+    @property
+    def scale_paid(self) -> bool:
+        """See `Baseline`."""
+        return self.model.cost == 3
+
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; the activation maps."""
+        return self.model.encode(x)
+
+    @torch.no_grad()
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        return self.model.decode(code)
+
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedScales":
+        """See `Baseline`."""
+        return TrainedScales(ScaleSAN(*weights, self.model.lengths, self.model.cost))
+
+
+def sans_with_scales(validation: Tensor, **settings) -> Callable:
+    """Candidates of a SAN with scales: the one that `scales.compare_scales` chooses.
+
+    It is learned from `SCALE_EXAMPLES` at most, by the paper's count even where the scale is paid.
+    """
+
+    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedScales]:
+        parts = train[:SCALE_EXAMPLES], validation[:SCALE_EXAMPLES]
+        model = compare_scales(*parts, seed=seed, **settings).model
+        yield TrainedScales(ScaleSAN(model.mothers, model.lengths, cost=2 + scale_paid))
+
+    return candidates
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,6 +45,7 @@ OVER_ALL = [
     "differences",
     "ledger",
     "baselines",
+    "scales",
     "pictures",
     "playground",
     "speed",
@@ -297,10 +298,19 @@ def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
             assert caption.strip().startswith("Fig."), page
             figures += 1
     # Summary 4; seeds, ledger and speed one each; pictures 6, of which pages of prose show 5; a
-    # signal of one's own 3; baselines 4; the house one.
+    # signal of one's own 3; baselines 4; scales 4; the house one.
     assert (
         figures
-        == 4 * len(sanbook.data.DATABASES) + 6 * len(LABELLED) + len(CARDS) + 4 + 3 + 11 + 3 + 4 + 1
+        == 4 * len(sanbook.data.DATABASES)
+        + 6 * len(LABELLED)
+        + len(CARDS)
+        + 4
+        + 3
+        + 11
+        + 3
+        + 4
+        + 4
+        + 1
     )
 
 
