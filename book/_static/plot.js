@@ -212,5 +212,5 @@ const plot = (() => {
     };
   }
 
-  return { add, count, imageNetwork, network, pointed };
+  return { add, axes, count, dots, imageNetwork, line, network, pointed, rangeOf };
 })();
