@@ -6,6 +6,8 @@ Axes as in `san_core` (B examples, n samples), and ``K``: classifiers that are t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numba
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -13,10 +15,124 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from san_core import SAN, normalized_loss, phi
-from sanbook.training import Protocol, Trained, orders_of_epochs, reconstruct
+from sanbook.training import (
+    Protocol,
+    Trained,
+    in_threads,
+    orders_of_epochs,
+    reconstruct,
+    reconstruct_into,
+)
 
-# Samples of the inputs of all classifiers that are held at once: 32 MB in single precision.
-LARGEST_INPUT = 2**23
+# Samples of the inputs of all classifiers that are held at once: 16 MB in single precision.
+LARGEST_INPUT = 2**22
+TAPS = 5  # of the kernels of the convolutions
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+# Sums may be fused and reordered, so that several are added at once.
+_compiled = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
+)
+
+
+@_compiled
+def _convolve(x, kernels, bias, pooled, second):
+    """Write the ReLU of the larger of each two neighbours of convolutions, and which it is.
+
+    ``x`` is (B, c, n), ``kernels`` (o, c, TAPS), ``bias`` (o,); ``pooled`` and ``second``, whether
+    the larger one is the second, are (B, o, (n - TAPS + 1) // 2).
+    """
+    similarities = np.empty(x.shape[2] - TAPS + 1, np.float32)
+    for b in range(len(x)):
+        for o in range(len(kernels)):
+            similarities[:] = bias[o]
+            for c in range(x.shape[1]):
+                samples, w = x[b, c], kernels[o, c]
+                for p in range(len(similarities)):
+                    total = similarities[p]
+                    for t in range(TAPS):
+                        total += w[t] * samples[p + t]
+                    similarities[p] = total
+            for p in range(pooled.shape[2]):
+                first, other = similarities[2 * p], similarities[2 * p + 1]
+                second[b, o, p] = other > first
+                larger = other if other > first else first
+                pooled[b, o, p] = np.float32(0) if larger < 0 else larger
+
+
+@_compiled
+def _add_gradients(gradient, x, kernels, pooled, second, of_x, of_kernels, of_bias):
+    """Add the gradients of what `_convolve` reads, given that of ``pooled``.
+
+    ``of_x`` may be empty: the gradient of the data themselves is of no use.
+    """
+    similarities = np.zeros(x.shape[2] - TAPS + 1, np.float32)  # their gradients
+    for b in range(len(x)):
+        for o in range(len(kernels)):
+            total = np.float32(0)
+            for p in range(gradient.shape[2]):
+                g = gradient[b, o, p] if pooled[b, o, p] > 0 else np.float32(0)
+                total += g
+                similarities[2 * p] = np.float32(0) if second[b, o, p] else g
+                similarities[2 * p + 1] = g if second[b, o, p] else np.float32(0)
+            of_bias[o] += total
+            for c in range(x.shape[1]):
+                for t in range(TAPS):
+                    samples, total = x[b, c, t:], np.float32(0)
+                    for p in range(len(similarities)):
+                        total += similarities[p] * samples[p]
+                    of_kernels[o, c, t] += total
+                    if len(of_x):
+                        of_samples, w = of_x[b, c, t:], kernels[o, c, t]
+                        for p in range(len(similarities)):
+                            of_samples[p] += w * similarities[p]
+
+
+class _ConvolveAndPool(torch.autograd.Function):
+    """Convolutions of K networks, the larger of each two neighbours, ReLU: in one compiled loop.
+
+    ``x`` is ``(K, B, c, n)``, ``kernels`` ``(K, o, c, TAPS)`` and ``bias`` ``(K, o)``; returns
+    ``(K, B, o, (n - TAPS + 1) // 2)`` and what `backward` needs. As operations of torch the same
+    takes several times as long: each of them passes over maps that no cache holds.
+    """
+
+    @staticmethod
+    def forward(x, kernels, bias):
+        (num_networks, batch, _, n), o = x.shape, kernels.shape[1]
+        pooled = torch.empty(num_networks, batch, o, (n - TAPS + 1) // 2)
+        second = torch.empty(pooled.shape, dtype=torch.bool)
+        _for_each_network(_convolve, x, kernels, bias, pooled, second)
+        return pooled, second
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs, *output)
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx, gradient, _):
+        x, kernels, bias, pooled, second = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[0]
+        of_x = torch.zeros_like(x) if wanted else x.new_zeros(len(x), 0, *x.shape[2:])
+        of_kernels, of_bias = torch.zeros_like(kernels), torch.zeros_like(bias)
+        tensors = gradient, x, kernels, pooled, second, of_x, of_kernels, of_bias
+        _for_each_network(_add_gradients, *tensors)
+        return of_x if wanted else None, of_kernels, of_bias
+
+    @staticmethod
+    def vmap(info, in_dims, x, kernels, bias):
+        """All K networks at once: each comes with a leading axis of one."""
+        pooled, second = _ConvolveAndPool.apply(x[:, 0], kernels[:, 0], bias[:, 0])
+        return (pooled[:, None], second[:, None]), (0, 0)
+
+
+def _for_each_network(compiled: Callable, *tensors: Tensor) -> None:
+    """Call a compiled loop with the arrays of each network, in threads."""
+    arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
+    for _ in in_threads(lambda of: compiled(*of), zip(*arrays, strict=True)):
+        pass
 
 
 class CNN(nn.Module):
@@ -31,16 +147,16 @@ class CNN(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = nn.Conv1d(1, 3, 5), nn.Conv1d(3, 16, 5)
+        self.conv1, self.conv2 = nn.Conv1d(1, 3, TAPS), nn.Conv1d(3, 16, TAPS)
         self.fc1, self.fc2 = nn.Linear(656, 120), nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of the classes."""
-        # ReLU after the maximum gives the same and has half as much to do.
-        maps = F.relu(F.max_pool1d(self.conv1(x.unsqueeze(1)), 2))  # (B, 3, 87)
-        maps = F.relu(F.max_pool1d(self.conv2(maps), 2))  # (B, 16, 41)
-        hidden = F.relu(self.fc2(F.relu(self.fc1(maps.flatten(1)))))  # (B, 84)
+        maps = x[None, :, None]  # (1, B, 1, 178), of one network
+        for conv in (self.conv1, self.conv2):  # to (1, B, 3, 87), to (1, B, 16, 41)
+            maps, _ = _ConvolveAndPool.apply(maps, conv.weight[None], conv.bias[None])
+        hidden = F.relu(self.fc2(F.relu(self.fc1(maps[0].flatten(1)))))  # (B, 84)
         return self.fc3(hidden)
 
 
@@ -57,7 +173,8 @@ class FNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of the classes."""
-        return self.layer(x.flatten(1))
+        # The same as `self.layer(x)`; in this order the products of small matrices are fast.
+        return (self.layer.weight @ x.flatten(1).T).T + self.layer.bias
 
 
 @dataclass(frozen=True)
@@ -206,9 +323,16 @@ def classify_reconstructions(
 
     def supply(part, which):
         examples = getattr(data, part)
-        return torch.stack(
-            [reconstruct(model, examples[of])[0] for model, of in zip(models, which, strict=True)]
-        )
+        x_hat = torch.empty(*which.shape, *examples.shape[1:])
+        counts = torch.empty(which.shape, dtype=torch.long)
+
+        def reconstruct_one(model, of, *written):
+            reconstruct_into(model, examples[of], *written)
+
+        tasks = zip(models, which, x_hat, counts, strict=True)
+        for _ in in_threads(lambda task: reconstruct_one(*task), tasks):
+            pass
+        return x_hat
 
     n, seeds = data.test[0].numel(), runs.seed.tolist()
     classified = _classify(network, supply, n, data.labels, seeds, trained.protocol)
