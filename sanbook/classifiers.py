@@ -336,7 +336,7 @@ def classify_reconstructions(
 
     n, seeds = data.test[0].numel(), runs.seed.tolist()
     classified = _classify(network, supply, n, data.labels, seeds, trained.protocol)
-    measured = pd.DataFrame([_measure(model, data.test) for model in models])
+    measured = pd.DataFrame([measure(model, data.test) for model in models])
     accuracies = classified.table.drop(columns=["seed", "epoch"])
     of_run = pd.concat([runs[run], measured, accuracies], axis=1)
     table = selected[[*run, "rule", "validation_phi"]].merge(of_run, on=run)
@@ -351,7 +351,7 @@ def classify_reconstructions(
     return table.reset_index(drop=True), predictions
 
 
-def _measure(model: SAN, x: Tensor) -> dict[str, float | bool]:
+def measure(model: SAN, x: Tensor) -> dict[str, float | bool]:
     """How good a SAN is on test examples, with the weights counted in both ways."""
     x_hat, inverse_cr = reconstruct(model, x)
     surplus = model.num_weights - sum(len(kernel) for kernel in model.kernels)
