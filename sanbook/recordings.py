@@ -118,7 +118,7 @@ def _read_csv(path: Path, column: str) -> Recording:
 def _read_lines(name: str, lines: Iterable[str], column: str, rate: float | None) -> Recording:
     """A recording of CSV lines, the first of which names the columns; it can be read once."""
     rows = _rows(name, lines)
-    names = [title.strip() for title in next(rows, [])]
+    names = [title.strip().lstrip("\ufeff") for title in next(rows, [])]
     if not any(names):
         raise ValueError(
             f"{name}: expected a CSV file whose first line names the columns, got an empty first "

@@ -191,11 +191,12 @@ def load_signal(
 
 def load_windows(
     recording: Recording, window: int, most: int | None = None
-) -> tuple[DataSet, Tensor]:
-    """The data set of a recording, see `load_signal`, and the deviations of its test windows.
+) -> tuple[DataSet, Tensor, int]:
+    """The data set of a recording, see `load_signal`; deviations of the test windows; a count.
 
-    These are in the recording's units, ``(B,)``: times them, a standardized window has its own
-    amplitude.
+    The deviations are in the recording's units, ``(B,)``: times them, a standardized window has its
+    own amplitude. The count is that of all windows of the recording that are not left out, of which
+    ``most`` may have taken a part.
     """
     kept: list[tuple[Tensor, float]] = []
     usable, every, samples = 0, 1, 0
@@ -234,7 +235,7 @@ def load_windows(
         sha256={file.name: _sha256(file) for file in recording.files},
     )
     deviations = torch.tensor([deviation for _, deviation in kept[-len(parts[2]) :]])
-    return DataSet(*parts, card), deviations
+    return DataSet(*parts, card), deviations, usable
 
 
 def _sha256(path: Path) -> str:
