@@ -473,7 +473,7 @@ def test_benchmark_waits_for_all_pages_but_that_of_its_times():
         (
             "SIGNAL",
             "my signal.txt",
-            "SIGNAL to be a file of one of the kinds .csv, .hea",
+            "SIGNAL to be a file of one of the kinds .csv, .edf, .hea",
         ),
         ("SIGNAL", "absent.csv", "SIGNAL to be a file"),
     ],
