@@ -144,15 +144,6 @@ def pages(switches: Switches) -> list[Page]:
         Page(
             name="data/physionet", notebook="data_physionet", parameters=data, data=tuple(DATABASES)
         ),
-        *(
-            Page(
-                name=f"data/{name}",
-                notebook="data_labelled",
-                parameters={"dataset": name, **data},
-                data=(name,),
-            )
-            for name in LABELLED
-        ),
         Page(name="house", notebook="house", files=("san_core.py", "sanbook")),
         Page(name="speed", notebook="speed", parameters=results, reads=("bench.csv",)),
     ]
