@@ -122,7 +122,7 @@ def pages(switches: Switches) -> list[Page]:
             name="playground",
             notebook="playground",
             parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
-            data=("mitdb", "bidmc", "emgdb"),
+            data=("mitdb", "bidmc", "emgdb", "mnist"),
             leaves=("playground.json",),
         ),
         Page(

@@ -105,6 +105,7 @@ def execute_page(specification: Specification) -> None:
             for name in ("notebook", "parameters", "inputs", "command")
         },
         "cards": shown_cards(executed),
+        "warnings": take_warnings(executed),
     }
     finish(executed, defaults, specification, facts)
     nbformat.write(executed, unfinished)
@@ -138,6 +139,20 @@ def shown_cards(executed) -> list[dict]:
     """The cards of the data sets that an executed notebook showed as its sources."""
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     return [card for output in outputs for card in output.get("metadata", {}).get("cards", [])]
+
+
+def take_warnings(executed) -> list[str]:
+    """What an executed notebook wrote to its error stream, taken out of its outputs.
+
+    Warnings name folders of this machine. They stay in the record of where the page comes from.
+    """
+    warnings = []
+    for cell in executed.cells:
+        outputs = cell.get("outputs", [])
+        warnings += [output["text"] for output in outputs if output.get("name") == "stderr"]
+        if outputs:
+            cell.outputs = [output for output in outputs if output.get("name") != "stderr"]
+    return warnings
 
 
 def finish(executed, defaults: dict, specification: Specification, facts: dict) -> None:
@@ -184,11 +199,14 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
                 fragment.write_text(output["data"]["text/html"])
             if metadata.get("findings"):
                 findings.append(output["data"]["text/markdown"])
-        shown = [o for o in cell.get("outputs", []) if not o.get("metadata", {}).get("findings")]
         if cell.cell_type == "code":
-            cell.outputs = shown
+            cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get("findings")]
     executed.metadata.pop("papermill", None)
-    top = [nbformat.v4.new_markdown_cell("\n\n".join(findings), id="findings")] if findings else []
+    top = (
+        [nbformat.v4.new_markdown_cell("\n\n".join(findings), id="top-findings")]
+        if findings
+        else []
+    )
     executed.cells[1:1] = top
     executed.cells.append(nbformat.v4.new_markdown_cell(footer(facts), id="provenance"))
     write_without_figures(executed, specification)
@@ -198,11 +216,13 @@ def write_without_figures(executed, specification: Specification) -> None:
     """Leave a copy of a page for those who want its code and numbers, a tenth as large."""
     copy = nbformat.from_dict(json.loads(nbformat.writes(executed)))
     for cell in copy.cells:
-        kept = cell.get("outputs", [])
-        kept = [o for o in kept if "image/svg+xml" not in o.get("data", {})]
-        kept = [o for o in kept if not o.get("metadata", {}).get("fragment")]
         if cell.cell_type == "code":
-            cell.outputs = kept
+            cell.outputs = [
+                output
+                for output in cell.outputs
+                if "image/svg+xml" not in output.get("data", {})
+                and not output.get("metadata", {}).get("fragment")
+            ]
     path = ROOT / specification.folder / "pages" / "executed" / f"{specification.name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(copy, path)
@@ -222,6 +242,8 @@ def footer(facts: dict) -> str:
     lines.append(f"**Code**: {code}; executed on {facts['date']}")
     if "seeds" in facts["parameters"]:
         lines.append(f"**Seeds**: {' '.join(map(str, facts['parameters']['seeds']))}")
+    if facts["warnings"]:
+        lines.append(f"**Warnings**: {len(facts['warnings'])}, kept in the record of this page")
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     lines += [
         f"**Versions**: Python {facts['python']}, {versions}",

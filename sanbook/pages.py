@@ -97,11 +97,10 @@ def show_sources(cards: Sequence[dict]) -> None:
     kinds = {kind: of_kind for kind, of_kind in kinds.items() if of_kind}
     if len(cards) == 1:
         (card,) = cards
-        rate = card["sampling_rate"]
-        said = f"{card['note']} {card['signal']}" + (
-            f", {rate:g} samples per second" if rate else ""
-        )
-        parts = [f"**Data: {titles[card['source']]}.** {said}."]
+        rate = f", {card['sampling_rate']:g} samples per second" if card["sampling_rate"] else ""
+        what = f"{card['name']}, {card['signal']}{rate}."
+        said = what if card["source"] == "real" else f"{what} {card['note']}"
+        parts = [f"**Data: {titles[card['source']]}:** {said}"]
     else:
         names = {kind: ", ".join(card["name"] for card in kinds[kind]) for kind in kinds}
         parts = [f"**Data: {titles[kind]}:** {names[kind]}." for kind in kinds]

@@ -84,33 +84,34 @@ def plot_hero(model: SAN, x) -> Figure:
     s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
     (w,), color = model.kernels, COLORS[model.activation]
     figure, grid = plt.subplot_mosaic(
-        [["w", "x"], [".", "s"], [".", "r"], [".", "x̂"]], figsize=(8.5, 6.4), width_ratios=[1, 3]
+        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 4.8), width_ratios=[1, 3]
     )
     places = a.nonzero().flatten().tolist()
-    grid["w"].plot(w.detach(), color=color)
-    grid["w"].set(title=f"kernel w, m = {len(w)}", xlabel="sample", xlim=(0, len(w)))
+    grid["w"].plot(w.detach(), color=color, linewidth=1.5)
+    grid["w"].set_title(f"kernel w, m = {len(w)}", loc="left")
+    grid["w"].set(xlabel="sample", xlim=(0, len(w)))
     grid["x"].plot(x, color="0.3", linewidth=0.9)
-    grid["x"].set_title("1. a window x", loc="left")
+    grid["x"].set_title("1. a window x of the signal", loc="left")
     grid["s"].plot(s, color="0.65", linewidth=0.9)
     draw_stems(grid["s"], a, color=color, linewidth=1.5)
     grid["s"].plot(places, a[places], "o", color=color, markersize=5)
-    grid["s"].set_title(
-        f"2. similarity s (grey), {len(places)} activations a kept of it", loc="left"
-    )
+    title = f"2. similarity s (grey): {len(places)} activations a are kept of it"
+    grid["s"].set_title(title, loc="left")
     x_hat = torch.zeros_like(x)
+    grid["x̂"].plot(x, color="0.65", linewidth=0.9)
     for place in places:
         alone = torch.zeros_like(a)
         alone[place] = a[place]
         drawn = model.decode(alone[None, None])[0].detach()
         inside = drawn.nonzero().flatten()
-        grid["r"].fill_between(inside, drawn[inside], color=color, alpha=0.35, linewidth=0)
-        grid["r"].axvline(place, color=color, linewidth=0.6, linestyle=":")
+        grid["x̂"].fill_between(inside, drawn[inside], color=color, alpha=0.25, linewidth=0)
         x_hat += drawn
-    grid["r"].set_title("3. the kernel, mirrored, drawn at each activation", loc="left")
-    grid["x̂"].plot(x, color="0.65", linewidth=0.9)
+        for name in ("s", "x̂"):
+            grid[name].axvline(place, color=color, linewidth=0.6, linestyle=":")
     grid["x̂"].plot(x_hat, color=color, linewidth=1.2)
-    grid["x̂"].set_title("4. their sum: the reconstruction x̂ over x (grey)", loc="left")
-    for name in ("x", "s", "r", "x̂"):
+    title = "3. the kernel drawn at each (filled); the sum x̂ (line) over x (grey)"
+    grid["x̂"].set_title(title, loc="left")
+    for name in ("x", "s", "x̂"):
         grid[name].set(xlim=(0, len(x)))
         grid[name].axhline(0, color="0.8", linewidth=0.6, zorder=0)
     grid["x̂"].set_xlabel("sample")

@@ -103,7 +103,19 @@ def gather(profile: str) -> Path:
             shutil.copyfile(path, target)
     toc.write_text(yaml.safe_dump(contents(profile), sort_keys=False))
     (folder / "book" / "this_book.txt").write_text(describe_book(profile))
+    (folder / "book" / "reproduced.txt").write_text(headline((ROOT / "README.md").read_text()))
     return folder
+
+
+def headline(readme: str) -> str:
+    """The sentence of the README that says how much was reproduced, which `make record` writes.
+
+    >>> headline("<!-- ledger -->\\n| a |\\nOf 3 numbers 2.\\n![x](y)\\n<!-- end of ledger -->")
+    'Of 3 numbers 2.\\n'
+    """
+    block = readme.partition("<!-- ledger -->")[2].partition("<!-- end of ledger -->")[0]
+    lines = [line for line in block.splitlines() if line and line[0] not in "|!"]
+    return "\n".join(lines) + "\n"
 
 
 def describe_book(profile: str) -> str:

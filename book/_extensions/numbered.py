@@ -32,9 +32,9 @@ class NumberOutputs(SphinxTransform):
                 node = numbered(names=[label])
                 raw.replace_self(node)
                 content = nodes.raw("", raw.astext().replace(found[0], ""), format="html")
-                node += [nodes.caption("", html.unescape(caption)), content]
-                if kind == "figcaption":  # below its figure, as those of pictures
-                    node.reverse()
+                heading = nodes.caption("", html.unescape(caption))
+                # That of a figure stands below it, as those of pictures do.
+                node += [heading, content] if kind == "caption" else [content, heading]
                 self.document.note_explicit_target(node)
 
 

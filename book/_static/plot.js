@@ -182,7 +182,7 @@ const plot = (() => {
       s: panel(`Similarity s, ${i}`, "canvas"),
       a: panel(`Activations a, ${i}`, "canvas"),
     }));
-    const view = {};
+    const view = { image };
     let shown;
     view.show = (given) => {
       shown = given;
