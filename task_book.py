@@ -114,9 +114,9 @@ def pages(switches: Switches) -> list[Page]:
         Page(
             name="pictures",
             notebook="pictures",
-            parameters={**data, **results},
+            parameters=data,
             data=("mitdb",),
-            reads=("physionet/mitdb.json",),
+            files=(PUBLISHED,),
         ),
         Page(
             name="playground",

@@ -223,7 +223,7 @@ def write_without_figures(executed, specification: Specification) -> None:
                 if "image/svg+xml" not in output.get("data", {})
                 and not output.get("metadata", {}).get("fragment")
             ]
-    path = ROOT / specification.folder / "pages" / "executed" / f"{specification.name}.ipynb"
+    path = ROOT / specification.folder / "executed" / f"{specification.name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(copy, path)
 

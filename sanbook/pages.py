@@ -5,6 +5,7 @@
 
 import base64
 import io
+import itertools
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -103,7 +104,8 @@ def show_sources(cards: Sequence[dict]) -> None:
         parts = [f"**Data: {titles[card['source']]}:** {said}"]
     else:
         names = {kind: ", ".join(card["name"] for card in kinds[kind]) for kind in kinds}
-        parts = [f"**Data: {titles[kind]}:** {names[kind]}." for kind in kinds]
+        parts = [f"**{titles[kind]}:** {names[kind]}." for kind in kinds]
+        parts[0] = parts[0].replace("**", "**Data: ", 1)
     worst = [*kinds][-1] if kinds else "real"
     line = " ".join([*parts, '<a href="#how-made">Files and versions</a>'])
     text = f":::{{container}} data-line{colors.get(worst, '')}\n{line}\n:::"
@@ -124,17 +126,26 @@ def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool =
     """
     present = table.astype(object).where(table.notna(), "-")
     html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
-    html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
-    html = re.sub(r"<td>(?=[^\W\d_])", '<td class="text">', html)
-    for title, column in table.items():
-        if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
-            html = html.replace(f"<th>{title}</th>", f'<th class="text">{title}</th>')
+    # Columns that have words are aligned left, and sentences wrap.
+    of_words = [column.map(_begins_with_a_letter).any() for _, column in table.items()]
+    column_has_words = itertools.cycle(of_words)
+
+    def align(cell: re.Match) -> str:
+        kind = "text" if next(column_has_words) else ""
+        kind = "prose" if cell[1] == "td" and len(cell[2]) > 45 else kind
+        return f'<{cell[1]} class="{kind}">{cell[2]}<' if kind else cell[0]
+
+    html = re.sub(r"<(th|td)>([^<]*)<", align, html)
     caption = escape(caption)
     html = html.replace("<thead>", f'<caption id="{name}">{caption}</caption><thead>', 1)
     kind = "results-table sortable" if sortable else "results-table"
     # Reached by the keyboard too, to scroll it sideways.
     reachable = f'tabindex="0" role="group" aria-label="{caption}"'
     display(HTML(f'<div class="{kind}" {reachable}>{html}</div>'))
+
+
+def _begins_with_a_letter(value) -> bool:
+    return isinstance(value, str) and value[:1].isalpha()
 
 
 def show_interactive(

@@ -84,7 +84,7 @@ def plot_hero(model: SAN, x) -> Figure:
     s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
     (w,), color = model.kernels, COLORS[model.activation]
     figure, grid = plt.subplot_mosaic(
-        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 4.8), width_ratios=[1, 3]
+        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 4.2), width_ratios=[1, 3]
     )
     places = a.nonzero().flatten().tolist()
     grid["w"].plot(w.detach(), color=color, linewidth=1.5)
@@ -280,16 +280,23 @@ def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Fig
     return figure
 
 
-def plot_examples(x, labels, classes: Sequence[str], each: int = 6) -> Figure:
-    """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``."""
-    figure, grid = plt.subplots(
-        len(classes), each, figsize=(9, (0.9 if x.ndim == 3 else 1.3) * len(classes)),
-        squeeze=False, sharey=True,
-    )  # fmt: skip
-    for label, row in enumerate(grid):
-        for axes, example in zip(row, x[labels == label][:each], strict=False):
+def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
+    """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``.
+
+    A row for each class of signals, a column for each class of images.
+    """
+    if x.ndim == 2:
+        figure, grid = plt.subplots(len(classes), 6, figsize=(9, 1.3 * len(classes)), sharey=True)
+        for row, name in zip(grid, classes, strict=True):
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    else:
+        figure, grid = plt.subplots(4, len(classes), figsize=(9, 4))
+        grid = grid.T
+        for column, name in zip(grid, classes, strict=True):
+            column[0].set_title(name.replace("/", "/\n"), fontsize=9)
+    for label, of_class in enumerate(grid):
+        for axes, example in zip(of_class, x[labels == label], strict=False):
             draw(axes, example, "#000000")
-        row[0].set_ylabel(classes[label], rotation=0, ha="right", va="center")
     return figure
 
 

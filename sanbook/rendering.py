@@ -85,12 +85,17 @@ def gather(profile: str) -> Path:
         for path in ([source] if source.is_file() else source.rglob("[!.]*"))
         if path.is_file() and path.suffix != ".pyc"
     }
-    pages = folder / "pages"
     named = contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
-    wanted_pages = [*pages.glob("figures/*"), *(pages / "executed").rglob("*.ipynb")]
-    wanted_pages += [pages / f"{name}.ipynb" for name in named]
+    made = [
+        *(folder / "pages/figures").glob("*"),
+        *(folder / "pages" / f"{p}.ipynb" for p in named),
+    ]
     files |= {
-        folder / "book" / path.relative_to(pages): path for path in wanted_pages if path.exists()
+        folder / "book" / path.relative_to(folder / "pages"): path for path in made if path.exists()
+    }
+    files |= {
+        folder / "book" / path.relative_to(folder): path
+        for path in (folder / "executed").rglob("*.ipynb")
     }
     for target in [path for top in wanted for path in top.rglob("*") if path.is_file()]:
         if target not in files:
