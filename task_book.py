@@ -126,15 +126,15 @@ def pages(switches: Switches) -> list[Page]:
         Page(
             name="pictures",
             notebook="pictures",
-            parameters={**data, **results},
+            parameters=data,
             data=("mitdb",),
-            reads=("physionet/mitdb.json",),
+            files=(PUBLISHED,),
         ),
         Page(
             name="playground",
             notebook="playground",
             parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
-            data=("mitdb", "bidmc", "emgdb"),
+            data=("mitdb", "bidmc", "emgdb", "mnist"),
             leaves=("playground.json",),
         ),
         Page(
@@ -155,15 +155,6 @@ def pages(switches: Switches) -> list[Page]:
         ),
         Page(
             name="data/physionet", notebook="data_physionet", parameters=data, data=tuple(DATABASES)
-        ),
-        *(
-            Page(
-                name=f"data/{name}",
-                notebook="data_labelled",
-                parameters={"dataset": name, **data},
-                data=(name,),
-            )
-            for name in LABELLED
         ),
         Page(name="house", notebook="house", files=("san_core.py", "sanbook")),
         Page(name="speed", notebook="speed", parameters=results, reads=("bench.csv",)),
