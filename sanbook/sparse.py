@@ -50,7 +50,8 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Products and sums may be fused: where two windows are equal, their similarities still are.
 _compiled = numba.njit(**_OPTIONS, fastmath={"contract"})
 # Equal kernels stay equal: a vector and its remainder may fuse a sum of two products differently.
-_compiled_exactly = numba.njit(cache=True, nogil=True)
+# Numba lets a function inherit the options of the one that it is first compiled for, unless said.
+_compiled_exactly = numba.njit(**_OPTIONS, fastmath=False)
 # Sums over many samples may also be reordered, so that several are added at once.
 _compiled_sum = numba.njit(**_OPTIONS, fastmath={"contract", "reassoc", "nsz"})
 
