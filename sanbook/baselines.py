@@ -6,20 +6,18 @@ so that `san_core`'s CR^-1, normalized loss and phi can be said of all; `measure
 Axes as in `san_core`: B examples, q maps.
 """
 
-import copy
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
-import torch
 from torch import Tensor
 
-import san_core
 from sanbook import atoms, learned, transforms
 from sanbook.coding import choose_step, evaluate_bytes
 from sanbook.methods import Baseline, choose, entries, evaluate_code
-from sanbook.training import Trained
+from sanbook.networks import TrainedSAN as TrainedSAN  # used from here
+from sanbook.networks import trained_sans as trained_sans
 
 #: Candidates of each method: a function of the training examples and a seed.
 METHODS = {
@@ -55,41 +53,6 @@ ALL = METHODS | OWN_COUNT | SCALED
 SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
     "wavelets, own count"
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedSAN(Baseline):
-    """A trained SAN; `weights` are its kernels."""
-
-    model: san_core.SAN
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """The kernels."""
-        return tuple(kernel.detach() for kernel in self.model.kernels)
-
-    @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; the activation maps."""
-        return self.model.encode(x)
-
-    @torch.no_grad()
-    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
-        return self.model.decode(code)
-
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedSAN":
-        """See `Baseline`."""
-        model = copy.deepcopy(self.model)
-        for kernel, other in zip(model.kernels, weights, strict=True):
-            kernel.data = other
-        return TrainedSAN(model)
-
-
-def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:
-    """Candidates of one activation function: the best epoch of every SAN of a sweep."""
-    for kernel_size, seed in trained.best:
-        yield TrainedSAN(trained.model(kernel_size, seed))
 
 
 @dataclasses.dataclass(frozen=True)

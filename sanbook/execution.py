@@ -15,6 +15,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from datetime import date
@@ -23,10 +24,13 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from traitlets.config import Config
 
 ROOT = Path(__file__).parent.parent
 # What numbers depend on besides our own code.
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scipy", "pandas", "wfdb", "scikit-learn")
+# Seconds that a kernel may take to start: it reads its libraries from a disk that others use too.
+STARTING = 300
 
 
 class PageError(Exception):
@@ -77,15 +81,20 @@ def execute_page(specification: Specification) -> None:
     at_start = {"date": date.today().isoformat(), **checkout()}
     started = time.perf_counter()
     try:
-        papermill.execute_notebook(
-            notebook,
-            unfinished,
-            specification.parameters,
-            kernel_name="python3",
-            cwd=ROOT,
-            progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
-        )
+        with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+            papermill.execute_notebook(
+                notebook,
+                unfinished,
+                specification.parameters,
+                kernel_name="python3",
+                cwd=ROOT,
+                progress_bar=False,
+                start_timeout=STARTING,
+                extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
+                # Two kernels that start at the same moment may be given the same TCP port. Each has
+                # sockets in a folder of its own instead.
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+            )
     except papermill.PapermillExecutionError as error:
         raise PageError(
             f"cell {error.cell_index + 1} of {specification.notebook} failed: {error.ename}: "

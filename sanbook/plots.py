@@ -12,6 +12,8 @@ import torch
 from matplotlib.figure import Figure
 
 from san_core import ACTIVATIONS, SAN
+from sanbook.events import MEAN, EventModel
+from sanbook.signals import Window
 from sanbook.tables import NAMES
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
@@ -76,6 +78,34 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
         axes[2].set_title("window x (grey), reconstruction x̂")
     for axis in rows[-1]:
         axis.set_xlabel("sample")
+    return figure
+
+
+def plot_events(model: EventModel, window: Window) -> Figure:
+    """A window of a recording, what its events draw, and below the events themselves."""
+    events = model.find(window)
+    (drawn,) = model.rebuild(event._replace(sample=event.sample - window.start) for event in events)
+    rate = model.sampling_rate or 1
+    figure, (above, below) = plt.subplots(
+        2, figsize=(9, 4.2), sharex=True, height_ratios=[3, 1.4], layout="constrained"
+    )
+    time = (window.start + np.arange(model.window)) / rate
+    above.plot(time, window.values, color="0.7", linewidth=1.5, label="signal")
+    above.plot(time, drawn, color="#D55E00", linewidth=0.8, label="drawn by the events")
+    above.set_ylabel("value" if model.units == "unknown" else model.units)
+    above.legend(ncols=2, fontsize=8)
+    below.axhline(0, color="0.85", linewidth=0.6)
+    of_kernels = [event for event in events if event.kernel != MEAN]
+    below.vlines(
+        [event.sample / rate for event in of_kernels],
+        0,
+        [event.amplitude for event in of_kernels],
+        color="#0072B2",
+        linewidth=1,
+    )
+    below.set(
+        xlabel="seconds" if model.sampling_rate else "sample", ylabel=f"{len(of_kernels)} events"
+    )
     return figure
 
 

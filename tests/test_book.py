@@ -27,6 +27,7 @@ from playwright.sync_api import sync_playwright
 
 import san_core
 import sanbook.data
+import sanbook.ledger
 import sanbook.models
 import sanbook.pages
 import sanbook.signals
@@ -47,6 +48,7 @@ MOVING = {
     "playground": ["playground", "drawing"],
 }
 OVER_ALL = [
+    "causes",
     "physionet_summary",
     "seeds",
     "differences",
@@ -358,6 +360,77 @@ def test_every_table_has_a_number_and_a_caption(book):
             assert table.get("aria-label", "") in caption.get_text()
     assert counted_within_chapters(numbers)
     assert len(numbers) > 60
+
+
+SHARE = re.compile(
+    r"(\d+) of (\d+)(?: \(\d+ %\))? (strict|lenient or likely|lenient|likely)(?! or likely)"
+)
+
+
+def stated_shares(article):
+    """The shares of a page by what they are of and verdict, without those of the build's own runs.
+
+    A sentence says what they are of by its denominator, a table by the label of the row.
+    """
+    shares = []
+    for table in article.select("table"):
+        heads = [cell.get_text(" ", strip=True) for cell in table.select("thead th")]
+        rows = [[cell.get_text(" ", strip=True) for cell in row("td")] for row in table("tr")]
+        for row in filter(None, rows):
+            for head, cell in zip(heads, row, strict=True):
+                if head in (*sanbook.ledger.VERDICTS, "lenient or likely"):
+                    label = [text for text in row if text and not text[0].isdigit()]
+                    shares.append(((*label, head), cell.partition(" ")[0]))
+        table.decompose()
+    text = " ".join(article.get_text(" ").split())
+    text = re.sub(r"This build's own runs give: .*?(?=\. |$)", "", text)
+    return shares + [((total, verdict), count) for count, total, verdict in SHARE.findall(text)]
+
+
+def test_pages_state_the_shares_of_the_record_and_no_other(book):
+    numbers = sanbook.ledger.ledger(sanbook.ledger.recorded())
+    stated, pages = {}, {}
+    for page in PAGES:
+        text = (book / f"_build/html/{page}.html").read_text()
+        for of_what, count in stated_shares(BeautifulSoup(text, "html.parser").article):
+            assert stated.setdefault(of_what, count) == count, (page, of_what, pages[of_what])
+            pages.setdefault(of_what, []).append(page)
+    in_all = sanbook.ledger.shares(numbers.assign(all="all"), "all").iloc[0]
+    of_tables = sanbook.ledger.shares(numbers, "table")
+    for name in (*sanbook.ledger.VERDICTS, "either"):
+        verdict = "lenient or likely" if name == "either" else name
+        assert stated[str(in_all.run), verdict] == str(in_all[name])
+        assert set(pages[str(in_all.run), verdict]) >= {"intro", "ledger", "discussion"}
+        for table, title in sanbook.ledger.TABLES.items():
+            assert stated[title, verdict] == str(of_tables[name][table])
+            of_metrics = [
+                int(count)
+                for of_what, count in stated.items()
+                if len(of_what) == 3 and of_what[0] == title and of_what[2] == verdict
+            ]
+            assert sum(of_metrics) == of_tables[name][table]
+        assert pages[str(of_tables.run["physionet"]), verdict] == ["physionet_summary"]
+
+
+def test_a_share_that_differs_is_noticed():
+    page = "<p>In all 415 of 535 (78 %) strict. This build's own runs give: 1 of 535 strict.</p>"
+    table = "<table><thead><tr><th></th><th>strict</th></tr></thead>"
+    table += "<tr><td>MNIST</td><td>100 of 120 (83 %)</td></tr></table>"
+    assert stated_shares(BeautifulSoup(page + table, "html.parser")) == [
+        (("MNIST", "strict"), "100"),
+        (("535", "strict"), "415"),
+    ]
+
+
+def test_no_finding_comes_from_stand_ins(book):
+    absent = sanbook.ledger.provenance()["absent"]
+    for page in ("seeds", "physionet_summary", "ledger", "causes"):
+        text = (book / f"_build/html/{page}.html").read_text()
+        bullets = BeautifulSoup(text, "html.parser").article.select(".cell_output ul li")
+        findings = [li.get_text() for li in bullets if not li.find_parent(class_="admonition")]
+        assert len(findings) == 3, page
+        for finding in findings:
+            assert not any(name in finding.partition("not run:")[0] for name in absent), page
 
 
 def test_no_page_shows_a_warning_or_a_folder_of_the_machine(book):
