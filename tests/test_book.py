@@ -950,7 +950,8 @@ LONG = {"api", "machinery", "ledger", "baselines", "differences", "seeds"}
 
 def test_pages_are_short_and_tables_whole_at_1300_pixels(visit):
     long, hidden = {}, {}
-    for page in PAGES:
+    of_one_kind = {f"physionet/{name}" for name in sanbook.data.DATABASES} - {"physionet/mitdb"}
+    for page in sorted({*PAGES} - of_one_kind):
         tab = visit(page, viewport={"width": 1300, "height": 900})
         tab.wait_for_load_state("networkidle")
         height = tab.evaluate("document.documentElement.scrollHeight")
