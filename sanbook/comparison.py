@@ -49,15 +49,30 @@ class Comparison:
     units: str
 
     @property
+    def compression(self) -> pd.Series:
+        """The row with the smallest phi in true bytes."""
+        return self.table.loc[self.table.bytes_phi.idxmin()]
+
+    @property
+    def events(self) -> pd.Series:
+        """The row with the smallest phi of those whose codes are lists of events, W shared."""
+        lists = self.table[self.table.method.isin(NAMES[activation] for activation in SPARSE)]
+        return lists.loc[lists.shared_phi.idxmin()]
+
+    @property
+    def activation(self) -> str:
+        """The activation function of `events`."""
+        (name,) = (name for name in SPARSE if NAMES[name] == self.events.method)
+        return name
+
+    @property
     def advice(self) -> str:
         """What to take for compression, and what for a list of events."""
-        best = self.table.loc[self.table.bytes_phi.idxmin()]
+        best, events = self.compression, self.events
         sentence = (
             f"For compression take {self._named(best)}: {best.bytes:.0f} instead of "
             f"{best.stored_bytes:.0f} bytes a window, at a mean error of {self._error(best)}; "
         )
-        lists = self.table[self.table.method.isin([NAMES[activation] for activation in SPARSE])]
-        events = lists.loc[lists.shared_phi.idxmin()]
         if events.shared_phi >= 1:
             return sentence + "for a list of events take none: no SAN is better than the mean."
         return sentence + (
