@@ -17,6 +17,7 @@ from san_core import ACTIVATIONS
 from sanbook import comparison
 from sanbook.dataset import DataSet
 from sanbook.events import (
+    SCALES,
     EventModel,
     default_kernel_sizes,
     fit_model,
@@ -28,7 +29,7 @@ from sanbook.signals import Faults, Window, load_windows, windows_of
 from sanbook.tables import write_table
 from sanbook.training import Protocol
 
-WINDOWS = 48  # of a longer recording, so many at most are for training, choosing and testing
+WINDOWS = 24  # of a longer recording, so many at most are for training, choosing and testing
 FIGURES = (".svg", ".png", ".pdf")
 
 EXAMPLES = {
@@ -49,7 +50,7 @@ It ends with 0 if all went well, 1 if a file cannot be used, 2 if the command is
     "fit": """examples:
   san fit 100.hea --channel MLII -o ecg.safetensors
   san fit ecg.csv --rate 360 --window 1500 --kernel-sizes 100,200,300 -o ecg.safetensors
-  san fit ecg.csv --method "top-k absolutes" -o ecg.safetensors""",
+  san fit ecg.csv --method scales -o ecg.safetensors""",
     "events": """examples:
   san events ecg.safetensors 100.hea --channel MLII -o events.csv
   sensor | san events ecg.safetensors - --column ecg
@@ -144,8 +145,9 @@ def parser() -> argparse.ArgumentParser:
     command = add_command("fit", fit, "train a SAN on a signal and keep it")
     add_signal(command)
     command.add_argument(
-        "--method", choices=ACTIVATIONS, default="extrema",
-        help="activation function of the paper; default: %(default)s, which has the fewest events",
+        "--method", choices=(*ACTIVATIONS, SCALES), default="extrema",
+        help="activation function of the paper, or scales; default: %(default)s, which has the "
+        "fewest events",
     )  # fmt: skip
     add_training(command)
     add_output(command, "the model, .safetensors")
@@ -246,7 +248,7 @@ def table_of(compared: comparison.Comparison) -> str:
     table, units = compared.table, compared.units
     shown = {
         "method": table.method,
-        "kernel": [f"{size:.0f}" if size > 0 else "-" for size in table.kernel_size],
+        "weights": [f"{size:.0f}" if size > 0 else "-" for size in table.kernel_size],
         "phi, W in each": table.phi.map("{:.3f}".format),
         "phi, W shared": table.shared_phi.map("{:.3f}".format),
         "entries": table.events.map("{:.1f}".format),
@@ -278,8 +280,8 @@ def fit(options: argparse.Namespace) -> None:
     low, high = seeds.phi.min(), seeds.phi.max()
     print(data.card.note)
     print(
-        f"{options.output}: {options.method}, a kernel of {model.network.num_weights} samples; phi "
-        f"on validation {low:.3f}, its kernel shared by {usable} windows."
+        f"{options.output}: {options.method}, {model.network.num_weights} weights; phi on "
+        f"validation {low:.3f}, the weights shared by {usable} windows."
     )
     if high - low > comparison.DISAGREEMENT:
         print(
