@@ -34,7 +34,8 @@ class KernelPursuit(Baseline):
 
     def encode(self, x: Tensor) -> Tensor:
         """See `Baseline`; ``(B, J, n)``."""
-        return pursue(self.kernels(x.shape[1]), x, cost=2 + self.scale_paid, refit=self.refit)
+        atoms = Atoms(self.kernels(x.shape[1]), x.shape[1])
+        return pursue(atoms, x, cost=2 + self.scale_paid, refit=self.refit)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
         """See `Baseline`."""

@@ -13,19 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.optim.adam import adam  # the class imports torch's compiler: 160 MB and seconds
 
-from san_core import SAN, normalized_loss, phi
+from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss, phi
 from sanbook.training import (
     Protocol,
     Trained,
     in_threads,
     orders_of_epochs,
-    reconstruct,
     reconstruct_into,
 )
 
-# Samples of the inputs of all classifiers that are held at once: 16 MB in single precision.
-LARGEST_INPUT = 2**22
+# Samples of the inputs of all classifiers that are held at once: 8 MB in single precision.
+LARGEST_INPUT = 2**21
+EXAMPLES = 1000  # that a SAN is measured on at once
 TAPS = 5  # of the kernels of the convolutions
 
 
@@ -243,7 +244,9 @@ def _classify(
             networks.append(network(num_classes))
     weights, _ = stack_module_state(networks)
     scores = vmap(lambda weights, x: functional_call(networks[0], weights, (x,)))
-    optimizer = torch.optim.Adam(weights.values(), lr=protocol.learning_rate, fused=True)
+    values = list(weights.values())
+    means, squares = ([torch.zeros_like(value) for value in values] for _ in range(2))
+    steps = [torch.tensor(0.0) for _ in values]
     batches_ahead = max(1, LARGEST_INPUT // (len(seeds) * n * protocol.batch_size))
     ahead = batches_ahead * protocol.batch_size
 
@@ -274,9 +277,15 @@ def _classify(
                 loss = F.cross_entropy(
                     given.flatten(0, 1), labels["train"][which].flatten(), reduction="sum"
                 )
-                optimizer.zero_grad()
-                (loss / which.shape[1]).backward()
-                optimizer.step()
+                gradients = torch.autograd.grad(loss / which.shape[1], values)
+                # Fused, it takes entries as they lie in memory, and some gradients are transposed.
+                gradients = [gradient.contiguous() for gradient in gradients]
+                with torch.no_grad():
+                    adam(
+                        values, gradients, means, squares, [], steps, fused=True, amsgrad=False,
+                        beta1=0.9, beta2=0.999, lr=protocol.learning_rate, weight_decay=0.0,
+                        eps=1e-8, maximize=False,
+                    )  # fmt: skip
         last_accuracy = accuracy(predict(weights, "validation"), "validation")
         better = last_accuracy > best_accuracy
         best_accuracy = torch.where(better, last_accuracy, best_accuracy)
@@ -336,7 +345,7 @@ def classify_reconstructions(
 
     n, seeds = data.test[0].numel(), runs.seed.tolist()
     classified = _classify(network, supply, n, data.labels, seeds, trained.protocol)
-    measured = pd.DataFrame([measure(model, data.test) for model in models])
+    measured = pd.DataFrame(in_threads(lambda model: measure(model, data.test), models))
     accuracies = classified.table.drop(columns=["seed", "epoch"])
     of_run = pd.concat([runs[run], measured, accuracies], axis=1)
     table = selected[[*run, "rule", "validation_phi"]].merge(of_run, on=run)
@@ -353,15 +362,22 @@ def classify_reconstructions(
 
 def measure(model: SAN, x: Tensor) -> dict[str, float | bool]:
     """How good a SAN is on test examples, with the weights counted in both ways."""
-    x_hat, inverse_cr = reconstruct(model, x)
-    surplus = model.num_weights - sum(len(kernel) for kernel in model.kernels)
-    inverse_cr_qm = inverse_cr - surplus / x[0].numel()
-    loss = normalized_loss(x, x_hat)
+    counts, losses = torch.empty(len(x), dtype=torch.long), torch.empty(len(x))
+    dead = True
+    for examples, part in zip(x.split(EXAMPLES), torch.arange(len(x)).split(EXAMPLES), strict=True):
+        x_hat, of_part = torch.empty_like(examples), torch.empty(len(part), dtype=torch.long)
+        reconstruct_into(model, examples, x_hat, of_part)
+        counts[part], losses[part] = of_part, normalized_loss(examples, x_hat)
+        dead = dead and not x_hat.any()
+    inverse_cr, inverse_cr_qm = (
+        inverse_compression_ratio_from_counts(counts, num_weights, x[0].numel(), model.ndim)
+        for num_weights in (model.num_weights, sum(len(kernel) for kernel in model.kernels))
+    )
     return {
         "inverse_compression_ratio": inverse_cr.mean().item(),
-        "normalized_reconstruction_loss": loss.mean().item(),
-        "phi": phi(inverse_cr, loss).mean().item(),
+        "normalized_reconstruction_loss": losses.mean().item(),
+        "phi": phi(inverse_cr, losses).mean().item(),
         "inverse_compression_ratio_qm": inverse_cr_qm.mean().item(),
-        "phi_qm": phi(inverse_cr_qm, loss).mean().item(),
-        "dead": not x_hat.any().item(),
+        "phi_qm": phi(inverse_cr_qm, losses).mean().item(),
+        "dead": dead,
     }

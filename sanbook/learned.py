@@ -97,8 +97,8 @@ class Dictionary(Baseline):
         blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
         patch, atoms = blocks.flatten(0, -2).double(), self.weights[0].double()
         pursuit = Pursuit(
-            patch, correlate=lambda residual: residual @ atoms.T, draw=atoms.__getitem__,
-            most=min(atoms.shape),
+            patch, strongest=lambda residual: (residual @ atoms.T).abs().argmax(dim=1),
+            draw=atoms.__getitem__, most=min(atoms.shape),
         )  # fmt: skip
         errors = [pursuit.residual.square().sum(dim=1)]
         while (errors[-1] > min(tolerances)).any() and pursuit.steps < min(atoms.shape):

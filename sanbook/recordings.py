@@ -207,8 +207,10 @@ def _read_numpy(path: Path, column: str) -> Recording:
 
     def blocks(size: int) -> Iterator[np.ndarray]:
         for first in range(0, len(values), BLOCK):
+            # What is mapped counts as memory until it is closed, so each block has its own map.
+            stored = np.load(path, mmap_mode="r") if mapped else values
             # In double precision, so that a large offset costs no digits.
-            yield np.asarray(values[first : first + BLOCK], dtype=np.float64)
+            yield np.array(stored[first : first + BLOCK], dtype=np.float64)
 
     return Recording(path.name, named, None, "unknown", (path,), blocks)
 
@@ -237,38 +239,25 @@ def _read_wfdb(path: Path, column: str) -> Recording:
 
 
 def _read_edf(path: Path, column: str) -> Recording:
-    import edfio  # only here: other kinds of files do without
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # of a file cut off
-        try:
-            stored = edfio.read_edf(path, lazy_load_data=True)
-            names = list(stored.labels)
-            continuous = stored.is_continuous
-        except (Warning, ValueError, ArithmeticError, LookupError) as error:
-            raise ValueError(
-                f"{path.name}: expected a whole EDF file, got: {error}; fetch it again"
-            ) from error
-    if not continuous:
+    stored = _open_edf(path)
+    if not stored.is_continuous:
         raise ValueError(
             f"{path.name}: expected an EDF file without interruptions, got EDF+D; save it as EDF+C"
         )
-    signal = stored.signals[_chosen(path.name, names, column)]
-    if stored.num_data_records < 1 or signal.physical_min == signal.physical_max:
+    channel = _chosen(path.name, list(stored.labels), column)
+    signal, records = stored.signals[channel], stored.num_data_records
+    if records < 1 or signal.physical_min == signal.physical_max:
         raise ValueError(
-            f"{path.name}: expected samples in physical units, got {stored.num_data_records} data "
-            f"records and a range of {signal.physical_min:g} to {signal.physical_max:g}; fetch it "
-            "again"
+            f"{path.name}: expected samples in physical units, got {records} data records and a "
+            f"range of {signal.physical_min:g} to {signal.physical_max:g}; fetch it again"
         )
+    seconds, at_once = stored.data_record_duration, max(1, BLOCK // signal.samples_per_data_record)
 
     def blocks(size: int) -> Iterator[np.ndarray]:
-        duration, at_once = (
-            stored.data_record_duration,
-            max(1, BLOCK // signal.samples_per_data_record),
-        )
-        for first in range(0, stored.num_data_records, at_once):
-            last = min(first + at_once, stored.num_data_records)
-            yield signal.get_data_slice(first * duration, last * duration)
+        for first in range(0, records, at_once):
+            last = min(first + at_once, records)
+            signal = _open_edf(path).signals[channel]  # mapped anew, as in `_read_numpy`
+            yield signal.get_data_slice(first * seconds, last * seconds)
 
     return Recording(
         path.name,
@@ -278,6 +267,19 @@ def _read_edf(path: Path, column: str) -> Recording:
         (path,),
         blocks,
     )
+
+
+def _open_edf(path: Path):
+    import edfio  # only here: other kinds of files do without
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a file cut off
+        try:
+            return edfio.read_edf(path, lazy_load_data=True)
+        except (Warning, ValueError, ArithmeticError, LookupError) as error:
+            raise ValueError(
+                f"{path.name}: expected a whole EDF file, got: {error}; fetch it again"
+            ) from error
 
 
 _READERS = {

@@ -119,7 +119,7 @@ def headline(readme: str) -> str:
     'Of 3 numbers 2.\\n'
     """
     block = readme.partition("<!-- ledger -->")[2].partition("<!-- end of ledger -->")[0]
-    lines = [line for line in block.splitlines() if line and line[0] not in "|!"]
+    lines = [line for line in block.splitlines() if line and line[0] not in "|!<"]
     return "\n".join(lines) + "\n"
 
 

@@ -469,7 +469,7 @@ def test_page_opens_with_three_findings(book, page):
     article = article_of(book, page)
     (findings,) = article.select(".admonition.findings")
     assert len(findings.find_all("li")) == 3
-    assert not findings.find_previous("h2")
+    assert findings.find_next("h2") == article.find("h2")
     assert not re.search(r"\bnan\b|\bNone\b|\{", findings.get_text())
 
 

@@ -1,13 +1,16 @@
 """Matching pursuit: against least squares and scikit-learn, borders, duplicates, when it stops."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linprog
 from sklearn.linear_model import orthogonal_mp
 
 import san_core
 from sanbook import atoms, methods
-from sanbook.pursuit import Atoms, Pursuit, pursue
+from sanbook.pursuit import Atoms, Hats, Pursuit, follow, least_absolute_error, pursue
 
 KERNELS = [torch.tensor([1.0, -2.0, 0.5, 3.0]), torch.tensor([1.0, 1.0, 1.0]), torch.tensor([2.0])]
 
@@ -32,7 +35,10 @@ def san(kernels):
 
 
 def explicit(x, dictionary, most, refit=True):
-    return Pursuit(x, lambda r: r @ dictionary.T, dictionary.__getitem__, most, refit)
+    def strongest(residual):
+        return (residual @ dictionary.T).abs().argmax(dim=1)
+
+    return Pursuit(x, strongest, dictionary.__getitem__, most, refit)
 
 
 # --- atoms ----------------------------------------------------------------------------------------
@@ -46,7 +52,7 @@ def test_atoms_are_what_a_san_draws(n):
     torch.testing.assert_close(bank.norms.flatten(), every.norm(dim=1))
     signals = torch.randn(5, n, generator=torch.Generator().manual_seed(1))
     products = signals.double() @ (every / every.norm(dim=1, keepdim=True)).T
-    torch.testing.assert_close(bank.correlate(signals).double(), products, atol=1e-5, rtol=1e-5)
+    assert torch.equal(bank.strongest(signals), products.abs().argmax(dim=1))
     code = torch.randn(5, 3, n, generator=torch.Generator().manual_seed(2))
     code *= code.abs() > 1
     decoded = bank.decode(code.double()).float()
@@ -57,7 +63,8 @@ def test_what_hardly_reaches_into_a_signal_is_no_atom():
     kernel = torch.tensor([1e-5, 0.0, 1.0])
     bank = Atoms([kernel], n=5)
     assert bank.norms[0].isinf().tolist() == [True] + [False] * 4
-    assert bank.correlate(torch.ones(1, 5))[0, 0] == 0
+    first_only = torch.eye(5)[:1]
+    assert bank.strongest(first_only) != 0
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -134,42 +141,125 @@ def test_near_duplicates_do_no_harm(x, apart):
 
 
 @pytest.mark.parametrize("cost", [2, 3])
+@pytest.mark.parametrize("num_weights", [0, 8])
 @pytest.mark.parametrize("refit", [True, False], ids=["orthogonal", "plain"])
-def test_pursuit_stops_where_phi_is_smallest(x, cost, refit):
+def test_pursuit_stops_where_phi_is_smallest(x, cost, num_weights, refit):
     dictionary = every_atom(KERNELS, 40)
     unit = dictionary / dictionary.norm(dim=1, keepdim=True)
     smooth = x.cumsum(dim=1)
-    code = pursue(KERNELS, smooth, cost, refit)
-    assert code.shape == (3, 3, 40)
-    assert code.dtype == smooth.dtype
-    counts = code.flatten(1).count_nonzero(dim=1)
-    x_hat = san(KERNELS).decode(code).detach()
-    found = san_core.phi(cost * counts / 40, san_core.normalized_loss(smooth, x_hat))
-    pursuit = explicit(smooth.double(), unit, most=40 // cost, refit=refit)
-    phis = [torch.ones(3)]
-    for k in range(1, 1 + 40 // cost):
+    paths = follow(Atoms(KERNELS, 40), smooth, cost, num_weights, refit)
+    pursuit = explicit(smooth.double(), unit, most=40, refit=refit)
+    losses, phis = [torch.ones(3).double()], [torch.full([3], math.hypot(1, num_weights / 40))]
+    for k in range(1, 41):
         pursuit.step()
         counts = pursuit.code(torch.full([3], k), len(unit)).count_nonzero(dim=1)
         loss = pursuit.residual.abs().sum(dim=1) / smooth.double().abs().sum(dim=1)
-        phis.append(san_core.phi(cost * counts / 40, loss).float())
-    torch.testing.assert_close(found, torch.stack(phis).amin(dim=0))
-    assert (found < 1).all()
+        losses.append(loss)
+        phis.append(san_core.phi((num_weights + cost * counts) / 40, loss).float())
+    losses, phis = torch.stack(losses, dim=1), torch.stack(phis, dim=1)
+    amplitudes = pursuit.amplitudes(torch.tensor([path.steps for path in paths]))
+    for i, path in enumerate(paths):
+        steps = len(path.chosen)
+        assert torch.equal(path.chosen, pursuit.chosen[i, :steps])
+        torch.testing.assert_close(path.losses, losses[i, : steps + 1])
+        torch.testing.assert_close(path.phis.float(), phis[i, : steps + 1])
+        assert path.steps == phis[i].argmin()  # no later step would have a smaller one
+        torch.testing.assert_close(path.amplitudes, amplitudes[i, : path.steps])
+    code = pursue(Atoms(KERNELS, 40), smooth, cost, num_weights, refit)
+    assert code.shape == (3, 3, 40)
+    assert code.dtype == smooth.dtype
+    counts = code.flatten(1).count_nonzero(dim=1)
+    loss = san_core.normalized_loss(smooth, san(KERNELS).decode(code).detach())
+    found = san_core.phi((num_weights + cost * counts) / 40, loss)
+    if refit:
+        assert (found <= phis.amin(dim=1) + 1e-6).all()  # absolute errors, not squared ones
+    else:
+        torch.testing.assert_close(found, phis.amin(dim=1))
+
+
+def test_examples_together_are_examples_alone(x):
+    atoms = Atoms(KERNELS, 40)
+    together = follow(atoms, x.cumsum(dim=1), cost=2)
+    assert len({len(path.chosen) for path in together}) > 1  # some end before others
+    for example, path in zip(x.cumsum(dim=1), together, strict=True):
+        (alone,) = follow(atoms, example[None], cost=2)
+        assert torch.equal(alone.chosen, path.chosen)
+        torch.testing.assert_close(alone.amplitudes, path.amplitudes)
 
 
 def test_signal_of_two_atoms_is_two_entries():
     a = torch.zeros(1, 3, 40)
     a[0, 0, 10], a[0, 1, 30] = 2.0, -3.0
-    code = pursue(KERNELS, san(KERNELS).decode(a).detach(), cost=2)
+    code = pursue(Atoms(KERNELS, 40), san(KERNELS).decode(a).detach(), cost=2)
     torch.testing.assert_close(code, a, atol=1e-5, rtol=1e-5)
 
 
 def test_pursuit_is_never_worse_than_nothing(x):
     for cost in (2, 5, 39, 40):
-        code = pursue(KERNELS, x, cost)
+        code = pursue(Atoms(KERNELS, 40), x, cost)
         counts = code.flatten(1).count_nonzero(dim=1)
         loss = san_core.normalized_loss(x, san(KERNELS).decode(code).detach())
         assert (san_core.phi(cost * counts / 40, loss) <= 1 + 1e-6).all()
     assert not code.any()  # one entry costs as much as nothing loses
+
+
+# --- hats -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [33, 64])
+def test_hats_find_what_transforms_find(n):
+    generator = torch.Generator().manual_seed(0)
+    weights = [torch.randn(m, generator=generator).double() for m in (1, 4, 4, 3, 7)]
+    spacing = [5, 1, 3, 8, 1]
+    kernels = []
+    for weight, apart in zip(weights, spacing, strict=True):
+        knots = apart * torch.arange(len(weight) + 2)
+        corners = torch.nn.functional.pad(weight, (1, 1))
+        kernel = np.interp(np.arange(knots[-1] + 1), knots.numpy(), corners.numpy())[1:-1]
+        kernels.append(torch.from_numpy(kernel))
+    hats, atoms = Hats(kernels, weights, spacing, n), Atoms(kernels, n)
+    noise = torch.randn(100, n, generator=generator).double()
+    for residual in (noise, noise.cumsum(dim=1)):
+        unit = hats.draw_unit(torch.arange(5 * n))
+        by_size = (residual @ unit.T).abs().sort(dim=1, descending=True)
+        clear = by_size.values[:, 0] > 1.00001 * by_size.values[:, 1]
+        assert clear.float().mean() > 0.9
+        for found in (hats.strongest(residual), atoms.strongest(residual)):
+            assert torch.equal(found[clear], by_size.indices[clear, 0])
+
+
+# --- amplitudes -----------------------------------------------------------------------------------
+
+
+def test_absolute_error_is_nearly_the_smallest():
+    generator = torch.Generator().manual_seed(0)
+    drawn, x = (torch.randn(k, 60, generator=generator).double() for k in (6, 1))
+    x = x[0]
+    found = least_absolute_error(drawn, x)
+    # As a linear program: errors above and below, both at least 0.
+    identity = np.eye(60)
+    program = linprog(
+        np.r_[np.zeros(6), np.ones(120)],
+        A_eq=np.hstack([drawn.T.numpy(), identity, -identity]),
+        b_eq=x.numpy(),
+        bounds=[(None, None)] * 6 + [(0, None)] * 120,
+    )
+    error = (x - found @ drawn).abs().sum().item()
+    assert program.fun <= error <= 1.01 * program.fun
+
+
+def test_absolute_error_is_never_above_that_of_least_squares():
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        drawn = torch.randn(9, 30, generator=generator).double()
+        x = torch.randn(30, generator=generator).double() ** 3
+        squares = torch.linalg.lstsq(drawn.T, x).solution
+        error = (x - least_absolute_error(drawn, x) @ drawn).abs().sum()
+        assert error <= (x - squares @ drawn).abs().sum() + 1e-9
+
+
+def test_no_atoms_have_no_amplitudes():
+    assert least_absolute_error(torch.zeros(0, 5).double(), torch.ones(5).double()).shape == (0,)
 
 
 # --- kernels --------------------------------------------------------------------------------------

@@ -1,11 +1,20 @@
 """A Sphinx extension: the search puts the page that a reader wants first.
 
 A page names its key words in its front matter, a notebook in its metadata, as ``keywords``. They
-go into ``scorer.js``, which Sphinx's search asks for the weight of what it found.
+are looked for as if they stood in the text, and go into ``scorer.js``, which Sphinx's search asks
+for the weight of what it found.
 """
 
 import json
 from pathlib import Path
+
+from docutils import nodes
+
+
+def index_keywords(app, doctree) -> None:
+    """Add the key words of a page to what is searched, as HTML's own kind of them."""
+    if words := app.env.metadata[app.env.docname].get("keywords"):
+        doctree.append(nodes.meta("", name="keywords", content=words))
 
 
 def write_scorer(app, env) -> None:
@@ -23,5 +32,6 @@ def write_scorer(app, env) -> None:
 
 def setup(app) -> dict:
     """Called by Sphinx."""
+    app.connect("doctree-read", index_keywords)
     app.connect("env-updated", write_scorer)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
