@@ -50,7 +50,7 @@ book pages bench record pdf: $(ENV)
 book: ## execute every experiment that is out of date and build _build/html/index.html
 pages: ## execute the experiments that are out of date, without building the book
 bench: ## measure the speed in full (about five minutes)
-record: ## keep the numbers of a full run on the paper's data in data/reproduced
+record: ## keep the numbers of a full run with ten seeds on the paper's data in data/reproduced
 pdf: ## print the book as _build/book.pdf (needs Chromium)
 
 quick: ## the book with few kernel sizes and epochs, to see that everything works

@@ -6,21 +6,20 @@ so that `san_core`'s CR^-1, normalized loss and phi can be said of all; `measure
 Axes as in `san_core`: B examples, q maps.
 """
 
-import copy
 import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-import torch
 from torch import Tensor
 
-import san_core
 from sanbook import atoms, learned, transforms
 from sanbook.coding import choose_step, evaluate_bytes
 from sanbook.methods import Baseline, choose, entries, evaluate_code
+from sanbook.networks import TrainedSAN as TrainedSAN  # used from here
+from sanbook.networks import TrainedScales as TrainedScales
+from sanbook.networks import trained_sans as trained_sans
 from sanbook.scales import ScaleSAN, compare_scales
-from sanbook.training import Trained
 
 #: Candidates of each method: a function of the training examples and a seed.
 METHODS = {
@@ -58,71 +57,6 @@ SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
 }
 
 SCALE_EXAMPLES = 30  # for training, and for validation, of a SAN with scales
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedSAN(Baseline):
-    """A trained SAN; `weights` are its kernels."""
-
-    model: san_core.SAN
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """The kernels."""
-        return tuple(kernel.detach() for kernel in self.model.kernels)
-
-    @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; the activation maps."""
-        return self.model.encode(x)
-
-    @torch.no_grad()
-    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
-        return self.model.decode(code)
-
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedSAN":
-        """See `Baseline`."""
-        model = copy.deepcopy(self.model)
-        for kernel, other in zip(model.kernels, weights, strict=True):
-            kernel.data = other
-        return TrainedSAN(model)
-
-
-def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:
-    """Candidates of one activation function: the best epoch of every SAN of a sweep."""
-    for kernel_size, seed in trained.best:
-        yield TrainedSAN(trained.model(kernel_size, seed))
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedScales(Baseline):
-    """A SAN with scales; `weights` are its mothers. Its ``cost`` says whether the scale is paid."""
-
-    model: ScaleSAN
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """The mothers."""
-        return (self.model.mothers.detach(),)
-
-    @property
-    def scale_paid(self) -> bool:
-        """See `Baseline`."""
-        return self.model.cost == 3
-
-    def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; the activation maps."""
-        return self.model.encode(x)
-
-    @torch.no_grad()
-    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
-        return self.model.decode(code)
-
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedScales":
-        """See `Baseline`."""
-        return TrainedScales(ScaleSAN(*weights, self.model.lengths, self.model.cost))
 
 
 def sans_with_scales(validation: Tensor, **settings) -> Callable:

@@ -29,7 +29,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sanbook import fetch, labelled, signals, stand_ins
+from sanbook import fetch, labelled, recordings, signals, stand_ins
 from sanbook.dataset import Card, DataSet
 
 SAMPLES = 12_000  # of a recording
@@ -146,13 +146,13 @@ def _obtain_record(source: fetch.Source, folder: Path, data: str) -> Path:
 
 def _signal_file(header: Path) -> Path:
     """The file of a record's first channel."""
-    return header.parent / signals.read_header(header).file_name[0]
+    return header.parent / recordings.read_header(header).file_name[0]
 
 
 def _read_recording(source: fetch.Source, header: Path) -> DataSet:
     findings = fetch.verified(source, [header, _signal_file(header)])
     origin = fetch.least(findings)
-    record = signals.read_record(header, samples=SAMPLES)
+    record = recordings.read_record(header, samples=SAMPLES)
     # The official header of bidmc writes "RESP,".
     channel = (record.sig_name[0] or "unnamed").rstrip(", ")
     found = f"Record {header.stem}, channel {channel},"

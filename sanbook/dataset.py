@@ -69,8 +69,9 @@ class DataSet:
     labels: dict[str, Tensor] | None = None
 
     def first(self, train: int, validation: int, test: int) -> "DataSet":
-        """The first examples of each part, to try something quickly."""
+        """A copy of the first examples of each part, to try something quickly."""
         counts = {"train": train, "validation": validation, "test": test}
-        parts = {part: getattr(self, part)[:count] for part, count in counts.items()}
+        # A view would keep all the others in memory.
+        parts = {part: getattr(self, part)[:count].clone() for part, count in counts.items()}
         labels = self.labels and {part: self.labels[part][:n] for part, n in counts.items()}
         return dataclasses.replace(self, **parts, labels=labels)

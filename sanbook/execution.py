@@ -15,6 +15,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from datetime import date
@@ -23,10 +24,13 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from traitlets.config import Config
 
 ROOT = Path(__file__).parent.parent
 # What numbers depend on besides our own code.
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scipy", "pandas", "wfdb", "scikit-learn")
+# Seconds that a kernel may take to start: it reads its libraries from a disk that others use too.
+STARTING = 300
 
 
 class PageError(Exception):
@@ -77,15 +81,20 @@ def execute_page(specification: Specification) -> None:
     at_start = {"date": date.today().isoformat(), **checkout()}
     started = time.perf_counter()
     try:
-        papermill.execute_notebook(
-            notebook,
-            unfinished,
-            specification.parameters,
-            kernel_name="python3",
-            cwd=ROOT,
-            progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
-        )
+        with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+            papermill.execute_notebook(
+                notebook,
+                unfinished,
+                specification.parameters,
+                kernel_name="python3",
+                cwd=ROOT,
+                progress_bar=False,
+                start_timeout=STARTING,
+                extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
+                # Two kernels that start at the same moment may be given the same TCP port. Each has
+                # sockets in a folder of its own instead.
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+            )
     except papermill.PapermillExecutionError as error:
         raise PageError(
             f"cell {error.cell_index + 1} of {specification.notebook} failed: {error.ename}: "
@@ -105,6 +114,7 @@ def execute_page(specification: Specification) -> None:
             for name in ("notebook", "parameters", "inputs", "command")
         },
         "cards": shown_cards(executed),
+        "warnings": take_warnings(executed),
     }
     finish(executed, defaults, specification, facts)
     nbformat.write(executed, unfinished)
@@ -140,27 +150,52 @@ def shown_cards(executed) -> list[dict]:
     return [card for output in outputs for card in output.get("metadata", {}).get("cards", [])]
 
 
+def take_warnings(executed) -> list[str]:
+    """What an executed notebook wrote to its error stream, taken out of its outputs.
+
+    Warnings name folders of this machine. They stay in the record of where the page comes from.
+    """
+    warnings = []
+    for cell in executed.cells:
+        outputs = cell.get("outputs", [])
+        warnings += [output["text"] for output in outputs if output.get("name") == "stderr"]
+        if outputs:
+            cell.outputs = [output for output in outputs if output.get("name") != "stderr"]
+    return warnings
+
+
 def finish(executed, defaults: dict, specification: Specification, facts: dict) -> None:
     """Turn an executed notebook into a page of the book.
 
-    The title names the page's own data instead of the notebook's default. Captions, labels and text
+    The title names the page's own data instead of the notebook's default, and what stands in for
+    them. The findings move from where they were computed to the top. Captions, labels and text
     alternatives move from the outputs, where a notebook can compute them, to the cells, where
     Jupyter Book looks for them. What changes with each run is left out, and the provenance comes
-    last.
+    last. A page of simulated data alone need not be in the contents.
     """
+    sources = {card["name"]: card["source"] for card in facts["cards"]}
     heading, newline, rest = executed.cells[0].source.partition("\n")
     for name in ("database", "dataset"):
         if name in defaults and name in specification.parameters:
-            heading = heading.replace(defaults[name], specification.parameters[name])
+            own = specification.parameters[name]
+            stand_in = sources.get(own) not in (None, "real")
+            title = f"{own} ({sources[own]})" if stand_in else own
+            heading = heading.replace(defaults[name], title)
     executed.cells[0].source = heading + newline + rest
+    if sources and set(sources.values()) == {"simulated"}:
+        executed.metadata["orphan"] = True
     figures = ROOT / specification.folder / "pages" / "figures"
     figures.mkdir(exist_ok=True)
+    findings = []
     for cell in executed.cells:
         cell.metadata.pop("papermill", None)
-        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
-            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]
+        tags = set(cell.metadata.get("tags", []))
+        # The style of the book hides these until the reader asks for the code.
+        if {"parameters", "injected-parameters", "hide-input"} & tags:
+            cell.metadata["tags"] = [*sorted(tags - {"hide-input"}), "set-up"]
         for output in cell.get("outputs", []):
-            figure = output.get("metadata", {}).get("image/svg+xml", {})
+            metadata = output.get("metadata", {})
+            figure = metadata.get("image/svg+xml", {})
             if "alt" in figure:
                 # As a file too, for pages that are not notebooks.
                 (figures / f"{figure['name']}.svg").write_text(output["data"]["image/svg+xml"])
@@ -168,8 +203,38 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
                     "image": {"alt": figure["alt"]},
                     "figure": {"caption": figure["caption"], "name": figure["name"]},
                 }
+            if metadata.get("fragment"):
+                fragment = figures / f"{metadata['fragment']}.html"
+                fragment.write_text(output["data"]["text/html"])
+            if metadata.get("findings"):
+                findings.append(output["data"]["text/markdown"])
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get("findings")]
     executed.metadata.pop("papermill", None)
+    top = (
+        [nbformat.v4.new_markdown_cell("\n\n".join(findings), id="top-findings")]
+        if findings
+        else []
+    )
+    executed.cells[1:1] = top
     executed.cells.append(nbformat.v4.new_markdown_cell(footer(facts), id="provenance"))
+    write_without_figures(executed, specification)
+
+
+def write_without_figures(executed, specification: Specification) -> None:
+    """Leave a copy of a page for those who want its code and numbers, a tenth as large."""
+    copy = nbformat.from_dict(json.loads(nbformat.writes(executed)))
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [
+                output
+                for output in cell.outputs
+                if "image/svg+xml" not in output.get("data", {})
+                and not output.get("metadata", {}).get("fragment")
+            ]
+    path = ROOT / specification.folder / "executed" / f"{specification.name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(copy, path)
 
 
 def footer(facts: dict) -> str:
@@ -186,31 +251,37 @@ def footer(facts: dict) -> str:
     lines.append(f"**Code**: {code}; executed on {facts['date']}")
     if "seeds" in facts["parameters"]:
         lines.append(f"**Seeds**: {' '.join(map(str, facts['parameters']['seeds']))}")
+    if facts["warnings"]:
+        lines.append(f"**Warnings**: {len(facts['warnings'])}, kept in the record of this page")
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     lines += [
         f"**Versions**: Python {facts['python']}, {versions}",
         f"**Device**: {facts['device']}",
         f"**Cost**: {facts['seconds']:.0f} s, {facts['peak_megabytes']:.0f} MB at most",
         f"**Make it again**: `{facts['command']}`",
-        f"**Notebook**: {{download}}`without outputs <{'../' * (depth + 1)}{facts['notebook']}>`, "
-        # Sphinx puts its source there.
-        f'<a class="download" href="{"../" * depth}_sources/{facts["page"]}.ipynb" download>'
-        "with outputs</a>",
+        f"**Notebook**: {{download}}`as it is written <{'../' * (depth + 1)}{facts['notebook']}>`, "
+        f"{{download}}`as executed, without figures "
+        f"<{'../' * depth}executed/{facts['page']}.ipynb>`",
     ]
     bullets = "\n".join(f"- {line}" for line in lines)
-    return f":::{{dropdown}} How this page was made\n{bullets}\n:::"
+    # The line about the data, at the top, leads here.
+    return f':::{{dropdown}} How this page was made\n<span id="how-made"></span>\n\n{bullets}\n:::'
 
 
 def describe_data(card: dict) -> str:
     """A data set in a line: name, source, version, whose bytes, hashes."""
     if card["source"] == "simulated":
-        return f"{card['name']}, **simulated** by {card['simulator']}, seed {card['seed']}"
+        return (
+            f"{card['name']}, **simulated** by {card['simulator']}, seed {card['seed']}; "
+            f"{card['note']}"
+        )
     files = ", ".join(f"{file} `{sha256[:16]}…`" for file, sha256 in card["sha256"].items())
     if card["source"] == "own":
         return f"{card['name']}, a signal of your own; sha256 {files}"
     kind = card["source"] if card["source"] == "real" else f"**{card['source']}**"
     return (
-        f"{card['name']}, {kind}, version {card['version']}, {card['origin']} bytes; sha256 {files}"
+        f"{card['name']}, {kind}, version {card['version']}, {card['origin']} bytes; sha256 "
+        f"{files}; {card['note']}"
     )
 
 

@@ -1,9 +1,9 @@
 """The ledger: every number that the paper prints beside ours, and the record of our last full run.
 
-    python -m sanbook.ledger RESULTS
+    python -m sanbook.ledger record | causes RESULTS
 
 writes the record, `data/reproduced/`, from the results of a full run on the paper's data, and the
-headline table of README.md from the record.
+headline table of README.md from the record; or the causes of what differs (`sanbook.causes`).
 
 Three verdicts stand beside each other, for each number that was run:
 
@@ -22,6 +22,7 @@ import dataclasses
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from sanbook import plots
 
 ROOT = Path(__file__).parent.parent
 REPRODUCED = ROOT / "data" / "reproduced"
-CAUSES = ROOT / "data" / "causes.csv"  # why a number differs, and what showed it; by hand
+CAUSES = REPRODUCED / "causes.csv"  # why a number differs, from `sanbook.causes`
 VERDICTS = ("strict", "lenient", "likely")
 # How the protocol of a table starts its kernels, where it is not from normal weights.
 INITIALISATION = {"physionet": "constant"}
@@ -111,23 +112,6 @@ def recorded() -> Evidence:
     return Evidence(pd.read_csv(REPRODUCED / "runs.csv"), provenance()["absent"])
 
 
-def measured_or_recorded(results: str | Path) -> tuple[Evidence, list[str]]:
-    """What was measured here; the tables that were not, from the committed record, and their names.
-
-    PhysioNet is here if any of its databases is.
-    """
-    here = measured(results)
-    from_record = [table for table in TABLES if table not in set(here.runs.table)]
-    if not from_record:
-        return here, []
-    committed = recorded()
-    parts = [here.runs, committed.runs[committed.runs.table.isin(from_record)]]
-    runs = pd.concat([part for part in parts if len(part)])
-    of_physionet = committed.absent if "physionet" in from_record else here.absent
-    absent = {name: why for name, why in of_physionet.items() if _table(name) not in TABLES}
-    return Evidence(runs, absent), from_record
-
-
 def provenance() -> dict:
     """Where the committed record comes from: of each of its `tables`, and what is `absent`."""
     return json.loads((REPRODUCED / "provenance.json").read_text())
@@ -175,6 +159,16 @@ def prediction_interval(values: np.ndarray, rounding: float) -> tuple[float, flo
     return float(mean - half - rounding), float(mean + half + rounding)
 
 
+def within(values: np.ndarray, published: float, metric: str) -> np.ndarray:
+    """Which values come within the tolerance of a published number, the tolerance included.
+
+    >>> within(np.array([0.52, 0.53]), 0.5, "phi").tolist()
+    [True, False]
+    """
+    tolerance = ACCURACY_TOLERANCE if metric == "accuracy_percent" else TOLERANCE
+    return np.abs(values - published).round(9) <= tolerance  # 0.52 - 0.5 is a little more than 0.02
+
+
 def ledger(ours: Evidence) -> pd.DataFrame:
     """A row for each published number: ours, the difference, the verdicts and their reason.
 
@@ -207,7 +201,7 @@ def ledger(ours: Evidence) -> pd.DataFrame:
             number |= {"best_m": chosen.kernel_size, "at_best_m": chosen[number["metric"]]}
             every = np.append(every, chosen[number["metric"]])
         number |= {
-            "lenient": bool((np.abs(every - number["published"]) <= tolerance).any()),
+            "lenient": bool(within(every, number["published"], number["metric"]).any()),
             "strict": False,
             "likely": False,
         }
@@ -219,8 +213,11 @@ def ledger(ours: Evidence) -> pd.DataFrame:
                 "low": values.min(),
                 "high": values.max(),
                 "difference": values.mean() - number["published"],
-                "strict": bool(abs(values.mean() - number["published"]) <= tolerance),
-                "likely": any(low <= number["published"] <= high for low, high in intervals),
+                "strict": bool(within(values.mean(), number["published"], number["metric"])),
+                "likely": any(
+                    round(low, 9) <= number["published"] <= round(high, 9)
+                    for low, high in intervals
+                ),
                 "levels": "; ".join(f"{len(end)} at {end.mean():.2f}" for end in ends)
                 if len(ends) > 1
                 else None,
@@ -245,54 +242,105 @@ def shares(numbers: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
     groups = run.groupby(by, sort=False)
     counted = groups[list(VERDICTS)].sum().astype(int)
     either = (run.lenient | run.likely).groupby([run[name] for name in np.atleast_1d(by)]).sum()
-    return (
-        pd.DataFrame(
-            {
-                "published": numbers.groupby(by, sort=False).size(),
-                "run": groups.size(),
-                **counted,
-                "either": either,
-            }
-        )
-        .fillna(0)
-        .astype(int)
-    )
+    published = numbers.groupby(by, sort=False).size()
+    counts = {"published": published, "run": groups.size(), **counted, "either": either}
+    return pd.DataFrame(counts).reindex(published.index).fillna(0).astype(int)
+
+
+def shares_in_words(numbers: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
+    """`shares`, each with its denominator, such as "97 of 135 (72 %)"."""
+    counts = shares(numbers, by)
+    words = {"run": [f"{row.run} of {row.published}" for row in counts.itertuples()]}
+    for name, title in {**dict.fromkeys(VERDICTS), "either": "lenient or likely"}.items():
+        words[title or name] = [
+            f"{count} of {run} ({100 * count / run:.0f} %)" if run else "none was run"
+            for count, run in zip(counts[name], counts.run, strict=True)
+        ]
+    return pd.DataFrame(words, index=counts.index)
 
 
 def describe_shares(numbers: pd.DataFrame) -> str:
     """The shares in a sentence, each with its denominator, and what was not run by name.
 
-    Wherever a share is shown, it is this sentence or `shares`, so that no page says another one.
+    Wherever a share is shown, it is this sentence or `shares_in_words`, so that no page says
+    another one.
     """
-    (row,) = shares(numbers.assign(all="all"), "all").to_dict(orient="records")
+    (row,) = shares_in_words(numbers.assign(all="all"), "all").to_dict(orient="records")
+    run = row.pop("run").split()[0]
     absent = numbers[numbers.verdict == "not run"].database.unique()
-    said = [f"{row[name]} ({row[name] / max(row['run'], 1):.0%}) {name}" for name in VERDICTS]
     not_run = f"; not run: {', '.join(absent)}" if len(absent) else ""
-    return (
-        f"Of {row['published']} published numbers {row['run']} were run, of which "
-        f"{', '.join(said)}, {row['either']} ({row['either'] / max(row['run'], 1):.0%}) lenient or "
-        f"likely{not_run}"
-    )
+    said = ", ".join(f"{share} {verdict}" for verdict, share in row.items()) if int(run) else "none"
+    return f"Of {len(numbers)} published numbers {run} were run: {said}{not_run}"
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """Seeds in words.
+
+    >>> describe_seeds([0, 1, 2]), describe_seeds([4]), describe_seeds([1, 5])
+    ('0 to 2', '4', '1, 5')
+    """
+    seeds = sorted(seeds)
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def describe_record() -> str:
+    """The date and the seeds of the committed record in a sentence."""
+    made = provenance()["tables"]
+    of_seeds: dict[str, list[str]] = {}
+    for table in filter(made.__contains__, TABLES):
+        of_seeds.setdefault(describe_seeds(made[table]["seeds"]), []).append(TABLES[table])
+    seeds = " and ".join(f"{seeds} ({', '.join(names)})" for seeds, names in of_seeds.items())
+    date = max(facts["date"] for facts in made.values())
+    return f"The record is of {date}, with the seeds {seeds}"
+
+
+def describe_difference(table: str, profile: str, seeds: Sequence[int], cards: dict) -> str:
+    """What a build's runs of a table have that the record's have not; empty if that is nothing.
+
+    ``cards`` are those of its data, by name.
+    """
+    facts = provenance()["tables"][table]
+    said = ["the quick profile"] if profile == "quick" else []
+    if sorted(seeds) != facts["seeds"]:
+        of_record = describe_seeds(facts["seeds"])
+        said.append(f"the seeds {describe_seeds(seeds)} instead of {of_record}")
+    for source in ("substitute", "simulated", "unverified"):
+        names = [name for name in facts["sha256"] if cards[name]["source"] == source]
+        said += [f"{source} data of {', '.join(names)}"] if names else []
+    return ", ".join(said)
+
+
+def describe_build(results: str | Path) -> str:
+    """How a build's own runs differ from the record's, and what they give, in a paragraph."""
+    differences, made_here = [], False
+    for table in filter(provenance()["tables"].__contains__, TABLES):
+        path = Path(results) / "provenance" / f"{_page(table)}.json"
+        if path.exists():
+            made_here, made = True, json.loads(path.read_text())
+            cards = {card["name"]: card for card in made["cards"]}
+            given = made["parameters"]
+            said = describe_difference(table, given["profile"], given["seeds"], cards)
+            differences += [f"{TABLES[table]} has {said}"] if said else []
+    said = f"differs from the record: {'; '.join(differences)}" if differences else ""
+    said = said or ("has the seeds and the data of the record" if made_here else "ran none of it")
+    numbers = ledger(measured(results))
+    if (numbers.verdict == "not run").all():
+        return f"This build {said}."
+    return f"This build {said}. This build's own runs give: {describe_shares(numbers)}."
 
 
 def headline() -> str:
     """The committed record as a table and a figure in Markdown, for README.md."""
     numbers = ledger(recorded())
-    table = shares(numbers, "table")
-    lines = ["| | run | " + " | ".join(VERDICTS) + " |", "| --- |" + " ---: |" * 4]
+    table = shares_in_words(numbers, "table")
+    lines = ["| | " + " | ".join(table) + " |", "| --- |" + " ---: |" * len(table.columns)]
     for name, title in TABLES.items():
-        row = table.loc[name]
-        cells = [f"{row[verdict]} of {row.run}" for verdict in VERDICTS]
-        lines.append(f"| {title} | {row.run} of {row.published} | " + " | ".join(cells) + " |")
-    figure = f"![Our numbers against the published ones. {describe_shares(numbers)}.]"
-    made = provenance()["tables"]
-    seeds = {len(facts["seeds"]) for facts in made.values()}
-    dates = sorted(facts["date"] for facts in made.values())
-    says = (
-        f"{describe_shares(numbers)}. The record is of {dates[-1]}, with "
-        f"{' to '.join(map(str, sorted(seeds)))} seeds."
-    )
-    return "\n".join([*lines, "", says, "", f"{figure}(data/reproduced/ledger.svg)"])
+        lines.append(f"| {title} | " + " | ".join(table.loc[name]) + " |")
+    says = describe_shares(numbers)
+    figure = f"![Our numbers against the published ones. {says}.](data/reproduced/ledger.svg)"
+    return "\n".join([*lines, "", f"{says}. {describe_record()}.", "", figure])
 
 
 def keep_record(results: str | Path) -> None:
@@ -340,10 +388,27 @@ def keep_record(results: str | Path) -> None:
     readme.write_text(text)
 
 
+def keep_causes(results: str | Path) -> None:
+    """Write `data/reproduced/causes.csv` from the page of causes, made after `keep_record`.
+
+    ValueError if it was made from stand-ins or in a quick run.
+    """
+    record = json.loads((Path(results) / "causes.json").read_text())
+    sources = {name: card["source"] for name, card in record["cards"].items()}
+    if record["profile"] != "paper" or set(sources.values()) != {"real"}:
+        raise ValueError(
+            f"expected causes from full runs on the paper's data in {results}, but they are of the "
+            f"{record['profile']} profile, from {sources}"
+        )
+    sanbook.tables.write_table(CAUSES, pd.DataFrame(record["rows"]))
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="sanbook.ledger", description=keep_record.__doc__)
-    parser.add_argument("results", help="directory of results, such as _build/results")
+    parser = argparse.ArgumentParser(prog="sanbook.ledger", description=__doc__)
+    parser.add_argument("what", choices=["record", "causes"], help="what to keep")
+    parser.add_argument("results", help="directory of results, such as _build/paper/results")
+    given = parser.parse_args()
     try:
-        keep_record(parser.parse_args().results)
+        {"record": keep_record, "causes": keep_causes}[given.what](given.results)
     except ValueError as error:
         sys.exit(f"sanbook.ledger: {error}")

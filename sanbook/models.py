@@ -1,18 +1,27 @@
 """Files of trained networks, in the safetensors format: `save_model` and `load_model`."""
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from san_core import SAN
 
+SETTINGS = {"activation", "border_tolerance"}
+EXPECTED = "expected a SAN that save_model wrote, but"
 
-def save_model(model: SAN, path: str | os.PathLike) -> None:
+
+def save_model(
+    model: SAN, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write a SAN to a file that `load_model` reads, in the safetensors format.
 
     The file has the kernels, whose shapes say the kernel sizes and ``ndim``, and as metadata the
-    name of the activation function and the border tolerance.
+    name of the activation function and the border tolerance, and ``facts`` of other names, which
+    `load_facts` reads.
 
     >>> import tempfile
     >>> import torch
@@ -26,7 +35,18 @@ def save_model(model: SAN, path: str | os.PathLike) -> None:
     """
     kernels = {f"kernel {i}": w.detach().contiguous() for i, w in enumerate(model.kernels)}
     settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
-    save_file(kernels, path, settings)
+    save_file(kernels, path, {**facts, **settings})
+
+
+def load_facts(path: str | os.PathLike) -> dict[str, str]:
+    """All metadata of a file in the safetensors format; ValueError if it is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: {EXPECTED} it is not a whole safetensors file: {error}"
+        ) from error
 
 
 def load_model(path: str | os.PathLike) -> SAN:
@@ -36,19 +56,8 @@ def load_model(path: str | os.PathLike) -> SAN:
     is no file that `save_model` wrote, or its activation function is not among
     `san_core.ACTIVATION_FUNCTIONS`.
     """
-    expected = f"{path}: expected a SAN that save_model wrote, but"
-    try:
-        with safe_open(path, framework="pt") as file:
-            settings = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
-    names = [f"kernel {i}" for i in range(len(stored))]
-    if set(settings) != {"activation", "border_tolerance"} or set(stored) != set(names):
-        raise ValueError(
-            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
-        )
-    kernels = [stored[name] for name in names]
+    settings, kernels = _read(path)
+    expected = f"{path}: {EXPECTED}"
     shapes = [tuple(kernel.shape) for kernel in kernels]
     if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
         raise ValueError(f"{expected} its kernels have the shapes {shapes}")
@@ -61,3 +70,16 @@ def load_model(path: str | os.PathLike) -> SAN:
     for kernel, weights in zip(model.kernels, kernels, strict=True):
         kernel.data = weights
     return model
+
+
+def _read(path: str | os.PathLike) -> tuple[dict[str, str], list[Tensor]]:
+    """Metadata and kernels of a file of `save_model`."""
+    expected, metadata = f"{path}: {EXPECTED}", load_facts(path)
+    with safe_open(path, framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    names = [f"kernel {i}" for i in range(len(stored))]
+    if not set(metadata) >= SETTINGS or set(stored) != set(names):
+        raise ValueError(
+            f"{expected} its metadata are {sorted(metadata)} and its tensors {sorted(stored)}"
+        )
+    return metadata, [stored[name] for name in names]

@@ -1,9 +1,11 @@
-"""What a page shows: figures with captions and text alternatives, tables, where the data come from.
+"""What a page shows: findings, figures with captions and text alternatives, tables, its data.
 
-`sanbook.build` takes captions and cards of data from the metadata of the outputs.
+`sanbook.execution` takes findings, captions and cards of data from the metadata of the outputs.
 """
 
+import base64
 import io
+import itertools
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -21,23 +23,47 @@ from sanbook.plots import COLORS
 from sanbook.tables import NAMES, plain
 
 
+def show_findings(*sentences: str) -> None:
+    """Say what a page finds, in about three sentences made from its record.
+
+    In the book they stand at the top of the page, wherever its notebook calls this: usually at the
+    end, when all is computed. Raises ValueError if there is nothing to say.
+    """
+    if not sentences:
+        raise ValueError("expected what the page finds, about three sentences, but got none")
+    bullets = "\n".join(f"- {sentence}" for sentence in sentences)
+    text = f":::{{admonition}} Findings\n:class: tip findings\n{bullets}\n:::"
+    display(Markdown(text), metadata={"findings": True})
+
+
 def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collection[str]) -> None:
     """Show a figure of a page as SVG, with its caption, its label and its text alternative.
 
-    The three travel in the metadata of the output, from where `sanbook.build` takes them to where
-    Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows, as
-    `sanbook.data.Card.source` has them: a figure of what stands in for the paper's data is marked.
+    The three travel in the metadata of the output, from where `sanbook.execution` takes them to
+    where Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows,
+    as `sanbook.data.Card.source` has them: a figure of what stands in for the paper's data is
+    marked.
+    """
+    metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
+    display({"image/svg+xml": draw_svg(figure, sources)}, raw=True, metadata=metadata)
+
+
+def draw_svg(figure: Figure, sources: Collection[str]) -> str:
+    """A figure as SVG without a background, marked if not all `sources` are the paper's or own.
+
+    On a dark page ``book/_static/book.css`` turns its light shades into dark ones.
     """
     stand_ins = set(sources) - {"real", "own"}
     if stand_ins:
         mark = " and ".join(sorted(stand_ins)) + (" in part" if "real" in sources else "")
-        style = {"ha": "center", "va": "center", "rotation": 20, "fontsize": 40, "zorder": 10}
-        figure.text(0.5, 0.5, mark, color="grey", alpha=0.25, **style)
+        width, height = figure.get_size_inches() * 72  # points
+        size = min(40, 0.5 * height, 1.4 * width / len(mark))  # all of it is seen
+        style = {"ha": "center", "va": "center", "fontsize": size, "zorder": 10}
+        figure.text(0.5, 0.5, mark, color="grey", alpha=0.3, **style)
     image = io.StringIO()
-    figure.savefig(image, format="svg", metadata={"Date": None})
+    figure.savefig(image, format="svg", metadata={"Date": None}, transparent=True)
     plt.close(figure)
-    metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
-    display({"image/svg+xml": shorten_paths(image.getvalue())}, raw=True, metadata=metadata)
+    return shorten_paths(image.getvalue())
 
 
 def shorten_paths(svg: str) -> str:
@@ -55,50 +81,41 @@ def shorten_paths(svg: str) -> str:
 
 
 def show_sources(cards: Sequence[dict]) -> None:
-    """Say which data a page used, loudly where they are not the paper's own.
+    """Say in one line which data a page used, in colour where they are not the paper's own.
 
-    ``cards`` are those of `sanbook.data.load`, as dictionaries. They stay with the page, where
-    `sanbook.build` finds them.
+    ``cards`` are those of `sanbook.data.load`, as dictionaries. They stay with the page, whose last
+    part, "How this page was made", has the rest of what is known.
     """
-    kinds = {
-        "own": "note",
-        "real": "note",
-        "substitute": "warning",
-        "unverified": "warning",
-        "simulated": "danger",
-    }
     titles = {
-        "own": "Data: a signal of your own",
-        "real": "Data: the paper's own",
-        "substitute": "Data: a substitute recording",
-        "unverified": "Data: bytes that could not be verified",
-        "simulated": "Data: simulated",
+        "own": "a signal of your own",
+        "real": "the paper's own",
+        "substitute": "a substitute",
+        "unverified": "not verified",
+        "simulated": "simulated",
     }
-    lines = []
-    for kind in kinds:
-        of_kind = [card for card in cards if card["source"] == kind]
-        if not of_kind:
-            continue
-        lines.append(f":::{{admonition}} {titles[kind]}\n:class: {kinds[kind]}")
-        for card in of_kind:
-            rate = card["sampling_rate"]
-            what = card["signal"] + (f", {rate:g} samples per second" if rate else "")
-            if len(cards) == 1:
-                lines.append(f"{card['note']} ({what}.)")
-            else:
-                lines.append(f"- *{card['name']}*: {card['note']}")
-        lines.append(":::")
-    display(Markdown("\n".join(lines)), metadata={"cards": list(cards)})
+    colors = dict.fromkeys(("substitute", "unverified"), " warning") | {"simulated": " danger"}
+    kinds = {kind: [card for card in cards if card["source"] == kind] for kind in titles}
+    kinds = {kind: of_kind for kind, of_kind in kinds.items() if of_kind}
+    if len(cards) == 1:
+        (card,) = cards
+        rate = f", {card['sampling_rate']:g} samples per second" if card["sampling_rate"] else ""
+        what = f"{card['name']}, {card['signal']}{rate}."
+        said = what if card["source"] == "real" else f"{what} {card['note']}"
+        parts = [f"**Data: {titles[card['source']]}:** {said}"]
+    else:
+        names = {kind: ", ".join(card["name"] for card in kinds[kind]) for kind in kinds}
+        parts = [f"**{titles[kind]}:** {names[kind]}." for kind in kinds]
+        parts[0] = parts[0].replace("**", "**Data: ", 1)
+    worst = [*kinds][-1] if kinds else "real"
+    line = " ".join([*parts, '<a href="#how-made">Files and versions</a>'])
+    text = f":::{{container}} data-line{colors.get(worst, '')}\n{line}\n:::"
+    display(Markdown(text), metadata={"cards": list(cards)})
 
 
 def show_quick(cut: str) -> None:
     """Warn that a page ran the quick profile; ``cut`` says what it has less of than the paper."""
-    display(
-        Markdown(
-            f":::{{warning}}\nThis is the quick profile: {cut}. Its numbers are not those of the "
-            "paper's protocol.\n:::"
-        )
-    )
+    warning = f"**Quick profile:** {cut}. These are not the numbers of the paper's protocol."
+    display(Markdown(f":::{{container}} data-line warning\n{warning}\n:::"))
 
 
 def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool = False) -> None:
@@ -109,11 +126,16 @@ def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool =
     """
     present = table.astype(object).where(table.notna(), "-")
     html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
-    html = re.sub(r"<td>(?=[^<]{60})", '<td class="prose">', html)
-    html = re.sub(r"<td>(?=[^\W\d_])", '<td class="text">', html)
-    for title, column in table.items():
-        if column.map(lambda value: isinstance(value, str) and value[:1].isalpha()).any():
-            html = html.replace(f"<th>{title}</th>", f'<th class="text">{title}</th>')
+    # Columns that have words are aligned left, and sentences wrap.
+    of_words = [column.map(_begins_with_a_letter).any() for _, column in table.items()]
+    column_has_words = itertools.cycle(of_words)
+
+    def align(cell: re.Match) -> str:
+        kind = "text" if next(column_has_words) else ""
+        kind = "prose" if cell[1] == "td" and len(cell[2]) > 45 else kind
+        return f'<{cell[1]} class="{kind}">{cell[2]}<' if kind else cell[0]
+
+    html = re.sub(r"<(th|td)>([^<]*)<", align, html)
     caption = escape(caption)
     html = html.replace("<thead>", f'<caption id="{name}">{caption}</caption><thead>', 1)
     kind = "results-table sortable" if sortable else "results-table"
@@ -122,21 +144,38 @@ def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool =
     display(HTML(f'<div class="{kind}" {reachable}>{html}</div>'))
 
 
-def show_interactive(name: str, data: dict) -> None:
+def _begins_with_a_letter(value) -> bool:
+    return isinstance(value, str) and value[:1].isalpha()
+
+
+def show_interactive(
+    name: str,
+    data: dict,
+    *,
+    label: str = "",
+    caption: str = "",
+    still: Figure | None = None,
+    alt: str = "",
+    sources: Collection[str] = (),
+) -> None:
     """Show a figure that ``book/_static/NAME.js`` makes in the reader's browser from ``data``.
 
     The data travel as JSON inside the page, so that it works when opened as a file. Tables and
-    arrays may be in them, as in a record. Outside the book, where no script finds the figure, a
-    sentence stands in its place.
+    arrays may be in them, as in a record. In the book the figure has a number and its ``caption``,
+    ``label`` refers to it, and pages of prose can include it as ``figures/LABEL.html``. Where no
+    script runs, the ``still`` figure stands in its place, with the text alternative ``alt`` and
+    marked by ``sources`` as in `show`.
     """
     text = json.dumps(data, default=plain, allow_nan=False, separators=(",", ":"))
     text = text.replace("</", "<\\/")  # would end the script
-    display(
-        HTML(
-            f'<div class="san-{name}">This figure moves in the built book, with JavaScript.'
-            f'<script type="application/json">{text}</script></div>'
-        )
-    )
+    shown = "This figure moves in the built book, with JavaScript."
+    if still:
+        svg = base64.b64encode(draw_svg(still, sources).encode()).decode()
+        shown = f'<img src="data:image/svg+xml;base64,{svg}" alt="{escape(alt)}">'
+    heading = f'<figcaption id="{label}">{escape(caption)}</figcaption>' if label else ""
+    script = f'<script type="application/json">{text}</script>'
+    html = f'{heading}<div class="san-figure san-{name}">{shown}{script}</div>'
+    display(HTML(html), metadata={"fragment": label})
 
 
 def show_explorer(
@@ -155,6 +194,7 @@ def show_explorer(
     activation, kernel_size and `METRICS`. ``models[activation][kernel_size]`` is a SAN. The figure
     starts with the activation function ``first``, and each of them with its size in ``chosen``.
     """
+    name = label.partition(":")[0]
     order = ["normalized_reconstruction_loss", "inverse_compression_ratio", "phi"]
     networks = {}
     for activation, of_size in models.items():
@@ -170,7 +210,10 @@ def show_explorer(
             networks[activation]["maps"] = {m: _maps(model, x) for m, model in of_size.items()}
     show_interactive(
         "explorer",
-        {
+        label=f"fig-explorer-{name}",
+        caption=f"Any of the networks on the first of the test {examples} of {label}: choose an "
+        "activation function and a kernel size.",
+        data={
             "activations": describe_activations(),
             "border_tolerance": models[first][chosen[first]].border_tolerance,
             "label": label,

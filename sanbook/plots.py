@@ -12,6 +12,8 @@ import torch
 from matplotlib.figure import Figure
 
 from san_core import ACTIVATIONS, SAN
+from sanbook.events import MEAN, EventModel
+from sanbook.signals import Window
 from sanbook.tables import NAMES
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
@@ -28,8 +30,6 @@ plt.rcParams.update(
         "axes.spines.top": False,
         "axes.titlesize": 10,
         "legend.frameon": False,
-        # Opaque, so that a figure is legible in the dark theme too.
-        "savefig.facecolor": "white",
         "svg.hashsalt": "san",
     }
 )
@@ -81,6 +81,118 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
     return figure
 
 
+def plot_events(model: EventModel, window: Window) -> Figure:
+    """A window of a recording, what its events draw, and below the events themselves."""
+    events = model.find(window)
+    (drawn,) = model.rebuild(event._replace(sample=event.sample - window.start) for event in events)
+    rate = model.sampling_rate or 1
+    figure, (above, below) = plt.subplots(
+        2, figsize=(9, 4.2), sharex=True, height_ratios=[3, 1.4], layout="constrained"
+    )
+    time = (window.start + np.arange(model.window)) / rate
+    above.plot(time, window.values, color="0.7", linewidth=1.5, label="signal")
+    above.plot(time, drawn, color="#D55E00", linewidth=0.8, label="drawn by the events")
+    above.set_ylabel("value" if model.units == "unknown" else model.units)
+    above.legend(ncols=2, fontsize=8)
+    below.axhline(0, color="0.85", linewidth=0.6)
+    of_kernels = [event for event in events if event.kernel != MEAN]
+    below.vlines(
+        [event.sample / rate for event in of_kernels],
+        0,
+        [event.amplitude for event in of_kernels],
+        color="#0072B2",
+        linewidth=1,
+    )
+    below.set(
+        xlabel="seconds" if model.sampling_rate else "sample", ylabel=f"{len(of_kernels)} events"
+    )
+    return figure
+
+
+def plot_hero(model: SAN, x) -> Figure:
+    """A window ``(n,)`` through a SAN with one kernel, all on one axis of time, to scale."""
+    s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
+    (w,), color = model.kernels, COLORS[model.activation]
+    figure, grid = plt.subplot_mosaic(
+        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 4.2), width_ratios=[1, 3]
+    )
+    places = a.nonzero().flatten().tolist()
+    grid["w"].plot(w.detach(), color=color, linewidth=1.5)
+    grid["w"].set_title(f"kernel w, m = {len(w)}", loc="left")
+    grid["w"].set(xlabel="sample", xlim=(0, len(w)))
+    grid["x"].plot(x, color="0.3", linewidth=0.9)
+    grid["x"].set_title("1. a window x of the signal", loc="left")
+    grid["s"].plot(s, color="0.65", linewidth=0.9)
+    draw_stems(grid["s"], a, color=color, linewidth=1.5)
+    grid["s"].plot(places, a[places], "o", color=color, markersize=5)
+    title = f"2. similarity s (grey): {len(places)} activations a are kept of it"
+    grid["s"].set_title(title, loc="left")
+    x_hat = torch.zeros_like(x)
+    grid["x̂"].plot(x, color="0.65", linewidth=0.9)
+    for place in places:
+        alone = torch.zeros_like(a)
+        alone[place] = a[place]
+        drawn = model.decode(alone[None, None])[0].detach()
+        inside = drawn.nonzero().flatten()
+        grid["x̂"].fill_between(inside, drawn[inside], color=color, alpha=0.25, linewidth=0)
+        x_hat += drawn
+        for name in ("s", "x̂"):
+            grid[name].axvline(place, color=color, linewidth=0.6, linestyle=":")
+    grid["x̂"].plot(x_hat, color=color, linewidth=1.2)
+    title = "3. the kernel drawn at each (filled); the sum x̂ (line) over x (grey)"
+    grid["x̂"].set_title(title, loc="left")
+    for name in ("x", "s", "x̂"):
+        grid[name].set(xlim=(0, len(x)))
+        grid[name].axhline(0, color="0.8", linewidth=0.6, zorder=0)
+    grid["x̂"].set_xlabel("sample")
+    return figure
+
+
+def plot_similarity(model: SAN, x) -> Figure:
+    """A signal ``(n,)`` and, below, its similarity with the one kernel of a SAN."""
+    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True)
+    above.plot(x, color="0.4", linewidth=1)
+    above.set_title("signal x", loc="left")
+    below.plot(model.similarities(x[None])[0, 0].detach(), color=COLORS[model.activation])
+    below.set_title("similarity s", loc="left")
+    below.set_xlabel("sample")
+    return figure
+
+
+def plot_mirror(kernel, drawn, place: int) -> Figure:
+    """A kernel ``(m,)`` and what an activation of 1 at a place of a map draws ``(n,)``."""
+    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
+    above.plot(kernel, color=COLORS["extrema"], marker=".")
+    above.set_title("kernel w", loc="left")
+    below.axvline(place, color="0.6", linestyle=":")
+    below.plot(drawn, color=COLORS["extrema"], marker=".")
+    below.set_title("what one activation draws", loc="left")
+    below.set_xlabel("sample")
+    return figure
+
+
+def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
+    """A window ``(n,)`` and two reconstructions of it."""
+    figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
+    drawn = {"a network": by_san, "wavelets": by_wavelets}
+    for axes, (name, x_hat) in zip(panels, drawn.items(), strict=True):
+        axes.plot(x, color="0.7", linewidth=1.5)
+        axes.plot(x_hat, color="#0072B2", linewidth=1)
+        axes.set_title(name, loc="left")
+    panels[-1].set_xlabel("sample")
+    return figure
+
+
+def plot_runs(phis: dict[str, Sequence]) -> Figure:
+    """phi by epoch of several trainings ``(E,)`` of each activation function."""
+    figure, panels = plt.subplots(1, len(phis), figsize=(8, 3), sharey=True)
+    for axes, (activation, of_runs) in zip(panels, phis.items(), strict=True):
+        axes.plot(np.transpose(of_runs), color=COLORS[activation], linewidth=1)
+        axes.set(title=NAMES[activation], xlabel="epoch", ylim=(0, None))
+    panels[0].set_ylabel("φ̄ on validation")
+    return figure
+
+
 def draw_kernel(axes, kernel, activation: str) -> None:
     """A kernel as a line in the colour of its activation function."""
     marker = "." if len(kernel) < 4 else None  # a line of one sample would not be seen
@@ -117,15 +229,17 @@ def draw_arcs(axes, radii: Sequence[float]) -> None:
 
 def plot_activations(s, kept: dict) -> Figure:
     """A similarity map ``(n,)``, and what each activation function keeps of it."""
-    figure, panels = plt.subplots(len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True)
-    for axes, (activation, a) in zip(panels, kept.items(), strict=True):
+    figure, panels = plt.subplots(
+        len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, (activation, a) in zip(panels.flat, kept.items(), strict=True):
         color, places = COLORS[activation], a.nonzero().flatten()
         axes.plot(s, color="0.7", linewidth=1, marker="o" if len(s) < 20 else None, markersize=3)
         draw_stems(axes, a, color=color, linewidth=1)
         axes.plot(places, a[places], "o", color=color, markersize=4 if len(s) < 20 else 2)
         axes.axhline(0, color="0.85", linewidth=0.6, zorder=0)
         axes.set_title(f"{NAMES[activation]}: {len(places)} of {len(s)} entries", loc="left")
-    panels[-1].set_xlabel("sample")
+    panels[-1, 0].set_xlabel("sample")
     return figure
 
 
@@ -158,7 +272,7 @@ def plot_phi(lines: pd.DataFrame, along: str, label: str) -> Figure:
     draw_lines(axes, lines, along, "phi")
     axes.axhline(1, color="0.6", linewidth=0.8, linestyle=":")
     axes.set(xlabel=label, ylabel="φ̄", ylim=(0, None))
-    axes.legend(ncols=3, fontsize=8)
+    figure.legend(loc="outside upper center", ncols=5, fontsize=9)
     return figure
 
 
@@ -172,11 +286,11 @@ def draw_lines(axes, lines: pd.DataFrame, along: str, metric: str) -> None:
             axes.fill_between(*band, color=COLORS[activation], alpha=0.15, linewidth=0)
 
 
-def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float) -> Figure:
+def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Figure:
     """phi and accuracy against the kernel size: mean over seeds, band from smallest to largest.
 
     ``rows`` has a row for each activation, kernel_size and seed; ``baseline`` is the accuracy on
-    the data themselves, in percent.
+    the data themselves, in percent; ``unit`` is that of the size, "samples" or "pixels".
     """
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.8))
     labels = {"phi": "φ̄ on test", "accuracy_percent": "accuracy on test (%)"}
@@ -185,26 +299,34 @@ def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float) -> Figure:
         lines = over_seeds.agg(["mean", "min", "max"]).reset_index()
         lines.columns = ["activation", "kernel_size", metric, "low", "high"]
         draw_lines(axes, lines, "kernel_size", metric)
-        axes.set(xlabel="kernel size m (samples)", ylabel=label)
+        axes.set(xlabel=f"kernel size m ({unit})", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylim(0, None)
     panels[1].axhline(
         baseline, color="0.4", linewidth=1, linestyle="--", label="the data themselves"
     )
-    panels[1].legend(fontsize=8)
+    handles, labels = panels[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=6, fontsize=9)
     return figure
 
 
-def plot_examples(x, labels, classes: Sequence[str], each: int = 6) -> Figure:
-    """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``."""
-    figure, grid = plt.subplots(
-        len(classes), each, figsize=(9, (0.9 if x.ndim == 3 else 1.3) * len(classes)),
-        squeeze=False, sharey=True,
-    )  # fmt: skip
-    for label, row in enumerate(grid):
-        for axes, example in zip(row, x[labels == label][:each], strict=False):
+def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
+    """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``.
+
+    A row for each class of signals, a column for each class of images.
+    """
+    if x.ndim == 2:
+        figure, grid = plt.subplots(len(classes), 6, figsize=(9, 1.3 * len(classes)), sharey=True)
+        for row, name in zip(grid, classes, strict=True):
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    else:
+        figure, grid = plt.subplots(4, len(classes), figsize=(9, 4))
+        grid = grid.T
+        for column, name in zip(grid, classes, strict=True):
+            column[0].set_title(name.replace("/", "/\n"), fontsize=9)
+    for label, of_class in enumerate(grid):
+        for axes, example in zip(of_class, x[labels == label], strict=False):
             draw(axes, example, "#000000")
-        row[0].set_ylabel(classes[label], rotation=0, ha="right", va="center")
     return figure
 
 

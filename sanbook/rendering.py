@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,13 +25,51 @@ BUILD = ROOT / "_build"
 SOURCES = ("book", "notebooks", "README.md", "CITATION.cff", "_config.yml")
 
 
+GROUPS = ("parts", "chapters", "sections")  # of entries in the table of contents
+
+
 def contents_of(entry: dict) -> list[str]:
     """All pages below an entry of the table of contents."""
     pages = [entry[key] for key in ("root", "file") if key in entry]
-    for group in ("parts", "chapters", "sections"):
+    for group in GROUPS:
         for child in entry.get(group, []):
             pages += contents_of(child)
     return pages
+
+
+def provenance(profile: str) -> dict[str, dict]:
+    """How each executed page of a profile was made, by the name of the page."""
+    records = sorted((BUILD / profile / "results" / "provenance").rglob("*.json"))
+    return {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
+
+
+def contents(profile: str) -> dict:
+    """The table of contents, without databases that are simulated where others are not.
+
+    Their pages are still made; the page over all databases links to them.
+    """
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    sources = {
+        page: {card["source"] for card in facts["cards"]}
+        for page, facts in provenance(profile).items()
+        if page.startswith("physionet/")
+    }
+    simulated = {page for page, of_page in sources.items() if of_page == {"simulated"}}
+    return toc if simulated == set(sources) else without(toc, simulated)
+
+
+def without(entry: dict, pages: Collection[str]) -> dict:
+    """An entry of the table of contents without some of the pages below it.
+
+    >>> without({"root": "a", "chapters": [{"file": "b"}, {"file": "c"}]}, {"b"})
+    {'root': 'a', 'chapters': [{'file': 'c'}]}
+    """
+    return {
+        key: [without(child, pages) for child in value if child.get("file") not in pages]
+        if key in GROUPS
+        else value
+        for key, value in entry.items()
+    }
 
 
 def gather(profile: str) -> Path:
@@ -46,27 +85,47 @@ def gather(profile: str) -> Path:
         for path in ([source] if source.is_file() else source.rglob("[!.]*"))
         if path.is_file() and path.suffix != ".pyc"
     }
-    pages = folder / "pages"
+    named = contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
+    made = [
+        *(folder / "pages/figures").glob("*"),
+        *(folder / "pages" / f"{p}.ipynb" for p in named),
+    ]
     files |= {
-        folder / "book" / path.relative_to(pages): path
-        for path in pages.rglob("*")
-        if path.is_file()
+        folder / "book" / path.relative_to(folder / "pages"): path for path in made if path.exists()
+    }
+    files |= {
+        folder / "book" / path.relative_to(folder): path
+        for path in (folder / "executed").rglob("*.ipynb")
     }
     for target in [path for top in wanted for path in top.rglob("*") if path.is_file()]:
         if target not in files:
             target.unlink()
+    toc = folder / "book" / "_toc.yml"
+    del files[toc]
     for target, path in files.items():
         if not target.exists() or not filecmp.cmp(path, target, shallow=False):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+    toc.write_text(yaml.safe_dump(contents(profile), sort_keys=False))
     (folder / "book" / "this_book.txt").write_text(describe_book(profile))
+    (folder / "book" / "reproduced.txt").write_text(headline((ROOT / "README.md").read_text()))
     return folder
+
+
+def headline(readme: str) -> str:
+    """The sentence of the README that says how much was reproduced, which `make record` writes.
+
+    >>> headline("<!-- ledger -->\\n| a |\\nOf 3 numbers 2.\\n![x](y)\\n<!-- end of ledger -->")
+    'Of 3 numbers 2.\\n'
+    """
+    block = readme.partition("<!-- ledger -->")[2].partition("<!-- end of ledger -->")[0]
+    lines = [line for line in block.splitlines() if line and line[0] not in "|!<"]
+    return "\n".join(lines) + "\n"
 
 
 def describe_book(profile: str) -> str:
     """A sentence for the first page: which profile, seeds and data this book shows."""
-    records = sorted((BUILD / profile / "results" / "provenance").rglob("*.json"))
-    facts = [json.loads(path.read_text()) for path in records]
+    facts = provenance(profile).values()
     sources: dict[str, set[str]] = {}
     for card in (card for fact in facts for card in fact["cards"]):
         sources.setdefault(card["source"], set()).add(card["name"])

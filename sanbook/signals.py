@@ -1,24 +1,21 @@
-"""A signal of one's own: read from a file, cut into windows, scaled.
+"""A signal of one's own: cut into windows, scaled, split.
 
 Axes: n samples; a signal is (n,), a set of windows (windows, n).
 """
 
+import dataclasses
 import hashlib
-import math
 import os
-import re
-import zipfile
-import zlib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-import wfdb
 from torch import Tensor
-from wfdb.io._signal import BYTES_PER_SAMPLE  # wfdb has no public name for the sample sizes
 
 from sanbook.dataset import Card, DataSet
+from sanbook.recordings import Recording, open_recording
 
 
 def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal") -> Tensor:
@@ -58,181 +55,189 @@ def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal")
     return ((cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)).float()
 
 
-def load_signal(path: str | os.PathLike, window: int, column: str = "") -> DataSet:
+# --- the windows of a recording -------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Samples ``values`` (n,) of a recording from its sample ``start`` on, in its units.
+
+    ``fault`` says why it cannot be standardized: it has a "gap" (a sample is missing or infinite),
+    is "constant", or is the "rest" behind the last whole window. Of others it is empty.
+    """
+
+    start: int
+    values: np.ndarray
+    fault: str = ""
+
+    @property
+    def mean(self) -> float:
+        """The mean, in the recording's units."""
+        return float(self.values.mean())
+
+    @property
+    def deviation(self) -> float:
+        """The unbiased standard deviation, in the recording's units."""
+        return float(self.values.std(ddof=1))
+
+    @property
+    def standardized(self) -> Tensor:
+        """Mean 0 and standard deviation 1, float32 ``(n,)``."""
+        return standardized_windows(torch.from_numpy(self.values), len(self.values))[0]
+
+
+def windows_of(recording: Recording, window: int) -> Iterator[Window]:
+    """Windows of ``window`` samples, one after the other, and at the end the rest, if any.
+
+    They do not depend on how the recording is read. ValueError for a window of less than 2, or for
+    samples so large that their squares have no sum.
+    """
+    if window < 2:
+        raise ValueError(f"expected a window of at least 2 samples, got {window}")
+    start, waiting = 0, np.empty(0)
+    for block in recording.blocks(window):
+        waiting = np.concatenate([waiting, block])
+        whole = len(waiting) // window * window
+        for values in waiting[:whole].reshape(-1, window):
+            yield Window(start, values, _fault_of(values, start, recording.origin))
+            start += window
+        waiting = waiting[whole:]
+    if len(waiting):
+        yield Window(start, waiting, "rest")
+
+
+def _fault_of(values: np.ndarray, start: int, origin: str) -> str:
+    if not np.isfinite(values).all():
+        return "gap"
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = values.std(ddof=1)
+    if not np.isfinite(deviation):
+        raise ValueError(
+            f"{origin}: expected samples up to about 1e150, got {np.abs(values).max():.3g} in the "
+            f"window from sample {start} on; save it in larger units"
+        )
+    return "" if deviation > 0 and values.max() > values.min() else "constant"
+
+
+class Faults:
+    """Counts the windows that were left out, to name them in a sentence."""
+
+    def __init__(self, window: int, sampling_rate: float | None = None) -> None:
+        self.window, self.sampling_rate = window, sampling_rate
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, int] = {}
+        self.rest = 0
+
+    def add(self, window: Window) -> None:
+        """Count a window, if it has a fault."""
+        if window.fault == "rest":
+            self.rest = len(window.values)
+        elif window.fault:
+            self.counts[window.fault] += 1
+            self.first.setdefault(window.fault, window.start)
+
+    def __str__(self) -> str:
+        """Parts of a sentence, divided by semicolons; empty if there was no fault.
+
+        >>> faults = Faults(100, sampling_rate=50)
+        >>> faults.add(Window(700, np.full(100, np.nan), "gap"))
+        >>> str(faults)
+        '1 window with a gap is left out, from sample 700 (14.0 s)'
+        """
+        names = {"gap": "with a gap", "constant": "of a constant value"}
+        parts = []
+        for fault, count in sorted(self.counts.items()):
+            at = f"sample {self.first[fault]}"
+            if self.sampling_rate:
+                at += f" ({self.first[fault] / self.sampling_rate:.1f} s)"
+            one = f"1 window {names[fault]} is left out, from {at}"
+            several = f"{count} windows {names[fault]} are left out, the first from {at} on"
+            parts.append(one if count == 1 else several)
+        if self.rest:
+            parts.append(f"the last {self.rest} samples are left out")
+        return "; ".join(parts)
+
+
+# --- a data set -----------------------------------------------------------------------------------
+
+
+def load_signal(
+    path: str | os.PathLike,
+    window: int,
+    column: str = "",
+    *,
+    rate: float | None = None,
+    most: int | None = None,
+) -> DataSet:
     """Read a signal from a file, cut it into standardized windows and split these as the paper.
 
     Half of the windows are for training, a sixth for validation and the rest for testing, in the
-    order of time (of twelve windows 6, 2 and 4, as in the article's section IV-A).
+    order of time (of twelve windows 6, 2 and 4, as in the article's section IV-A). Windows with
+    gaps and constant ones are left out, and the card says so.
 
     Args:
-        path: a CSV file whose first line names the columns; a NumPy file, .npy or .npz, of arrays
-            (n,); or the header, .hea, of a WFDB record. Nothing is unpickled.
+        path: as in `open_recording`.
         window: samples of a window, as many as the slowest pattern needs, several times over.
-        column: name of the CSV column, of the array in an .npz file or of the channel of a record;
-            empty if there is only one.
+        column: as in `open_recording`.
+        rate: as in `open_recording`.
+        most: of more windows than that, every second, fourth or so on is taken.
 
     Raises:
-        FileNotFoundError: there is no such file, or no signal file beside a header.
-        ValueError: the file cannot be read as such a signal, there are fewer than three windows, or
-            as `standardized_windows`.
+        FileNotFoundError: as `open_recording`.
+        ValueError: as `open_recording`, or there are fewer than three windows.
     """
-    path = Path(path)
-    if path.suffix not in _READERS:
+    return load_windows(open_recording(path, column, rate), window, most)[0]
+
+
+def load_windows(
+    recording: Recording, window: int, most: int | None = None
+) -> tuple[DataSet, Tensor, int]:
+    """The data set of a recording, see `load_signal`; deviations of the test windows; a count.
+
+    The deviations are in the recording's units, ``(B,)``: times them, a standardized window has its
+    own amplitude. The count is that of all windows of the recording that are not left out, of which
+    ``most`` may have taken a part.
+    """
+    kept: list[tuple[Tensor, float]] = []
+    usable, every, samples = 0, 1, 0
+    faults = Faults(window, recording.sampling_rate)
+    for cut in windows_of(recording, window):
+        samples += len(cut.values)
+        faults.add(cut)
+        if cut.fault:
+            continue
+        if usable % every == 0:
+            kept.append((cut.standardized, cut.deviation))
+        usable += 1
+        if most and len(kept) > most:
+            kept, every = kept[::2], 2 * every
+    if len(kept) < 3:
+        why = f" ({faults})" if str(faults) else ""
         raise ValueError(
-            f"{path.name}: expected a file of one of the kinds {', '.join(_READERS)}, got "
-            f"{path.suffix or 'none of them'}; save the signal as one of them"
+            f"{recording.origin}: expected at least 3 windows of {window} samples, for training, "
+            f"validation and test, got {samples} samples{why}; choose a shorter window or a longer "
+            "signal"
         )
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a signal, but there is no such file")
-    values, facts, files = _READERS[path.suffix](path, column)
-    if values.ndim != 1 or values.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{path.name}: expected real numbers of shape (n,), got {values.dtype} of shape "
-            f"{values.shape}; save one channel as numbers"
-        )
-    origin = f"{path.name}, {column}" if column else path.name
-    if len(values) < 3 * window:
-        raise ValueError(
-            f"{origin}: expected at least 3 windows of {window} samples, for training, validation "
-            f"and test, got {len(values)} samples; choose a shorter window or a longer signal"
-        )
-    # In double precision, so that a large offset costs no digits.
-    signal = torch.from_numpy(values.astype(np.float64))
-    cut = standardized_windows(signal, window, origin=origin)
+    cut = torch.stack([values for values, _ in kept])
     train, validation = len(cut) // 2, max(1, len(cut) // 6)
     parts = cut.split([train, validation, len(cut) - train - validation])
-    unused = len(signal) % window
+    of_them = "" if every == 1 else f", every {every}th of {usable}"
     card = Card(
-        name=path.stem,
+        name=Path(recording.name).stem,
         signal="a signal of your own",
         source="own",
-        note=f"{origin}: {len(cut)} windows of {window} samples"
-        + (f"; the last {unused} samples are left out." if unused else "."),
-        channel=column or None,
-        sha256={file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
-        **facts,
+        note=f"{recording.origin}: {len(cut)} windows of {window} samples{of_them}"
+        + (f"; {faults}." if str(faults) else "."),
+        sampling_rate=recording.sampling_rate,
+        units=recording.units,
+        record=Path(recording.name).stem if recording.name.endswith(".hea") else None,
+        channel=recording.column or None,
+        sha256={file.name: _sha256(file) for file in recording.files},
     )
-    return DataSet(*parts, card)
+    deviations = torch.tensor([deviation for _, deviation in kept[-len(parts[2]) :]])
+    return DataSet(*parts, card), deviations, usable
 
 
-def _read_csv(path: Path, column: str) -> tuple[np.ndarray, dict, list[Path]]:
-    try:
-        # A blank line is a missing sample.
-        table = pd.read_csv(path, index_col=False, skip_blank_lines=False)
-    except ValueError as error:  # pandas' own errors are such too
-        raise ValueError(
-            f"{path.name}: expected a CSV file whose first line names the columns, got: {error}"
-        ) from error
-    if pd.to_numeric(table.columns, errors="coerce").notna().all():
-        raise ValueError(
-            f"{path.name}: expected a first line that names the columns, got the numbers "
-            f"{', '.join(table.columns[:5])}; write a line of names above them"
-        )
-    return table[_chosen(path, list(table), column)].to_numpy(), _UNKNOWN, [path]
-
-
-def _read_numpy(path: Path, column: str) -> tuple[np.ndarray, dict, list[Path]]:
-    try:
-        stored = np.load(path, allow_pickle=False)
-        arrays = {path.stem: stored} if isinstance(stored, np.ndarray) else dict(stored)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{path.name}: expected arrays of numbers as np.save or np.savez write them, got: "
-            f"{error}"
-        ) from error
-    return arrays[_chosen(path, list(arrays), column)], _UNKNOWN, [path]
-
-
-def _read_wfdb(path: Path, column: str) -> tuple[np.ndarray, dict, list[Path]]:
-    names = read_header(path).sig_name
-    record = read_record(path, channel=names.index(_chosen(path, names, column)))
-    facts = {"sampling_rate": record.fs, "units": record.units[0], "record": path.stem}
-    return record.p_signal[:, 0], facts, [path, path.parent / record.file_name[0]]
-
-
-# What the card of a file without a header says.
-_UNKNOWN = {"sampling_rate": None, "units": "unknown"}
-# Each returns the values of a column, facts for the card and the files that were read.
-_READERS = {".csv": _read_csv, ".npy": _read_numpy, ".npz": _read_numpy, ".hea": _read_wfdb}
-
-
-def _chosen(path: Path, names: list[str], column: str) -> str:
-    """The column that was asked for; if none was, the only one there is."""
-    if not column and len(names) == 1:
-        return names[0]
-    if names.count(column) != 1:
-        raise ValueError(
-            f"{path.name}: expected the name of one column of {names}, got {column!r}; choose one"
-        )
-    return column
-
-
-# --- WFDB records ---------------------------------------------------------------------------------
-
-
-def read_header(path: Path) -> wfdb.Record:
-    """The header of a WFDB record of one segment, whose signal files are named plainly.
-
-    Raises ValueError for another file. Names that come from outside may point anywhere, so those of
-    the signal files pass only without a folder.
-    """
-    try:
-        header = wfdb.rdheader(str(path.with_suffix("")))
-    except (ValueError, IndexError) as error:
-        raise ValueError(
-            f"{path.name}: expected a WFDB header, got {error}; fetch it again"
-        ) from error
-    described = len(getattr(header, "file_name", None) or ())
-    if described == 0 or described != header.n_sig:
-        raise ValueError(
-            f"{path.name}: expected a WFDB header of one segment, with a line for each of its "
-            f"{header.n_sig} signals, got {described} such lines; fetch it again"
-        )
-    for name in header.file_name:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise ValueError(
-                f"{path.name}: expected plain file names, got {name!r}; do not use this file"
-            )
-    return header
-
-
-def read_record(path: Path, *, channel: int = 0, samples: int | None = None) -> wfdb.Record:
-    """One channel of a WFDB record in physical units, ``p_signal`` ``(samples, 1)``.
-
-    Reads its first `samples` or, with None, all of them; `path` is that of the header. Raises
-    ValueError for a header or a signal file that cannot be used, FileNotFoundError for an absent
-    signal file.
-    """
-    header = read_header(path)
-    shortest = samples or 1
-    if (header.sig_len or 0) < shortest:
-        raise ValueError(
-            f"{path.name}: expected at least {shortest} samples, got {header.sig_len}; "
-            "choose a longer record"
-        )
-    stored_as = header.fmt[channel]
-    if stored_as not in BYTES_PER_SAMPLE:
-        raise ValueError(
-            f"{path.name}: expected a WFDB signal format, one of {', '.join(BYTES_PER_SAMPLE)}, "
-            f"got {stored_as}; fetch it again"
-        )
-    data = path.parent / header.file_name[channel]
-    if not data.is_file():
-        raise FileNotFoundError(
-            f"{path.name} names {data.name}, which is not beside it: put it there"
-        )
-    # wfdb says nothing of a file cut off after the samples asked for, and fails obscurely on one
-    # cut off before.
-    frame = sum(
-        of_channel
-        for file, of_channel in zip(header.file_name, header.samps_per_frame, strict=True)
-        if file == data.name
-    )
-    size = math.ceil(header.sig_len * frame * BYTES_PER_SAMPLE[stored_as])
-    expected = (header.byte_offset[channel] or 0) + size
-    if data.stat().st_size < expected:
-        raise ValueError(
-            f"{data.name}: expected {expected} bytes by its header, got {data.stat().st_size}: the "
-            "file is cut off; fetch it again"
-        )
-    return wfdb.rdrecord(str(path.with_suffix("")), channels=[channel], sampto=samples)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

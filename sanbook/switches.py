@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SIGNAL_KINDS = (".csv", ".hea", ".npy", ".npz")
+SIGNAL_KINDS = (".csv", ".edf", ".hea", ".npy", ".npz")
 
 
 @dataclass(frozen=True)

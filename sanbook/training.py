@@ -135,30 +135,36 @@ def reconstruct(model: SAN, x: Tensor) -> tuple[Tensor, Tensor]:
     >>> x_hat[0, 0], inverse_cr[0]
     (tensor(0.0100), tensor(2.1000))
     """
-    entries_of_one_example = len(model.kernels) * x[0].numel()
-    at_once = max(1, LARGEST_BATCH // entries_of_one_example)
     model.similarities(x[:1])  # complains about the axes of x and about kernels larger than it
-    x_hat, counts = torch.empty_like(x), torch.empty(len(x), dtype=torch.long)
-    if sparse.kind_of(model.activation) is None or x.dtype != torch.float32:
-        at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
-        for start in range(0, len(x), at_once):
-            part = slice(start, start + at_once)
-            with torch.no_grad():
-                a = model.encode(x[part])
-                x_hat[part] = model.decode(a)
-            counts[part] = a.flatten(1).count_nonzero(dim=1)
-    else:
-        images, drawn = sparse.as_images(x), sparse.as_images(x_hat)
-        share = -(-len(x) // torch.get_num_threads())
-        parts = [slice(start, start + share) for start in range(0, len(x), share)]
-        counted = in_threads(
-            lambda part: sparse.reconstruct(model, images[part], drawn[part]), parts
-        )
-        counts = torch.cat(list(counted))
+    # In rows, whatever the strides of x: parts of it are written in place.
+    x_hat, counts = torch.empty(x.shape, dtype=x.dtype), torch.empty(len(x), dtype=torch.long)
+    share = max(1, -(-len(x) // torch.get_num_threads()))
+    parts = zip(x.split(share), x_hat.split(share), counts.split(share), strict=True)
+    for _ in in_threads(lambda part: reconstruct_into(model, *part), parts):
+        pass
     inverse_cr = inverse_compression_ratio_from_counts(
         counts, model.num_weights, x[0].numel(), model.ndim
     )
     return x_hat, inverse_cr
+
+
+def reconstruct_into(model: SAN, x: Tensor, x_hat: Tensor, counts: Tensor) -> None:
+    """Write reconstructions, as `reconstruct` gives them, and the counts of activations, ``(B,)``.
+
+    ``x_hat``, ``(B, *spatial)`` as ``x``, must be contiguous. All is done in the calling thread; by
+    the compiled loops, unless the activation function is not one of the paper's or the examples
+    are not in single precision.
+    """
+    if sparse.kind_of(model.activation) is not None and x.dtype == torch.float32:
+        counts[:] = sparse.reconstruct(model, sparse.as_images(x), sparse.as_images(x_hat))
+        return
+    at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
+    for start in range(0, len(x), at_once):
+        part = slice(start, start + at_once)
+        with torch.no_grad():
+            a = model.encode(x[part])
+            x_hat[part] = model.decode(a)
+        counts[part] = a.flatten(1).count_nonzero(dim=1)
 
 
 def evaluate(model: SAN, x: Tensor) -> Tensor:

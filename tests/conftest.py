@@ -134,9 +134,11 @@ def server(monkeypatch):
 
 @pytest.fixture(scope="session")
 def javascript():
-    """An engine of JavaScript, such as in a browser, that knows ``san``."""
+    """An engine of JavaScript, such as in a browser but without a page, that knows ``san``."""
     context = MiniRacer()
-    context.eval((Path(__file__).parent.parent / "book/_static/san.js").read_text())
+    context.eval("const document = { addEventListener() {} }")
+    for name in ("san", "san2d", "mirror", "plane"):
+        context.eval((Path(__file__).parent.parent / f"book/_static/{name}.js").read_text())
     return context
 
 

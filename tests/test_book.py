@@ -27,26 +27,35 @@ from playwright.sync_api import sync_playwright
 
 import san_core
 import sanbook.data
-import sanbook.models
+import sanbook.ledger
 import sanbook.pages
-import sanbook.signals
 import sanbook.tables
 import task_book
+from sanbook.events import EventModel
+from sanbook.recordings import open_recording
 from sanbook.rendering import contents_of
 from sanbook.switches import read_switches
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-CARDS = [f"data/{name}" for name in ("physionet", *LABELLED)]
+# Pages of prose that show figures that move.
+MOVING = {
+    "phi": ["plane-input"],
+    "activations": ["suppression", "densities"],
+    "model": ["slide", "mirror"],
+    "training": ["training"],
+    "playground": ["playground", "drawing"],
+    "scales": ["pursuit"],
+}
 OVER_ALL = [
+    "causes",
     "physionet_summary",
     "seeds",
     "differences",
     "ledger",
     "baselines",
     "scales",
-    "pictures",
     "playground",
     "speed",
 ]
@@ -131,16 +140,19 @@ def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_
     shown = "".join(str(output.get("data", "")) + output.get("text", "") for output in outputs)
     assert "own.csv, ecg: 12 windows of 100 samples; the last 10 samples are left out" in shown
     figures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
-    assert len(figures) == 3
+    assert [figure.metadata["image/svg+xml"]["name"] for figure in figures] == [
+        "fig-own-new",
+        "fig-own-close",
+    ]
     assert not any("<!-- simulated -->" in figure.data["image/svg+xml"] for figure in figures)
     record = json.loads((tmp_path / "own_signal.json").read_text())
-    model = sanbook.models.load_model(tmp_path / record["model"])
-    chosen = pd.DataFrame(record["chosen"]).set_index("activation")
-    assert model.activation == chosen.validation_phi.idxmin()
-    assert len(model.kernels[0]) == chosen.kernel_size[model.activation]
-    test = sanbook.signals.load_signal(tmp_path / "own.csv", 100, "ecg").test
-    a = model.encode(test[-1:])
-    assert f"100 samples became {a.count_nonzero()} pairs" in shown
+    model = EventModel.load(tmp_path / record["model"])
+    row = pd.DataFrame(record["compared"]).set_index("method").loc[record["few"]]
+    assert model.network.num_weights == row.kernel_size
+    assert record["advice"] in shown
+    found = list(model.events(open_recording(tmp_path / "own.csv", "ecg")))
+    entries = [event for event in found if event.kernel != "mean"]
+    assert record["sent"]["events, two numbers each"] == 2 * len(entries)
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -177,7 +189,6 @@ def test_every_page_is_rendered_without_a_traceback(book):
 def test_pages_say_that_the_data_are_simulated(book):
     pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in sanbook.data.DATABASES}
     pages |= {page: f"classify: {name}" for name, page in LABELLED.items()}
-    pages |= {f"data/{name}": f"Data: {name}" for name in LABELLED}
     pages |= {"data/physionet": "recordings", "seeds": "luck", "differences": "differ"}
     pages |= {"physionet_summary": "fifteen databases", "own_signal": "your own signal"}
     for page, title in pages.items():
@@ -263,7 +274,7 @@ def test_each_page_links_a_term_of_the_glossary_once(book):
         assert len(here) == len(set(here)), page
         assert not any(link.find_parent(["h1", "h2", "h3", "code", "pre"]) for link in links), page
         linked.update(here)
-        if page in ("phi", "activations", "model", "experiment", "mnist", "discussion"):
+        if page in ("phi", "activations", "model", "training", "mnist", "discussion"):
             assert {"term-kernel", "term-SAN"} & set(here), page
     assert linked == terms
 
@@ -288,57 +299,212 @@ def test_equations_are_drawn_by_a_script_of_the_book(book):
     assert (book / "_build/html" / script["src"]).stat().st_size > 1e6
 
 
+def article_of(book, page):
+    """The text of a page, parsed."""
+    html = (book / f"_build/html/{page}.html").read_text()
+    return BeautifulSoup(html, "html.parser").article
+
+
+def numbers_in(captions):
+    """Chapter and number of captions such as "Fig. 2.1"; the first page has chapter 0."""
+    found = [re.match(r"(?:Fig\.|Table) (?:(\d+)\.)?(\d+) +\S", text.strip()) for text in captions]
+    assert all(found), captions
+    return [(int(match[1] or 0), int(match[2])) for match in found]
+
+
+def counted_within_chapters(numbers):
+    """Whether each chapter counts 1, 2, 3, ... and no number comes twice."""
+    of_chapter = {}
+    for chapter, number in numbers:
+        of_chapter.setdefault(chapter, []).append(number)
+    return all(sorted(found) == list(range(1, len(found) + 1)) for found in of_chapter.values())
+
+
 def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
-    figures = 0
+    numbers, static, moving = [], 0, 0
     for page in PAGES:
-        text = (book / "_build" / "html" / f"{page}.html").read_text()
-        for image in BeautifulSoup(text, "html.parser").article.find_all("img"):
+        article = article_of(book, page)
+        for image in article.find_all("img"):
             assert len(image.get("alt", "")) > 20, (page, image.get("src"))
+        captions = {}
+        for shown in article.select("img, .san-figure"):
+            frame = shown.find_parent("figure")
+            assert frame.find("figcaption"), (page, shown)
+            captions[frame["id"]] = frame.find_all("figcaption")[-1].get_text(" ")
+            static += shown.name == "img" and not shown.find_parent(class_="san-figure")
+            moving += shown.name != "img"
+        numbers += numbers_in(captions.values())
+    assert counted_within_chapters(numbers)
+    # An explorer for each database and each data set with labels, and those of the method.
+    assert moving == len(sanbook.data.DATABASES) + len(LABELLED) + sum(map(len, MOVING.values()))
+    assert static > 4 * len(sanbook.data.DATABASES) + 6 * len(LABELLED)
+
+
+def test_caption_that_says_band_has_one(book):
+    bands = 0
+    for page in PAGES:
+        for image in article_of(book, page).select("figure img[src$='.svg']"):
             caption = image.find_parent("figure").find("figcaption").get_text()
-            assert caption.strip().startswith("Fig."), page
-            figures += 1
-    # Summary 4; seeds, ledger and speed one each; pictures 6, of which pages of prose show 5; a
-    # signal of one's own 3; baselines 4; scales 4; the house one.
-    assert (
-        figures
-        == 4 * len(sanbook.data.DATABASES)
-        + 6 * len(LABELLED)
-        + len(CARDS)
-        + 4
-        + 3
-        + 11
-        + 3
-        + 4
-        + 4
-        + 1
-    )
+            if re.search(r"\bband\b|±", caption):
+                svg = (book / f"_build/html/{page}.html").parent / unquote(image["src"])
+                assert "FillBetween" in svg.read_text(), (page, caption)
+                bands += 1
+    assert bands
 
 
 def test_every_table_has_a_number_and_a_caption(book):
     numbers = []
     for page in PAGES:
-        text = (book / "_build" / "html" / f"{page}.html").read_text()
-        article = BeautifulSoup(text, "html.parser").article
-        for table in article.select(".results-table, table.table"):
+        for table in article_of(book, page).select(".results-table, table.table"):
             if page == "intro":  # the README's, on GitHub too
                 continue
             frame = table.find_parent("figure") or table
             caption = frame.find(["figcaption", "caption"])
             assert caption, (page, str(table)[:200])
-            numbers.append(int(re.match(r"Table (\d+) +\S", caption.get_text(" ").strip())[1]))
+            numbers += numbers_in([caption.get_text(" ")])
             assert table.get("aria-label", "") in caption.get_text()
-    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert counted_within_chapters(numbers)
     assert len(numbers) > 60
 
 
-def read_figure(page):
-    """The data that a page embeds for its interactive figure."""
-    (figure,) = BeautifulSoup(page.read_text(), "html.parser").select("[class^=san-]")
+SHARE = re.compile(
+    r"(\d+) of (\d+)(?: \(\d+ %\))? (strict|lenient or likely|lenient|likely)(?! or likely)"
+)
+
+
+def stated_shares(article):
+    """The shares of a page by what they are of and verdict, without those of the build's own runs.
+
+    A sentence says what they are of by its denominator, a table by the label of the row.
+    """
+    shares = []
+    for table in article.select("table"):
+        heads = [cell.get_text(" ", strip=True) for cell in table.select("thead th")]
+        rows = [[cell.get_text(" ", strip=True) for cell in row("td")] for row in table("tr")]
+        for row in filter(None, rows):
+            for head, cell in zip(heads, row, strict=True):
+                if head in (*sanbook.ledger.VERDICTS, "lenient or likely"):
+                    label = [text for text in row if text and not text[0].isdigit()]
+                    shares.append(((*label, head), cell.partition(" ")[0]))
+        table.decompose()
+    text = " ".join(article.get_text(" ").split())
+    text = re.sub(r"This build's own runs give: .*?(?=\. |$)", "", text)
+    return shares + [((total, verdict), count) for count, total, verdict in SHARE.findall(text)]
+
+
+def test_pages_state_the_shares_of_the_record_and_no_other(book):
+    numbers = sanbook.ledger.ledger(sanbook.ledger.recorded())
+    stated, pages = {}, {}
+    for page in PAGES:
+        for of_what, count in stated_shares(article_of(book, page)):
+            assert stated.setdefault(of_what, count) == count, (page, of_what, pages[of_what])
+            pages.setdefault(of_what, []).append(page)
+    in_all = sanbook.ledger.shares(numbers.assign(all="all"), "all").iloc[0]
+    of_tables = sanbook.ledger.shares(numbers, "table")
+    for name in (*sanbook.ledger.VERDICTS, "either"):
+        verdict = "lenient or likely" if name == "either" else name
+        assert stated[str(in_all.run), verdict] == str(in_all[name])
+        assert set(pages[str(in_all.run), verdict]) >= {"intro", "ledger", "discussion"}
+        for table, title in sanbook.ledger.TABLES.items():
+            of_metrics = [
+                int(count)
+                for of_what, count in stated.items()
+                if len(of_what) == 3 and of_what[0] == title and of_what[2] == verdict
+            ]
+            assert sum(of_metrics) == of_tables[name][table]
+        assert pages[str(of_tables.run["physionet"]), verdict] == ["physionet_summary"]
+
+
+def test_a_share_that_differs_is_noticed():
+    page = "<p>In all 415 of 535 (78 %) strict. This build's own runs give: 1 of 535 strict.</p>"
+    table = "<table><thead><tr><th></th><th>strict</th></tr></thead>"
+    table += "<tr><td>MNIST</td><td>100 of 120 (83 %)</td></tr></table>"
+    assert stated_shares(BeautifulSoup(page + table, "html.parser")) == [
+        (("MNIST", "strict"), "100"),
+        (("535", "strict"), "415"),
+    ]
+
+
+def test_no_finding_comes_from_stand_ins(book):
+    absent = sanbook.ledger.provenance()["absent"]
+    for page in OF_RECORD:
+        findings = [li.get_text() for li in article_of(book, page).select(".findings li")]
+        for finding in findings:
+            assert not any(name in finding.partition("not run:")[0] for name in absent), page
+
+
+def test_no_page_shows_a_warning_or_a_folder_of_the_machine(book):
+    html = book / "_build" / "html"
+    pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    folders = ("/home", "/tmp/", "/work/", "site-packages", str(book))
+    for page in pages:
+        text = page.read_text()
+        assert not [folder for folder in folders if folder in text], page
+        if page.stem not in ("api", "machinery", "genindex", "search"):  # names of the modules
+            assert not re.search(r"\w*Warning\b", BeautifulSoup(text, "html.parser").get_text()), (
+                page
+            )
+
+
+def test_no_bar_stands_before_code(book):
+    for page in PAGES:
+        article = article_of(book, page)
+        assert not article.select(".tag_hide-input, details.hide"), page
+        bars = [bar.get_text(" ", strip=True) for bar in article.find_all("summary")]
+        assert not [bar for bar in bars if "code cell" in bar.lower()], page
+
+
+def test_code_that_is_read_fits_the_page():
+    """Prompts of Python sessions included; code that a switch hides may be wider, and wraps."""
+    for path in [*(ROOT / "book").glob("*.md"), ROOT / "README.md"]:
+        for line in path.read_text().splitlines():
+            assert not line.startswith((">>>", "...")) or len(line) <= 84, (path.name, line)
+
+
+FINDINGS = [*(f"physionet/{name}" for name in sanbook.data.DATABASES), *LABELLED.values()]
+
+
+OF_RECORD = ["physionet_summary", "seeds", "ledger", "causes"]
+
+
+@pytest.mark.parametrize("page", [*FINDINGS, *OF_RECORD, "data/physionet", "playground"])
+def test_page_opens_with_three_findings(book, page):
+    article = article_of(book, page)
+    (findings,) = article.select(".admonition.findings")
+    assert len(findings.find_all("li")) == 3
+    assert findings.find_next("h2") == article.find("h2")
+    assert not re.search(r"\bnan\b|\bNone\b|\{", findings.get_text())
+
+
+def test_findings_are_those_of_the_record(book):
+    record = json.loads((book / BUILT / "results/physionet/mitdb.json").read_text())
+    rows = pd.DataFrame(record["rows"]).query("selection == 'validation'").set_index("activation")
+    best = rows.loc[rows.phi.idxmin()]
+    text = article_of(book, "physionet/mitdb").select_one(".findings").get_text()
+    name = sanbook.tables.NAMES[best.name]
+    assert f"{name} with m = {best.kernel_size} has the smallest φ̄" in text
+    assert f"{best.phi:.3f}" in text
+
+
+def test_simulated_databases_leave_the_contents_where_others_are_real(monkeypatch):
+    def made_of(sources):
+        facts = {f"physionet/{name}": {"cards": [{"source": s}]} for name, s in sources.items()}
+        monkeypatch.setattr(sanbook.rendering, "provenance", lambda profile: facts)
+        return set(contents_of(sanbook.rendering.contents("quick")))
+
+    assert made_of({"mitdb": "real", "prcp": "simulated"}) == {*PAGES} - {"physionet/prcp"}
+    assert made_of({"mitdb": "simulated", "prcp": "simulated"}) == {*PAGES}
+    assert made_of({"mitdb": "real", "cebsdb": "substitute"}) == {*PAGES}
+
+
+def read_figure(page, name="explorer"):
+    """The data that a page embeds for an interactive figure."""
+    (figure,) = BeautifulSoup(page.read_text(), "html.parser").select(f".san-{name}")
     return json.loads(figure.find("script", type="application/json").string)
 
 
 def test_playground_carries_what_its_record_says(book):
-    data = read_figure(book / "_build/html/playground.html")
+    data = read_figure(book / "_build/html/playground.html", "playground")
     record = json.loads((book / "_build/quick/results/playground.json").read_text())
     assert record.pop("profile") == "quick"
     cards = record.pop("cards")
@@ -407,7 +573,7 @@ def test_explorer_has_the_networks_of_its_database(book):
 
 
 def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
-    cases = read_figure(book / "_build/html/playground.html")["cases"]
+    cases = read_figure(book / "_build/html/playground.html", "playground")["cases"]
     assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {
         (activation, odd) for activation in san_core.ACTIVATIONS for odd in (0, 1)
     }
@@ -513,6 +679,7 @@ def test_every_page_says_how_it_was_made(book):
     records = (book / "_build" / "quick" / "results" / "provenance").rglob("*.json")
     made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
     assert len(made) == len(EXECUTED)
+    del made["pictures"]  # no page of its own: pages of prose show its figures
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50
@@ -526,7 +693,7 @@ def test_every_page_says_how_it_was_made(book):
         assert facts["command"] in footer.get_text()
         downloads = [link["href"] for link in footer.find_all("a", class_="download")]
         assert len(downloads) == 2
-        template, executed = [text.parent / href for href in downloads]
+        template, executed = [text.parent / unquote(href) for href in downloads]
         assert template.read_bytes() == (book / facts["notebook"]).read_bytes()
         # One page was made again since, by another test.
         headings = [
@@ -534,6 +701,7 @@ def test_every_page_says_how_it_was_made(book):
             for file in (executed, book / BUILT / f"pages/{page}.ipynb")
         ]
         assert headings[0] == headings[1]
+        assert "image/svg+xml" not in executed.read_text()
     over_databases = {"physionet_summary", "seeds", "differences", "data/physionet"}
     for name in over_databases:
         assert len(made[name]["cards"]) > 1
@@ -554,7 +722,7 @@ def test_every_figure_of_stand_ins_is_marked(book):
     # The ledger shows the committed record, "How fast" shows times, and there are drawings.
     for name in ("ledger", "speed", "house"):
         assert marked.pop(f"{name}.ipynb") == [False]
-    assert marked.pop("pictures.ipynb") == [False, False, False, True, False, True]
+    assert marked.pop("pictures.ipynb") == [True, False, False, False]
     assert all(all(figures) for figures in marked.values())
     assert sum(map(len, marked.values())) > 60
 
@@ -575,7 +743,7 @@ def test_notebooks_run_with_their_own_defaults(book):
 
 # --- in a browser ---------------------------------------------------------------------------------
 
-MAIN_PAGES = ["intro", "activations", "physionet/mitdb", "mnist", "ledger"]
+MAIN_PAGES = ["intro", "playground", "activations", "physionet/mitdb", "mnist", "ledger"]
 
 
 @pytest.fixture(scope="module")
@@ -609,7 +777,9 @@ def visit(browser, book):
         tab.close()
 
 
-@pytest.mark.parametrize("page", [*MAIN_PAGES, *OVER_ALL, "phi", "model", "glossary"])
+@pytest.mark.parametrize(
+    "page", [*dict.fromkeys(MAIN_PAGES + OVER_ALL), "phi", "model", "training", "api", "genindex"]
+)
 def test_page_opens_without_errors_and_fits_a_phone(visit, page):
     tab = visit(page, viewport={"width": 390, "height": 800})
     tab.wait_for_load_state("networkidle")
@@ -670,7 +840,7 @@ def test_sliders_move_the_numbers_to_those_of_the_page(visit, book, page):
 
 @pytest.mark.parametrize("activation", san_core.ACTIVATIONS)
 def test_playground_shows_what_san_core_gives(visit, book, activation):
-    tolerance = read_figure(book / "_build/html/playground.html")["border_tolerance"]
+    tolerance = read_figure(book / "_build/html/playground.html", "playground")["border_tolerance"]
     x = np.random.default_rng(0).normal(size=120).round(2)
     w = np.array([0.5, 1.0, 0.25, -0.5, 0.75])
     tab = visit("playground")
@@ -740,11 +910,297 @@ def test_dark_theme_switches(visit):
     assert before != after
 
 
-def test_search_finds_a_page(visit):
-    tab = visit("search?q=extrema")
+WANTED = {
+    "own signal": "own_signal",
+    "φ": "phi",
+    "kernel": "model",
+    "wavelets": "baselines",
+    "conclusion": "discussion",
+    "extrema": "activations",
+    "download": "building",
+    "cite": "cite",
+}
+
+
+@pytest.mark.parametrize(("query", "page"), WANTED.items())
+def test_search_has_the_right_page_among_the_first_three(visit, query, page):
+    tab = visit(f"search?q={query}")
     tab.wait_for_selector("#search-results li a")
-    found = tab.locator("#search-results li a").all_inner_texts()
-    assert any("activation functions" in title for title in found)
+    tab.wait_for_function("!document.querySelector('#search-results h2 span')?.textContent")
+    links = tab.locator("#search-results li > a")
+    found = [links.nth(i).get_attribute("href") for i in range(min(3, links.count()))]
+    assert any(href.partition("#")[0].partition("?")[0] == f"{page}.html" for href in found), found
+
+
+def test_switch_shows_the_code_and_is_remembered(visit):
+    tab = visit("physionet/mitdb")
+    switch, code = tab.get_by_role("button", name="Code"), tab.locator(".tag_set-up > .cell_input")
+    idea = tab.locator(".cell:not(.tag_set-up) > .cell_input")
+    assert idea.first.is_visible()
+    for shown in (False, True):
+        assert code.last.is_visible() == shown
+        assert switch.get_attribute("aria-pressed") == str(shown).lower()
+        switch.press("Enter")
+    switch.press("Enter")
+    tab.reload()
+    assert tab.locator(".tag_set-up > .cell_input").last.is_visible()
+    assert visit.complaints == []
+
+
+# What others' pages show grows with their data; these have a length that readers can finish.
+LONG = {"api", "machinery", "ledger", "baselines", "differences", "seeds"}
+
+
+def test_pages_are_short_and_tables_whole_at_1300_pixels(visit):
+    long, hidden = {}, {}
+    of_one_kind = {f"physionet/{name}" for name in sanbook.data.DATABASES} - {"physionet/mitdb"}
+    for page in sorted({*PAGES} - of_one_kind):
+        tab = visit(page, viewport={"width": 1300, "height": 900})
+        tab.wait_for_load_state("networkidle")
+        height = tab.evaluate("document.documentElement.scrollHeight")
+        if height > 8000 and page not in LONG:
+            long[page] = height
+        too_wide = "all => all.filter(t => t.scrollWidth > t.clientWidth + 1).length"
+        if count := tab.locator(".results-table").evaluate_all(too_wide):
+            hidden[page] = count
+        tab.close()
+    assert long == {}
+    assert {page: count for page, count in hidden.items() if page not in LONG} == {}
+
+
+# --- figures that move ----------------------------------------------------------------------------
+
+
+def figure_data(book, page, name):
+    """The data of a figure of the method; the heartbeats are tensors."""
+    return read_figure(book / f"_build/html/{page}.html", name)
+
+
+def san_of(kernels, activation, tolerance, ndim=1):
+    """A SAN with given kernels in double precision."""
+    sizes = [len(w) for w in kernels]
+    model = san_core.SAN(sizes, activation, ndim=ndim, border_tolerance=tolerance).double()
+    for parameter, w in zip(model.kernels, kernels, strict=True):
+        parameter.data = torch.tensor(w, dtype=torch.float64)
+    return model.requires_grad_(False)
+
+
+def measured(model, x):
+    """Activations, CR^-1, loss and phi of one example, as san_core has them."""
+    x = torch.tensor(x, dtype=torch.float64)[None]
+    a = model.encode(x)
+    inverse_cr = san_core.inverse_compression_ratio(a, model.num_weights, model.ndim)
+    loss = san_core.normalized_loss(x, model.decode(a))
+    return int(a.count_nonzero()), inverse_cr.item(), loss.item(), np.hypot(inverse_cr, loss).item()
+
+
+def numbers_of(figure):
+    """The numbers above a figure."""
+    return figure.locator(".san-numbers b").all_text_contents()
+
+
+def test_kernel_slides_and_similarity_grows(visit, book):
+    data = figure_data(book, "model", "slide")
+    s = san_of([data["kernel"]], "identity", 3).similarities(torch.tensor([data["x"]]).double())
+    figure = visit("model").locator(".san-slide")
+    slider = figure.get_by_role("slider")
+
+    def length_drawn():
+        return len(figure.locator(".san-panel-similarity path.line").first.get_attribute("d"))
+
+    before = length_drawn()
+    for key, place in (("End", -1), ("ArrowLeft", -2), ("Home", 0)):
+        slider.press(key)
+        _, shown = numbers_of(figure)
+        assert float(shown) == pytest.approx(s[0, 0, place].item(), abs=6e-4)
+    assert length_drawn() > 5 * before
+    panel = figure.locator(".san-panel-signal svg")
+    panel.click(position={"x": 200, "y": 40})
+    assert int(slider.input_value()) > 0
+    assert visit.complaints == []
+
+
+def test_mirror_image_is_drawn_sample_by_sample(visit, book):
+    m = len(figure_data(book, "model", "mirror")["kernel"])
+    figure = visit("model").locator(".san-mirror")
+    count, place = figure.get_by_role("slider").all()
+    for key, drawn in (("Home", 0), ("ArrowRight", 1), ("End", m)):
+        count.press(key)
+        assert count.get_attribute("aria-valuetext") == f"{drawn} of {m}"
+        # One more dot is that of the activation.
+        assert figure.locator(".san-panel-drawn circle").count() == drawn + 1
+    place.press("ArrowRight")
+    assert place.get_attribute("aria-valuetext") == "sample 61"
+    count.press("Home")
+    figure.get_by_role("button", name="Draw").press("Enter")
+    figure.page.wait_for_function("document.querySelector('.san-mirror input').value > 2")
+    assert visit.complaints == []
+
+
+def test_suppression_goes_step_by_step_to_extrema(visit, book):
+    s = torch.tensor(figure_data(book, "activations", "suppression")["s"]).double()
+    figure = visit("activations").locator(".san-suppression")
+    distance, step = figure.get_by_role("slider").all()
+    for key in ("Home", "End"):
+        distance.press(key)
+        step.press("End")
+        kept = san_core.extrema(s, int(distance.input_value())).count_nonzero()
+        candidates = san_core.is_extremum(s).count_nonzero()
+        status = figure.get_by_role("status").text_content()
+        assert f"Kept so far: {kept} of {candidates} candidates" in status
+        assert figure.locator("circle.ring").count() == 0
+    step.press("Home")
+    assert figure.locator("circle.ring").count() == candidates
+    assert visit.complaints == []
+
+
+def test_five_functions_follow_one_density(visit, book):
+    data = figure_data(book, "activations", "densities")
+    s = torch.tensor(data["s"]).double()
+    figure = visit("activations").locator(".san-densities")
+    slider = figure.get_by_role("slider")
+    for key in ("Home", "PageUp", "End"):
+        slider.press(key)
+        m = int(slider.input_value())
+        captions = figure.locator("figcaption").all_text_contents()
+        for activation, caption in zip(san_core.ACTIVATIONS, captions, strict=True):
+            d = san_core.sparsity_density(activation, m, s.shape, data["border_tolerance"])
+            kept = int(san_core.activate(s, activation, d).count_nonzero())
+            cost = (m + 2 * kept) / len(s)
+            assert f": {kept} of {len(s)} entries, CR⁻¹ {cost:.2f}" in caption
+    assert visit.complaints == []
+
+
+def test_plane_takes_a_point_and_gives_reconstructions_near_it(visit, book):
+    data = figure_data(book, "phi", "plane")
+    tab = visit("phi")
+    figure = tab.locator(".san-plane")
+    loss, length = figure.get_by_role("slider").all()
+    names = {"network": [], "wavelets": []}
+    for key in ("Home", "End"):
+        loss.press(key)
+        length.press("Home")
+        for name, shown in names.items():
+            shown.append(figure.locator(f".san-panel-{name} figcaption").text_content())
+    assert len(set(names["network"])) == len(set(names["wavelets"])) == 2
+    label, m, kept = re.match(
+        r"Nearest network: (.+), m = (\d+), (\d+) ", names["network"][1]
+    ).groups()
+    (activation,) = [a for a, d in data["activations"].items() if d["label"] == label]
+    (kernel,) = [
+        n["kernel"]
+        for n in data["networks"]
+        if n["activation"] == activation and len(n["kernel"]) == int(m)
+    ]
+    entries, inverse_cr, loss_there, phi = measured(
+        san_of([kernel], activation, data["border_tolerance"]), data["x"]
+    )
+    assert entries == int(kept)
+    expected = f"CR⁻¹ {inverse_cr:.2f}, L̃ {loss_there:.2f}, φ {phi:.2f}"
+    assert names["network"][1].endswith(expected)
+    before = numbers_of(figure)
+    figure.locator(".san-panel-plane svg").click(position={"x": 150, "y": 150})
+    assert numbers_of(figure) != before
+    assert visit.complaints == []
+
+
+def test_wavelets_of_the_plane_are_where_they_are_said_to_be(book):
+    data = figure_data(book, "phi", "plane")
+    x = torch.tensor(data["x"]).double()[None]
+    for x_hat, (loss, inverse_cr), count in zip(
+        data["wavelets"]["x_hat"],
+        data["wavelets"]["points"],
+        data["wavelets"]["counts"],
+        strict=True,
+    ):
+        there = san_core.normalized_loss(x, torch.tensor(x_hat).double()[None]).item()
+        assert there == pytest.approx(loss, abs=2e-2)  # drawn with two decimals
+        assert inverse_cr == pytest.approx(2 * count / x.shape[1])
+
+
+def test_trainings_are_recorded_by_epoch_and_seed(visit, book):
+    data = figure_data(book, "training", "training")
+    figure = visit("training").locator(".san-training")
+    epoch = figure.get_by_role("slider")
+    figure.get_by_role("combobox").select_option("relu")
+    levels = set()
+    for seed, run in enumerate(data["runs"]["relu"]):
+        for key, at in (("Home", 0), ("End", -1)):
+            epoch.press(key)
+            shown, phi, loss, activations = numbers_of(figure)
+            assert shown == str(seed)
+            assert float(phi) == pytest.approx(run["phi"][at], abs=6e-4)
+            assert float(loss) == pytest.approx(run["loss"][at], abs=6e-4)
+            model = san_of([run["kernels"][at]], "relu", data["border_tolerance"])
+            assert abs(int(activations) - measured(model, data["x"])[0]) <= 1
+        levels.add(round(float(phi), 1))
+        figure.get_by_role("button", name="Another seed").press("Enter")
+    assert len(levels) > 1
+    assert visit.complaints == []
+
+
+def test_a_digit_is_drawn_and_measured_as_by_san_core(visit, book):
+    data = figure_data(book, "playground", "drawing")
+    tab = visit("playground")
+    figure = tab.locator(".san-drawing")
+    for activation in san_core.ACTIVATIONS:
+        figure.get_by_role("combobox").select_option(activation)
+        for key in ("Home", "End"):
+            figure.get_by_role("slider").press(key)
+            m = figure.get_by_role("slider").input_value()
+            model = san_of(data["kernels"][activation][m], activation, data["border_tolerance"], 2)
+            entries, inverse_cr, loss, phi = measured(model, data["digits"][0])
+            *metrics, shown = numbers_of(figure)
+            assert [float(v) for v in metrics] == pytest.approx([phi, inverse_cr, loss], abs=6e-4)
+            assert int(shown) == entries
+    figure.get_by_role("button", name="Empty sheet").press("Enter")
+    assert "empty" in figure.get_by_role("status").text_content()
+    sheet = figure.locator("canvas").first
+    sheet.press(" ")
+    sheet.press("ArrowRight")
+    sheet.press(" ")
+    with_keys = numbers_of(figure)
+    assert float(with_keys[2]) > 0
+    sheet.hover(position={"x": 20, "y": 20})
+    tab.mouse.down()
+    sheet.hover(position={"x": 80, "y": 20})
+    tab.mouse.up()
+    assert numbers_of(figure) != with_keys
+    assert visit.complaints == []
+
+
+def test_pursuit_comes_to_the_phi_of_its_smallest_step(visit, book):
+    data = figure_data(book, "scales", "pursuit")
+    figure = visit("scales").locator(".san-pursuit")
+    slider, n = figure.get_by_role("slider"), len(data["x"])
+    phi, inverse_cr, loss, smallest, best = map(float, numbers_of(figure))
+    assert phi == smallest  # where it starts
+    assert slider.input_value() == str(int(best))
+    assert inverse_cr == pytest.approx((data["num_weights"] + 2 * best) / n, abs=6e-4)
+    assert phi == pytest.approx(np.hypot(inverse_cr, loss), abs=1e-3)
+    slider.press("Home")
+    nothing = [float(number) for number in numbers_of(figure)]
+    assert nothing[2] == 1
+    losses = []
+    for _ in range(5):
+        slider.press("ArrowRight")
+        losses.append(float(numbers_of(figure)[2]))
+    assert losses[-1] < losses[0] < 1
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("page", MOVING)
+def test_figures_that_move_have_a_still_one_without_scripts(browser, book, page):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((book / f"_build/html/{page}.html").as_uri())
+    for figure in tab.locator(".san-figure").all():
+        still = figure.locator("img")
+        if page != "playground":
+            assert still.is_visible()
+    if page == "playground":  # code is there where no switch is
+        assert tab.locator(".tag_set-up > .cell_input").last.is_visible()
+    context.close()
 
 
 def test_numbers_with_a_rank_behind_are_sorted_by_value(visit):

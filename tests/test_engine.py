@@ -86,6 +86,17 @@ def test_provenance_has_the_commit_at_the_start_of_the_page(project, monkeypatch
     assert nbformat.read(specified().page, as_version=4).cells[-1].id == "provenance"
 
 
+def test_kernels_share_no_port(project):
+    """Two kernels that start at the same moment could be given the same one, and one would hang."""
+    asks = "import json, ipykernel\nprint(open(ipykernel.get_connection_file()).read())"
+    nbformat.write(notebook(code(asks)), project / "notebooks" / "page.ipynb")
+    execution.execute_page(dataclasses.replace(specified(), name="pages/asks"))
+    page = nbformat.read(project / "_build/quick/pages/pages/asks.ipynb", as_version=4)
+    connection = json.loads(page.cells[0].outputs[0].text)
+    assert connection["transport"] == "ipc"
+    assert not Path(connection["ip"]).parent.exists()  # it went with the page
+
+
 # --- a page in a process of its own ---------------------------------------------------------------
 
 
@@ -462,7 +473,7 @@ def test_benchmark_waits_for_all_pages_but_that_of_its_times():
         (
             "SIGNAL",
             "my signal.txt",
-            "SIGNAL to be a file of one of the kinds .csv, .hea",
+            "SIGNAL to be a file of one of the kinds .csv, .edf, .hea",
         ),
         ("SIGNAL", "absent.csv", "SIGNAL to be a file"),
     ],

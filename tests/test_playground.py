@@ -1,4 +1,4 @@
-"""The browser's SAN, book/_static/san.js, beside san_core."""
+"""The browser's SAN, book/_static/san.js and san2d.js, beside san_core."""
 
 import json
 from pathlib import Path
@@ -128,6 +128,84 @@ def test_network_of_several_kernels_and_another_border_tolerance(javascript, act
         javascript, SIGNALS["random"], RANDOM_KERNELS, activation, border_tolerance=5
     )
     assert_same_network(javascript, SIGNALS["ties"], INTEGER_KERNELS, activation)
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_steps_of_suppression_are_those_of_extrema(javascript, name):
+    s = SIGNALS[name]
+    candidates = san_core.is_extremum(as_map(s)).nonzero().flatten().tolist()
+    for d in range(1, len(s) + 1):
+        steps = javascript.call("san.suppress", s, d)
+        kept = [step["kept"] for step in steps]
+        # A valley at zero may be kept, and is zero then.
+        not_zero = sorted(t for t in kept if s[t] != 0)
+        assert not_zero == san_core.extrema(as_map(s), d).nonzero().flatten().tolist()
+        visited = [t for step in steps for t in (step["kept"], *step["suppressed"])]
+        assert sorted(visited) == candidates
+        for step in steps:
+            strength = abs(s[step["kept"]])
+            assert all(abs(t - step["kept"]) <= d for t in step["suppressed"])
+            assert all(abs(s[t]) <= strength for t in step["suppressed"])
+        strengths = [abs(s[t]) for t in kept]
+        assert strengths == sorted(strengths, reverse=True)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 7, 10])
+def test_mirror_image_is_what_decoding_draws(javascript, m):
+    kernel = RANDOM.normal(size=m).tolist()
+    model = SAN([m], "identity").double()
+    model.kernels[0].data = as_map(kernel)
+    for place in range(20):
+        a = torch.zeros(1, 1, 20, dtype=torch.float64)
+        a[..., place] = 1
+        expected = model.decode(a)[0].detach().numpy()
+        drawn = javascript.call("mirrorDrawn", kernel, place, 20, m)
+        np.testing.assert_allclose(drawn, expected, atol=1e-12)
+        assert javascript.call("mirrorDrawn", kernel, place, 20, 0) == [0] * 20
+
+
+def test_nearest_point_of_the_plane(javascript):
+    points = [[0, 1], [0.5, 0.5], [1, 0]]
+    assert javascript.call("nearestPoint", points, [0.9, 0.2]) == 2
+    assert javascript.call("nearestPoint", points, [0.4, 0.6]) == 1
+
+
+IMAGES = {
+    "random": RANDOM.normal(size=(12, 12)),
+    "higher than wide": RANDOM.normal(size=(13, 9)),
+    "ties": RANDOM.integers(-2, 3, (10, 10)).astype(float),
+    "black but for one pixel": np.pad([[1.0]], 5),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", IMAGES)
+def test_network_of_images(javascript, name, activation):
+    x = IMAGES[name]
+    for m in (1, 2, 3, 5):
+        kernels = RANDOM.integers(-3, 4, (2, m, m)).astype(float)
+        if name in ("random", "higher than wide"):
+            kernels = RANDOM.normal(size=(2, m, m))
+        model = SAN([m, m], activation, ndim=2).double()
+        for parameter, w in zip(model.kernels, kernels, strict=True):
+            parameter.data = torch.from_numpy(w)
+        batch = torch.from_numpy(x)[None]
+        with torch.no_grad():
+            s, a = model.similarities(batch), model.encode(batch)
+            x_hat = model.decode(a)
+        d = javascript.call("san2d.density", activation, m, *x.shape, 2)
+        assert d == san_core.sparsity_density(activation, m, x.shape, 2)
+        given = x.tolist(), kernels.tolist()
+        assert_same(javascript.call("san2d.similarities", *given), s[0])
+        a_browser = javascript.call("san2d.encode", *given, activation, [d, d])
+        assert_same(a_browser, a[0])
+        x_hat_browser = javascript.call("san2d.decode", a_browser, given[1])
+        np.testing.assert_allclose(x_hat_browser, x_hat[0].numpy(), rtol=0, atol=TOLERANCE)
+        loss = javascript.call("san2d.normalizedLoss", given[0], x_hat_browser)
+        assert loss == pytest.approx(san_core.normalized_loss(batch, x_hat).item(), abs=TOLERANCE)
+        inverse_cr = javascript.call("san2d.inverseCompressionRatio", a_browser, model.num_weights)
+        expected = san_core.inverse_compression_ratio(a, model.num_weights, ndim=2)
+        assert inverse_cr == pytest.approx(expected.item(), abs=TOLERANCE)
 
 
 small = st.integers(-4, 4)

@@ -13,6 +13,7 @@ import wfdb
 from conftest import sha256
 
 import sanbook.signals
+from sanbook import recordings
 
 
 def noise(samples):
@@ -111,22 +112,34 @@ class Trap:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("own.csv", "", "names the columns, got: No columns to parse"),
-        ("own.csv", b"\xff\xfe\x00", "names the columns, got: 'utf-8' codec"),
+        ("own.csv", "", "names the columns, got an empty first line"),
+        ("own.csv", b"\xff\xfe\x00", "lines of text as CSV, got: 'utf-8' codec"),
         ("own.csv", "0.5\n0.25\n", r"got the numbers 0.5; write a line of names above them"),
-        ("own.csv", "ecg\n1\nlost\n3\n", r"real numbers of shape \(n,\), got object"),
+        ("own.csv", "ecg\n1\nlost\n3\n", "real numbers in column 'ecg', got 'lost' in line 3"),
         ("own.csv", "ecg\n1\n2\n", "at least 3 windows of 2 samples.* got 2 samples; choose"),
-        ("own.csv", "ecg\n1\n\n2\n3\n4\n5\n", "got 1 NaN .*first at index 1"),
-        ("own.csv", "ecg,t\n1,1\n,2\n2,3\n3,4\n1,5\n2,6\n", "got 1 NaN .*first at index 1"),
-        ("own.csv", "ecg\n1\n2\n3\n3\n1\n2\n", r"constant window at \[1\] .*2 samples each"),
+        (
+            "own.csv",
+            "ecg\n1\n\n2\n3\n4\n5\n",
+            "got 6 samples .1 window with a gap is left out, from sample 0.; choose",
+        ),
+        (
+            "own.csv",
+            "ecg,t\n1,1\n,2\n2,3\n3,4\n1,5\n2,6\n",
+            "1 window with a gap is left out, from sample 0",
+        ),
+        (
+            "own.csv",
+            "ecg\n1\n2\n3\n3\n1\n2\n",
+            "1 window of a constant value is left out, from sample 2",
+        ),
         ("own.npy", b"", "as np.save or np.savez write them, got: No data left"),
-        ("own.npy", np.array([Trap()]), "np.savez write them, got: Object arrays"),
+        ("own.npy", np.array([Trap()]), "np.savez write them, got: .*Python objects"),
         ("own.npy", pickle.dumps(Trap()), "np.savez write them, got: .*pickle"),
         ("own.npz", b"PK\x03\x04 broken", "np.savez write them, got: "),
         ("own.npy", np.ones((50, 2)), r"shape \(n,\), got float64 of shape \(50, 2\); save one"),
         ("own.npy", np.ones(50, complex), r"real numbers of shape \(n,\), got complex128"),
         ("own.hea", "own 1 50 9\n", "expected a WFDB header of one segment"),
-        ("own.mat", "", "one of the kinds .csv, .npy, .npz, .hea, got .mat; save"),
+        ("own.mat", "", "one of the kinds .csv, .npy, .npz, .hea, .edf, got .mat; save"),
     ],
 )
 def test_own_signal_that_cannot_be_used(tmp_path, name, content, message):
@@ -147,6 +160,77 @@ def test_own_signal_that_is_not_there(tmp_path):
     header.with_suffix(".dat").unlink()
     with pytest.raises(FileNotFoundError, match=r"names own\.dat, which is not"):
         sanbook.signals.load_signal(header, 100, "PPG")
+
+
+# Reading block by block
+
+
+def edf(folder, values):
+    edfio = pytest.importorskip("edfio")
+    signals = [
+        edfio.EdfSignal(values[:, i], 50, label=label, physical_dimension=units)
+        for i, (label, units) in enumerate([("ECG", "mV"), ("PPG", "V")])
+    ]
+    edfio.Edf(signals).write(folder / "own.edf")
+    return folder / "own.edf"
+
+
+@pytest.mark.parametrize("write_own", [record, csv, npz, npy, edf])
+@pytest.mark.parametrize("block", [1, 50, 130, 10_000])
+def test_windows_do_not_depend_on_how_a_file_is_read(tmp_path, monkeypatch, write_own, block):
+    values = noise(1500).reshape(750, 2)
+    path = write_own(tmp_path, values)
+    column = "" if write_own is npy else "1"
+    monkeypatch.setattr(recordings, "BLOCK", block)
+    opened = recordings.open_recording(path, column)
+    cut = list(sanbook.signals.windows_of(opened, 100))
+    assert [window.start for window in cut] == [*range(0, 701, 100)]
+    assert [window.fault for window in cut] == [""] * 7 + ["rest"]
+    found = np.concatenate([window.values for window in cut])
+    exact = write_own in (csv, npz, npy)
+    np.testing.assert_allclose(found, values[:, 1], rtol=0, atol=0 if exact else 1e-3)
+    monkeypatch.undo()
+    whole = np.concatenate(list(recordings.open_recording(path, column).blocks(100)))
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_windows_with_faults_are_named_and_left_out(tmp_path):
+    values = noise(1050)
+    values[120] = np.nan
+    values[310] = np.inf
+    values[500:600] = 7
+    np.save(tmp_path / "own.npy", values)
+    opened = recordings.open_recording(tmp_path / "own.npy", rate=10)
+    cut = list(sanbook.signals.windows_of(opened, 100))
+    assert [w.fault for w in cut] == ["", "gap", "", "gap", "", "constant", *[""] * 4, "rest"]
+    card = sanbook.signals.load_signal(tmp_path / "own.npy", 100, rate=10).card
+    assert card.note == (
+        "own.npy: 7 windows of 100 samples; 1 window of a constant value is left out, from sample "
+        "500 (50.0 s); 2 windows with a gap are left out, the first from sample 100 (10.0 s) on; "
+        "the last 50 samples are left out."
+    )
+
+
+@pytest.mark.parametrize(
+    ("most", "every"), [(None, 1), (40, 1), (39, 2), (20, 2), (19, 4), (3, 16)]
+)
+def test_of_many_windows_every_so_many_is_taken(tmp_path, most, every):
+    np.save(tmp_path / "own.npy", noise(400))
+    few = sanbook.signals.load_signal(tmp_path / "own.npy", 10, most=most)
+    all_of_them = sanbook.signals.load_signal(tmp_path / "own.npy", 10)
+    found, whole = (torch.cat([d.train, d.validation, d.test]) for d in (few, all_of_them))
+    assert torch.equal(found, whole[::every])
+
+
+def test_deviations_give_windows_their_amplitude_back(tmp_path):
+    values = 5 * noise(120)
+    np.save(tmp_path / "own.npy", values)
+    opened = recordings.open_recording(tmp_path / "own.npy")
+    data, deviations, usable = sanbook.signals.load_windows(opened, 10, most=6)
+    assert usable == 12
+    own = torch.from_numpy(values.reshape(12, 10)[[8, 10]])
+    own = own - own.mean(1, keepdim=True)
+    torch.testing.assert_close(data.test.double() * deviations[:, None], own, rtol=1e-5, atol=1e-5)
 
 
 # A small installation

@@ -17,7 +17,6 @@ function startExplorer(root, data) {
     <div class="san-numbers" data-name="mean"></div>
     <div class="san-numbers" data-name="example"></div>
     <p class="san-hidden" role="status" data-name="status"></p>
-    <p class="san-hint" data-name="label"></p>
     <div data-name="view"></div>`;
   const at = (name) => root.querySelector(`[data-name="${name}"]`);
   const isImage = Array.isArray(data.example[0]);
@@ -25,7 +24,6 @@ function startExplorer(root, data) {
   for (const [name, { label }] of Object.entries(data.activations)) {
     plot.add(at("activation"), "option", { value: name }, label);
   }
-  at("label").textContent = `The first of the test ${data.examples} of ${data.label}.`;
   at("index").max = data.kernel_sizes.length - 1;
 
   function write(name, what, numbers) {

@@ -68,17 +68,23 @@ const plot = (() => {
     if (kept.length <= 80) dots(svg, at, values, kept, color);
   }
 
-  // The plane of loss and CR^-1: phi is the distance to the origin, and inside the arc below 1.
-  function plane(svg, points, current, color) {
-    const limit = 1.1 * Math.max(1.1, ...points.flat(), ...current);
+  // The plane of loss and CR^-1 up to a limit: phi is the distance to the origin, and inside the
+  // arc below 1. Returns the maps from values to pixels, and the ranges of both.
+  function planeAxes(svg, limit) {
     // One unit is as long to the right as it is upwards, so that distances are to be seen.
     const across = svg.clientWidth - MARGIN.left - MARGIN.right;
     const ratio = across / (svg.clientHeight - MARGIN.top - MARGIN.bottom);
-    const at = axes(svg, [0, limit * Math.max(1, ratio)], [0, limit * Math.max(1, 1 / ratio)]);
+    const ranges = [[0, limit * Math.max(1, ratio)], [0, limit * Math.max(1, 1 / ratio)]];
+    const at = axes(svg, ...ranges);
     const [rx, ry] = [at.x(1) - at.x(0), at.y(0) - at.y(1)];
     const arc = `M${at.x(0)} ${at.y(1)}A${rx} ${ry} 0 0 1 ${at.x(1)} ${at.y(0)}`;
     add(svg, "path", { class: "region", d: `${arc}L${at.x(0)} ${at.y(0)}Z` });
     if (limit < 2.5) add(svg, "text", { x: at.x(0.05), y: at.y(0.8) }, "φ < 1");
+    return { ...at, ranges };
+  }
+
+  function plane(svg, points, current, color) {
+    const at = planeAxes(svg, 1.1 * Math.max(1.1, ...points.flat(), ...current));
     for (const [loss, inverseCr] of points) {
       add(svg, "circle", { cx: at.x(loss), cy: at.y(inverseCr), r: 3, fill: color, opacity: 0.45 });
     }
@@ -176,7 +182,7 @@ const plot = (() => {
       s: panel(`Similarity s, ${i}`, "canvas"),
       a: panel(`Activations a, ${i}`, "canvas"),
     }));
-    const view = {};
+    const view = { image };
     let shown;
     view.show = (given) => {
       shown = given;
@@ -212,5 +218,113 @@ const plot = (() => {
     };
   }
 
-  return { add, axes, count, dots, imageNetwork, line, network, pointed, rangeOf };
+  // Starts each figure NAME of a page with its data; what stood in its place goes.
+  function start(name, begin) {
+    for (const root of document.querySelectorAll(`.san-${name}`)) {
+      const data = JSON.parse(root.querySelector("script").textContent);
+      root.replaceChildren();
+      begin(root, data);
+    }
+  }
+
+  // Controls above a figure: `wanted` maps a name to [label, kind, attributes], whose kind is
+  // "range", "select" (attributes map values to labels), "checkbox" or "button".
+  function controls(root, wanted, change) {
+    const place = add(root, "div", { class: "san-controls" });
+    const found = {};
+    for (const [name, [label, kind, attributes = {}]] of Object.entries(wanted)) {
+      if (kind === "button") {
+        found[name] = add(place, "button", { type: "button", ...attributes }, label);
+        continue;
+      }
+      const frame = add(place, "label", kind === "checkbox" ? { class: "check" } : {});
+      if (kind === "checkbox") found[name] = add(frame, "input", { type: kind, ...attributes });
+      const text = add(frame, "span", {}, `${label} `);
+      if (kind === "range") {
+        found[name] = add(frame, "input", { type: kind, step: 1, ...attributes });
+        const shown = add(text, "b", { "aria-hidden": "true" });
+        found[name].say = (words) => {
+          shown.textContent = words;
+          found[name].setAttribute("aria-valuetext", words);
+        };
+      }
+      if (kind === "select") {
+        found[name] = add(frame, "select");
+        for (const [value, text] of Object.entries(attributes)) add(found[name], "option", { value }, text);
+      }
+      found[name].addEventListener("input", change);
+    }
+    return found;
+  }
+
+  // Panels below each other, drawn anew when their width changes; `captions` name them.
+  function stack(root, captions, draw) {
+    const place = add(root, "div", { class: "san-stack" });
+    const svgs = {};
+    for (const [name, caption] of Object.entries(captions)) {
+      const figure = add(place, "figure", { class: `san-panel-${name}` });
+      add(figure, "figcaption", {}, caption);
+      svgs[name] = add(figure, "svg", { role: "img", "aria-label": caption });
+    }
+    new ResizeObserver(draw).observe(place);
+    return svgs;
+  }
+
+  // Numbers in a row: pairs of a symbol and what is shown of it.
+  function numbers(place, pairs) {
+    place.replaceChildren();
+    for (const [symbol, value] of pairs) {
+      const span = add(place, "span", {}, `${symbol} `);
+      add(span, "b", {}, typeof value === "number" ? value.toFixed(3) : value);
+    }
+  }
+
+  // Calls `move` with the values below the pointer while it is held down on a panel.
+  function drag(svg, ranges, move) {
+    svg.classList.add("san-drawable");
+    const follow = (event) => {
+      const [[left, right], [low, high]] = ranges();
+      const box = svg.getBoundingClientRect();
+      const along = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right);
+      const up = (box.bottom - MARGIN.bottom - event.clientY) / (box.height - MARGIN.top - MARGIN.bottom);
+      const within = (share) => Math.min(1, Math.max(0, share));
+      move(left + within(along) * (right - left), low + within(up) * (high - low));
+    };
+    svg.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      svg.setPointerCapture(event.pointerId);
+      follow(event);
+    });
+    svg.addEventListener("pointermove", (event) => {
+      if (svg.hasPointerCapture(event.pointerId)) follow(event);
+    });
+  }
+
+  // A button that moves a slider to its end, step by step, and stops when pressed again.
+  function play(button, slider, milliseconds) {
+    const label = button.textContent;
+    let timer;
+    const stop = () => {
+      clearInterval(timer);
+      timer = undefined;
+      button.textContent = label;
+    };
+    button.addEventListener("click", () => {
+      if (timer) return stop();
+      if (slider.value === slider.max) slider.value = slider.min;
+      button.textContent = "Stop";
+      timer = setInterval(() => {
+        slider.value = Number(slider.value) + Number(slider.step);
+        slider.dispatchEvent(new Event("input"));
+        if (slider.value === slider.max) stop();
+      }, milliseconds);
+    });
+  }
+
+  const GREY = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
+
+  return {
+    GREY, add, axes, controls, count, dots, drag, imageNetwork, line, network, numbers, plane, planeAxes, play,
+    pointed, rangeOf, shades, stack, start, stems,
+  };
 })();

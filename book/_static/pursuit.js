@@ -1,77 +1,62 @@
 // The pursuit of one window by a SAN with scales: activations come one by one, the strongest first.
-// The page has the window, the kernels and where the pursuit placed them; san.js fits the amplitudes.
-document.addEventListener("DOMContentLoaded", () => {
-  for (const root of document.querySelectorAll(".san-pursuit")) {
-    startPursuit(root, JSON.parse(root.querySelector("script").textContent));
-  }
-});
+// The page has the window, the kernels and where the pursuit placed them; san.refit does the rest.
+document.addEventListener("DOMContentLoaded", () => plot.start("pursuit", startPursuit));
 
-function startPursuit(root, data) {
-  root.innerHTML = `
-    <div class="san-controls">
-      <label>Activations: <span data-name="count" aria-hidden="true"></span>
-        <input type="range" data-name="steps" min="0" step="1"></label>
-    </div>
-    <div class="san-numbers" data-name="numbers"></div>
-    <p class="san-hidden" role="status" data-name="status"></p>
-    <div class="san-panels">
-      <figure><figcaption>Window (grey) and reconstruction</figcaption>
-        <svg role="img" data-name="signal"></svg></figure>
-      <figure><figcaption>φ against the number of activations</figcaption>
-        <svg role="img" data-name="curve"></svg></figure>
-      <figure><figcaption>Kernels where they lie, the newest in colour</figcaption>
-        <svg role="img" data-name="kernels"></svg></figure>
-    </div>`;
-  const at = (name) => root.querySelector(`[data-name="${name}"]`);
-  const { x, places, maps, kernels, num_weights: weights, cost, color } = data;
+function startPursuit(root, { x, places, maps, kernels, num_weights: weights, cost, color }) {
   const atoms = places.map((place, k) => san.draw(kernels[maps[k]], place, x.length));
   const { losses, residuals, amplitudes } = san.refit(x, atoms);
   const inverseCr = losses.map((_, k) => (weights + cost * k) / x.length);
   const phis = losses.map((loss, k) => san.phi(inverseCr[k], loss));
   const best = phis.indexOf(Math.min(...phis));
-  const grey = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
+  const samples = [0, x.length - 1];
 
-  let spoken;
-  function update() {
-    const steps = Number(at("steps").value);
+  const at = plot.controls(
+    root,
+    {
+      steps: ["Activations", "range", { min: 0, max: places.length, value: best }],
+      play: ["Pursue", "button"],
+    },
+    draw,
+  );
+  const numbers = plot.add(root, "div", { class: "san-numbers" });
+  const svgs = plot.stack(
+    root,
+    {
+      signal: "Window (grey) and its reconstruction",
+      kernels: "Kernels where they lie, with their amplitudes; the newest in colour",
+      curve: "φ against the number of activations; the pursuit takes the minimum",
+    },
+    draw,
+  );
+  plot.play(at.play, at.steps, 120);
+
+  function draw() {
+    const steps = Number(at.steps.value);
+    at.steps.say(`${steps}`);
     const xHat = x.map((value, t) => value - residuals[steps][t]);
-    const samples = [0, x.length - 1];
-    let axes = plot.axes(at("signal"), samples, plot.rangeOf([...x, ...xHat]));
-    plot.line(at("signal"), axes, x, { ...grey, "stroke-width": 2.5 });
-    plot.line(at("signal"), axes, xHat, { stroke: color });
+    let scale = plot.axes(svgs.signal, samples, plot.rangeOf([...x, ...xHat]));
+    plot.line(svgs.signal, scale, x, { ...plot.GREY, "stroke-width": 2.5 });
+    plot.line(svgs.signal, scale, xHat, { stroke: color });
 
-    axes = plot.axes(at("curve"), [0, phis.length - 1], plot.rangeOf(phis));
-    plot.line(at("curve"), axes, phis, { stroke: "var(--pst-color-text-base)" });
-    plot.dots(at("curve"), axes, phis, [best], "var(--pst-color-success)");
-    plot.dots(at("curve"), axes, phis, [steps], color);
-
-    const scaled = amplitudes(steps).map((a, k) => atoms[k].map((value) => a * value));
-    axes = plot.axes(at("kernels"), samples, plot.rangeOf(scaled.flat()));
-    scaled.forEach((drawn, k) => {
-      plot.line(at("kernels"), axes, drawn, k === steps - 1 ? { stroke: color } : grey);
+    const drawn = amplitudes(steps).map((a, k) => atoms[k].map((value) => a * value));
+    scale = plot.axes(svgs.kernels, samples, plot.rangeOf(drawn.flat()));
+    drawn.forEach((values, k) => {
+      plot.line(svgs.kernels, scale, values, k === steps - 1 ? { stroke: color } : plot.GREY);
     });
 
-    at("count").textContent = steps;
-    at("numbers").replaceChildren();
-    const numbers = [["φ", phis[steps]], ["CR⁻¹", inverseCr[steps]], ["L̃", losses[steps]]];
-    for (const [symbol, value] of numbers) {
-      const span = plot.add(at("numbers"), "span", {}, `${symbol} `);
-      plot.add(span, "b", {}, value.toFixed(3));
-    }
-    const smallest = `smallest φ ${phis[best].toFixed(3)} with ${best} activations`;
-    plot.add(at("numbers"), "span", {}, smallest);
-    const newest = steps ? `, the newest of ${kernels[maps[steps - 1]].length} samples` : "";
-    at("signal").setAttribute("aria-label", `Window and reconstruction from ${steps} activations`);
-    at("curve").setAttribute("aria-label", `φ ${phis[steps].toFixed(3)}; ${smallest}`);
-    at("kernels").setAttribute("aria-label", `${steps} kernels${newest}`);
-    // Said once the slider rests, not at every step of it.
-    clearTimeout(spoken);
-    spoken = setTimeout(() => (at("status").textContent = at("numbers").textContent), 500);
-  }
+    scale = plot.axes(svgs.curve, [0, phis.length - 1], plot.rangeOf(phis));
+    plot.line(svgs.curve, scale, phis, plot.GREY);
+    plot.dots(svgs.curve, scale, phis, [best], "var(--pst-color-success)");
+    plot.dots(svgs.curve, scale, phis, [steps], color);
 
-  at("steps").max = places.length;
-  at("steps").value = best;
-  at("steps").addEventListener("input", update);
-  new ResizeObserver(update).observe(at("signal"));
-  update();
+    plot.numbers(numbers, [
+      ["φ", phis[steps]],
+      ["CR⁻¹", inverseCr[steps]],
+      ["L̃", losses[steps]],
+      ["smallest φ", phis[best]],
+      ["with activations", `${best}`],
+    ]);
+    svgs.kernels.setAttribute("aria-label", `${steps} kernels where they lie`);
+    svgs.curve.setAttribute("aria-label", `φ ${phis[steps].toFixed(3)}, smallest ${phis[best].toFixed(3)}`);
+  }
 }

@@ -75,27 +75,29 @@ const san = (() => {
     return keep(s, kept);
   }
 
-  // Keep the strongest peaks and valleys, further apart than `minDistance`. The strongest one (ties
-  // to the lower index) suppresses all others within that distance, inclusive; then the strongest
-  // of the rest, and so on.
+  // Keep the strongest peaks and valleys, further apart than `minDistance`.
   function extrema(s, minDistance) {
+    return keep(s, suppress(s, minDistance).map((step) => step.kept));
+  }
+
+  // The steps of extrema: the strongest candidate (ties to the lower index) is kept and suppresses
+  // all others within that distance, inclusive; then the strongest of the rest, and so on.
+  function suppress(s, minDistance) {
     if (!(minDistance >= 1)) {
       throw new RangeError(`minDistance must be at least 1 sample, but is ${minDistance}`);
     }
     if (!s.every(Number.isFinite)) {
       throw new RangeError("s must be finite, but has NaN or infinite entries");
     }
-    const candidates = [...s.keys()].filter((t) => isExtremum(s, t));
-    const suppressed = new Set();
-    const kept = [];
-    for (const t of strongestFirst(s, candidates)) {
-      if (suppressed.has(t)) continue;
-      kept.push(t);
-      for (const other of candidates) {
-        if (Math.abs(other - t) <= minDistance) suppressed.add(other);
-      }
+    const steps = [];
+    let waiting = strongestFirst(s, [...s.keys()].filter((t) => isExtremum(s, t)));
+    while (waiting.length) {
+      const [kept, ...others] = waiting;
+      const near = (t) => Math.abs(t - kept) <= minDistance;
+      steps.push({ kept, suppressed: others.filter(near) });
+      waiting = others.filter((t) => !near(t));
     }
-    return keep(s, kept);
+    return steps;
   }
 
   // Whether sample t is a peak or a valley. A peak is positive, higher than the sample before and
@@ -244,6 +246,7 @@ const san = (() => {
     topkAbsolutes,
     extremaPoolIndices,
     extrema,
+    suppress,
     isExtremum,
     density,
     activate,
