@@ -24,6 +24,7 @@ import torch
 
 import sanbook.data
 from san_core import ACTIVATIONS
+from sanbook.scales import ScaleSAN, initial_mothers, ladder
 from sanbook.sparse import kept
 from sanbook.training import Protocol, fit, sweep
 
@@ -130,6 +131,13 @@ def measure(quick: bool, data_source: str) -> pd.DataFrame:
     for n in () if quick else (500, 1000, 2000, 4000):
         work = functools.partial(sweep, signals(n), "extrema", KERNEL_SIZES, protocol=short)
         record(f"growth-n-{n}", median_seconds(work, repetitions), note="3 epochs")
+
+    x, model = signals(1000).train, ScaleSAN(initial_mothers(2, 7, seed=0), ladder(7, 999))
+    seconds = median_seconds(lambda: model.encode(x), repetitions) / len(x)
+    entries = model.encode(x).count_nonzero().item() / len(x)
+    maps = len(model.kernels())
+    record("pursuit-1000", seconds, note=f"a window; {maps} kernels, {entries:.0f} activations")
+
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of all this: {memory:.0f} MB")
     rows.append(("peak-megabytes", memory, None, None, "megabytes, not seconds"))
