@@ -46,6 +46,7 @@ MOVING = {
     "model": ["slide", "mirror"],
     "training": ["training"],
     "playground": ["playground", "drawing"],
+    "scales": ["pursuit"],
 }
 OVER_ALL = [
     "causes",
@@ -54,6 +55,7 @@ OVER_ALL = [
     "differences",
     "ledger",
     "baselines",
+    "scales",
     "playground",
     "speed",
 ]
@@ -1164,6 +1166,26 @@ def test_a_digit_is_drawn_and_measured_as_by_san_core(visit, book):
     sheet.hover(position={"x": 80, "y": 20})
     tab.mouse.up()
     assert numbers_of(figure) != with_keys
+    assert visit.complaints == []
+
+
+def test_pursuit_comes_to_the_phi_of_its_smallest_step(visit, book):
+    data = figure_data(book, "scales", "pursuit")
+    figure = visit("scales").locator(".san-pursuit")
+    slider, n = figure.get_by_role("slider"), len(data["x"])
+    phi, inverse_cr, loss, smallest, best = map(float, numbers_of(figure))
+    assert phi == smallest  # where it starts
+    assert slider.input_value() == str(int(best))
+    assert inverse_cr == pytest.approx((data["num_weights"] + 2 * best) / n, abs=6e-4)
+    assert phi == pytest.approx(np.hypot(inverse_cr, loss), abs=1e-3)
+    slider.press("Home")
+    nothing = [float(number) for number in numbers_of(figure)]
+    assert nothing[2] == 1
+    losses = []
+    for _ in range(5):
+        slider.press("ArrowRight")
+        losses.append(float(numbers_of(figure)[2]))
+    assert losses[-1] < losses[0] < 1
     assert visit.complaints == []
 
 
