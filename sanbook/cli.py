@@ -15,12 +15,21 @@ from tqdm import tqdm
 
 from san_core import ACTIVATIONS
 from sanbook import comparison
-from sanbook.events import EventModel, fit_model, read_events, write_events
+from sanbook.dataset import DataSet
+from sanbook.events import (
+    SCALES,
+    EventModel,
+    default_kernel_sizes,
+    fit_model,
+    read_events,
+    write_events,
+)
 from sanbook.recordings import Recording, open_recording
 from sanbook.signals import Faults, Window, load_windows, windows_of
+from sanbook.tables import write_table
 from sanbook.training import Protocol
 
-WINDOWS = 48  # of a longer recording, so many at most are for training, choosing and testing
+WINDOWS = 24  # of a longer recording, so many at most are for training, choosing and testing
 FIGURES = (".svg", ".png", ".pdf")
 
 EXAMPLES = {
@@ -30,6 +39,7 @@ EXAMPLES = {
   san events ecg.safetensors tomorrow.csv --column ecg -o events.csv
   san rebuild ecg.safetensors events.csv -o rebuilt.csv
   san plot ecg.safetensors tomorrow.csv --column ecg -o window.svg
+  san study mitdb -o results
 
 It ends with 0 if all went well, 1 if a file cannot be used, 2 if the command is wrong.
 `san COMMAND --help` says more.""",
@@ -40,7 +50,7 @@ It ends with 0 if all went well, 1 if a file cannot be used, 2 if the command is
     "fit": """examples:
   san fit 100.hea --channel MLII -o ecg.safetensors
   san fit ecg.csv --rate 360 --window 1500 --kernel-sizes 100,200,300 -o ecg.safetensors
-  san fit ecg.csv --method "top-k absolutes" -o ecg.safetensors""",
+  san fit ecg.csv --method scales -o ecg.safetensors""",
     "events": """examples:
   san events ecg.safetensors 100.hea --channel MLII -o events.csv
   sensor | san events ecg.safetensors - --column ecg
@@ -49,6 +59,12 @@ event "mean", its mean, or "gap" if a sample is missing; the others are numbered
 amplitude that of the largest sample drawn, in the signal's units, their sample its middle.""",
     "rebuild": """examples:
   san rebuild ecg.safetensors events.csv -o rebuilt.csv""",
+    "study": """examples:
+  san study mitdb -o results
+  san study mitdb -o results --jobs 4
+  san study mitdb -o results --scheduler tcp://head:8786
+Each channel leaves a file in the folder of results, so that an interrupted study goes on where it
+was; study.csv joins them. A cluster of dask-jobqueue (SLURM, PBS, ...) has such an address.""",
     "plot": """examples:
   san plot ecg.safetensors 100.hea --channel MLII -o window.svg
   san plot ecg.safetensors ecg.csv --at 12.5 -o window.png""",
@@ -129,8 +145,9 @@ def parser() -> argparse.ArgumentParser:
     command = add_command("fit", fit, "train a SAN on a signal and keep it")
     add_signal(command)
     command.add_argument(
-        "--method", choices=ACTIVATIONS, default="extrema",
-        help="activation function of the paper; default: %(default)s, which has the fewest events",
+        "--method", choices=(*ACTIVATIONS, SCALES), default="extrema",
+        help="activation function of the paper, or scales; default: %(default)s, which has the "
+        "fewest events",
     )  # fmt: skip
     add_training(command)
     add_output(command, "the model, .safetensors")
@@ -149,6 +166,21 @@ def parser() -> argparse.ArgumentParser:
                          help="the window that holds this time (a sample, if the rate is not "
                          "known); default: the last one")  # fmt: skip
     add_output(command, f"the figure, {', '.join(FIGURES)}")
+    command = add_command("study", study, "every channel of a folder of WFDB records, whole")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="holds .hea files")
+    command.add_argument("-o", "--output", type=Path, metavar="FOLDER", required=True,
+                         help="where results are left; made if it is not there")  # fmt: skip
+    command.add_argument("--window", type=int, default=1000, metavar="N",
+                         help="samples of a window; default: %(default)s")  # fmt: skip
+    command.add_argument("--kernel-sizes", type=numbers, default=[], metavar="M,M,...",
+                         help="sizes to try; default: up to 24 from 3 samples to a quarter of the "
+                         "window")  # fmt: skip
+    command.add_argument("--epochs", type=int, default=30, metavar="E",
+                         help="of each training; default: %(default)s")  # fmt: skip
+    command.add_argument("--jobs", type=int, default=1, metavar="J",
+                         help="processes of this machine; default: %(default)s")  # fmt: skip
+    command.add_argument("--scheduler", default="", metavar="ADDRESS",
+                         help="a Dask scheduler whose workers see both folders")  # fmt: skip
     return whole
 
 
@@ -156,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks for; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
-        options.work(options)
+        return options.work(options) or 0
     except BrokenPipeError:  # who read has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
@@ -198,15 +230,17 @@ def compare(options: argparse.Namespace) -> None:
         seeds=options.seeds,
         protocol=Protocol(border_tolerance=options.border_tolerance),
     )
-    print(data.card.note)
-    print(
+    print(report(data, compared))
+
+
+def report(data: DataSet, compared: comparison.Comparison) -> str:
+    """What `san compare` prints."""
+    split = (
         f"{len(data.train)} windows are for training, {len(data.validation)} for choosing and "
-        f"{len(data.test)} for what follows; smaller is better.\n"
+        f"{len(data.test)} for what follows; smaller is better."
     )
-    print(table_of(compared), end="\n\n")
-    print(compared.advice)
-    for flag in compared.flags:
-        print(flag)
+    lines = [data.card.note, split, "", table_of(compared), "", compared.advice, *compared.flags]
+    return "\n".join(lines)
 
 
 def table_of(compared: comparison.Comparison) -> str:
@@ -214,7 +248,7 @@ def table_of(compared: comparison.Comparison) -> str:
     table, units = compared.table, compared.units
     shown = {
         "method": table.method,
-        "kernel": [f"{size:.0f}" if size > 0 else "-" for size in table.kernel_size],
+        "weights": [f"{size:.0f}" if size > 0 else "-" for size in table.kernel_size],
         "phi, W in each": table.phi.map("{:.3f}".format),
         "phi, W shared": table.shared_phi.map("{:.3f}".format),
         "entries": table.events.map("{:.1f}".format),
@@ -246,8 +280,8 @@ def fit(options: argparse.Namespace) -> None:
     low, high = seeds.phi.min(), seeds.phi.max()
     print(data.card.note)
     print(
-        f"{options.output}: {options.method}, a kernel of {model.network.num_weights} samples; phi "
-        f"on validation {low:.3f}, its kernel shared by {usable} windows."
+        f"{options.output}: {options.method}, {model.network.num_weights} weights; phi on "
+        f"validation {low:.3f}, the weights shared by {usable} windows."
     )
     if high - low > comparison.DISAGREEMENT:
         print(
@@ -331,6 +365,28 @@ def plot(options: argparse.Namespace) -> None:
         from sanbook.plots import plot_events  # only here: matplotlib takes a second
 
         plot_events(model, chosen).savefig(unfinished)
+
+
+def study(options: argparse.Namespace) -> int:
+    """Describe whole records; returns 1 if some of them could not be."""
+    from sanbook.study import Plan, run_study  # only here: its processes import this module too
+
+    if options.jobs < 1:
+        raise ValueError(f"expected at least 1 job, got {options.jobs}")
+    sizes = options.kernel_sizes or default_kernel_sizes(options.window)
+    plan = Plan(options.window, tuple(sizes), epochs=options.epochs)
+    done = run_study(
+        options.folder, options.output, plan, workers=options.jobs, scheduler=options.scheduler
+    )
+    write_table(options.output / "study.csv", done.table)
+    units = done.table.groupby(["record", "channel"]).ngroups if len(done.table) else 0
+    print(f"{options.output / 'study.csv'}: {units} channels, {len(done.table)} rows")
+    if done.failures:
+        total = units + len(done.failures)
+        print(f"san: {len(done.failures)} of {total} could not be described:", file=sys.stderr)
+        for name, why in done.failures.items():
+            print(f"  {name}: {why}", file=sys.stderr)
+    return int(bool(done.failures))
 
 
 def open_for(model: EventModel, options: argparse.Namespace) -> Recording:

@@ -1,8 +1,8 @@
 """Events: a signal as a list of places, amplitudes and kernels, and the signal that they draw.
 
-An `EventModel` is a trained SAN with the length of its windows. It turns a recording of any length
-into events, window by window, and events back into samples. Amplitudes are in the recording's
-units, so a list needs nothing beside it but the model.
+An `EventModel` is a trained SAN, of the paper or with scales, and the length of its windows. It
+turns a recording of any length into events, window by window, and events back into samples.
+Amplitudes are in the recording's units, so a list needs nothing beside it but the model.
 
 Axes: n samples of a window, q maps of the network.
 """
@@ -24,10 +24,12 @@ from san_core import SAN, phi
 from sanbook.dataset import Card, DataSet
 from sanbook.models import load_facts, load_model, save_model
 from sanbook.recordings import Recording
+from sanbook.scales import ScaleSAN, fit_scales, load_scales, save_scales
 from sanbook.signals import Window, windows_of
 from sanbook.training import Protocol, Trained, evaluate, sweep
 
 MEAN, GAP = "mean", "gap"
+SCALES = "scales"  # stands for a SAN with scales among the activation functions
 PROTOCOL = Protocol()  # that of the PhysioNet experiment
 TIE = 0.01  # of phi: seeds differ by as much
 
@@ -52,13 +54,13 @@ class Event(NamedTuple):
 class EventModel:
     """A trained network for windows of ``window`` samples, at ``sampling_rate`` Hz if known."""
 
-    network: SAN
+    network: SAN | ScaleSAN
     window: int
     sampling_rate: float | None = None
     units: str = "unknown"
 
     @classmethod
-    def of(cls, network: SAN, data: DataSet) -> "EventModel":
+    def of(cls, network: SAN | ScaleSAN, data: DataSet) -> "EventModel":
         """A network that was trained on a data set of `sanbook.signals.load_signal`."""
         card: Card = data.card
         return cls(network, data.train.shape[1], card.sampling_rate, card.units)
@@ -70,7 +72,9 @@ class EventModel:
     @functools.cached_property
     def kernels(self) -> list[np.ndarray]:
         """What each map draws around an entry of 1, ``(m,)`` each."""
-        return [kernel.detach().double().numpy()[::-1] for kernel in self.network.kernels]
+        network = self.network
+        kernels = network.kernels() if isinstance(network, ScaleSAN) else network.kernels
+        return [kernel.detach().double().numpy()[::-1] for kernel in kernels]
 
     @functools.cached_property
     def peaks(self) -> np.ndarray:
@@ -161,12 +165,14 @@ class EventModel:
     def save(self, path: str | os.PathLike) -> None:
         """Write a file that `load` reads, in the safetensors format."""
         rate = {"sampling_rate": repr(self.sampling_rate)} if self.sampling_rate else {}
-        save_model(self.network, path, {"window": str(self.window), "units": self.units, **rate})
+        save = save_scales if isinstance(self.network, ScaleSAN) else save_model
+        save(self.network, path, {"window": str(self.window), "units": self.units, **rate})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "EventModel":
         """Read what `save` wrote; nothing in it is executed. ValueError for another file."""
-        network, facts = load_model(path), load_facts(path)
+        facts = load_facts(path)
+        network = load_scales(path) if "lengths" in facts else load_model(path)
         try:
             rate = float(facts["sampling_rate"]) if "sampling_rate" in facts else None
             model = cls(network, int(facts["window"]), rate, facts["units"])
@@ -175,11 +181,11 @@ class EventModel:
                 f"{path}: expected a model with its window and units, as `san fit` writes it, got "
                 f"{sorted(facts)} beside the kernels; fit it again"
             ) from error
-        longest = max(len(kernel) for kernel in network.kernels)
-        if network.ndim != 1 or not 2 <= longest <= model.window:
+        largest = max(kernel.size for kernel in model.kernels)
+        if not 1 <= largest <= model.window:
             raise ValueError(
-                f"{path}: expected kernels of signals, up to the window of {model.window} samples, "
-                f"got {longest} samples in {network.ndim}D; fit it again"
+                f"{path}: expected kernels of up to the window of {model.window} samples, got one "
+                f"of {largest}; fit it again"
             )
         return model
 
@@ -262,9 +268,19 @@ def fit_model(
 ) -> tuple[EventModel, pd.DataFrame]:
     """Train a SAN of every kernel size and seed, and keep the one that `choose_network` chooses.
 
+    The activation "scales" stands for a SAN with scales, which chooses its own sizes and is trained
+    with the first seed.
+
     ``kernel_sizes`` are by default `default_kernel_sizes`. Returns the model and a table of the
     seeds, as `choose_network` does.
     """
+    if activation == SCALES:
+        network = fit_scales(data.train, data.validation, seed=seeds[0])
+        metrics = network.metrics(data.validation, network.encode(data.validation))
+        inverse_cr, loss, _ = metrics.detach().unbind(dim=1)
+        saved = network.num_weights * (1 - 1 / shared_by) / data.validation.shape[1]
+        row = {"seed": seeds[0], "phi": phi(inverse_cr - saved, loss).mean().item()}
+        return EventModel.of(network, data), pd.DataFrame([row])
     sizes = kernel_sizes or default_kernel_sizes(data.train.shape[1])
     trained = sweep(data, activation, sizes, seeds=seeds, protocol=protocol)
     network, table = choose_network(trained, data, shared_by)

@@ -39,9 +39,14 @@ def save_model(
 
 
 def load_facts(path: str | os.PathLike) -> dict[str, str]:
-    """The facts that `save_model` wrote beside a SAN; ValueError as `load_model`."""
-    metadata, _ = _read(path)
-    return {name: fact for name, fact in metadata.items() if name not in SETTINGS}
+    """All metadata of a file in the safetensors format; ValueError if it is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: {EXPECTED} it is not a whole safetensors file: {error}"
+        ) from error
 
 
 def load_model(path: str | os.PathLike) -> SAN:
@@ -69,13 +74,9 @@ def load_model(path: str | os.PathLike) -> SAN:
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, str], list[Tensor]]:
     """Metadata and kernels of a file of `save_model`."""
-    expected = f"{path}: {EXPECTED}"
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
+    expected, metadata = f"{path}: {EXPECTED}", load_facts(path)
+    with safe_open(path, framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     names = [f"kernel {i}" for i in range(len(stored))]
     if not set(metadata) >= SETTINGS or set(stored) != set(names):
         raise ValueError(

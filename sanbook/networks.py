@@ -1,6 +1,6 @@
 """Trained SANs as methods, to be chosen and measured like any other.
 
-Axes as in `san_core`: B examples, q kernels.
+Axes as in `san_core`: B examples, q kernels or mothers.
 """
 
 import copy
@@ -12,6 +12,7 @@ from torch import Tensor
 
 import san_core
 from sanbook.methods import Baseline
+from sanbook.scales import ScaleSAN
 from sanbook.training import Trained
 
 
@@ -42,6 +43,33 @@ class TrainedSAN(Baseline):
         for kernel, other in zip(model.kernels, weights, strict=True):
             kernel.data = other
         return TrainedSAN(model)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedScales(Baseline):
+    """A trained SAN with scales; `weights` are its mothers."""
+
+    model: ScaleSAN
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The mothers, as one tensor ``(q, m)``."""
+        return (self.model.mothers.detach(),)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; the activation maps."""
+        return self.model.encode(x)
+
+    @torch.no_grad()
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        return self.model.decode(code)
+
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedScales":
+        """See `Baseline`."""
+        (mothers,) = weights
+        return TrainedScales(ScaleSAN(mothers, self.model.lengths, self.model.cost))
 
 
 def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:

@@ -18,7 +18,8 @@ import copy
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 import torch
@@ -345,8 +346,12 @@ def initial_mothers(q: int, m: int, seed: int) -> Tensor:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def save_scales(model: ScaleSAN, path: str | os.PathLike) -> None:
+def save_scales(
+    model: ScaleSAN, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write a SAN with scales to a file that `load_scales` reads, in the safetensors format.
+
+    ``facts`` of other names than its own are kept beside it, for `sanbook.models.load_facts`.
 
     >>> import tempfile
     >>> model = ScaleSAN(torch.tensor([[1.0, 2.0, 1.0]]), lengths=[3, 7])
@@ -358,7 +363,7 @@ def save_scales(model: ScaleSAN, path: str | os.PathLike) -> None:
     True
     """
     settings = {"lengths": json.dumps(model.lengths), "cost": str(model.cost)}
-    save_file({"mothers": model.mothers.detach().contiguous()}, path, settings)
+    save_file({"mothers": model.mothers.detach().contiguous()}, path, {**facts, **settings})
 
 
 def load_scales(path: str | os.PathLike) -> ScaleSAN:
@@ -373,7 +378,7 @@ def load_scales(path: str | os.PathLike) -> ScaleSAN:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
-    if set(settings) != {"lengths", "cost"} or set(stored) != {"mothers"}:
+    if not set(settings) >= {"lengths", "cost"} or set(stored) != {"mothers"}:
         raise ValueError(
             f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
         )

@@ -140,6 +140,29 @@ def test_model_file_keeps_what_the_command_needs(folder, model):
     assert set(seeds.kernel_size) == {len(model.network.kernels[0])}
 
 
+@pytest.fixture(scope="module")
+def scales(folder):
+    """A SAN with scales of the beats."""
+    signal = [folder / "ecg.csv", "--column", "ecg", "--rate", RATE, "--window", WINDOW]
+    assert run("fit", *signal, "--method", "scales", "-o", folder / "scales.safetensors") == 0
+    return EventModel.load(folder / "scales.safetensors")
+
+
+def test_events_of_a_san_with_scales_come_back_too(folder, scales, tmp_path):
+    arguments = [folder / "ecg.csv", "--column", "ecg", "-o", tmp_path / "events.csv"]
+    assert run("events", folder / "scales.safetensors", *arguments) == 0
+    rebuilt = np.concatenate(list(scales.rebuild(read_events(tmp_path / "events.csv"))))
+    opened = open_recording(folder / "ecg.csv", "ecg")
+    expected = [
+        scales.network(cut.standardized[None])[0].detach().numpy() * cut.deviation + cut.mean
+        for cut in windows_of(opened, WINDOW)
+        if not cut.fault
+    ]
+    np.testing.assert_allclose(rebuilt, np.concatenate(expected), rtol=0, atol=2e-6)
+    found = pd.DataFrame(read_events(tmp_path / "events.csv")).query("kernel != 'mean'")
+    assert set(found.length) <= set(scales.network.lengths)
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
 def test_plot_draws_a_window(folder, tmp_path, suffix):
     figure = tmp_path / f"window{suffix}"
