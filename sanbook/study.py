@@ -30,19 +30,22 @@ from tqdm import tqdm
 import san_core
 from san_core import ACTIVATIONS
 from sanbook import transforms
+from sanbook.events import SCALES
 from sanbook.methods import Baseline, choose, evaluate
-from sanbook.networks import trained_sans
+from sanbook.networks import TrainedScales, trained_sans
 from sanbook.recordings import open_recording, read_header
+from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals import windows_of
 from sanbook.training import Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
 HALF_A_MINUTE = 30.0  # seconds that a task lasts at least, beside which its start is short
-# What a unit takes on one core: for a window of a training, and for one that is described, seconds.
-TRAINED, DESCRIBED = 1e-4, 5e-3
+# Seconds that a unit takes on one core: for a window in an epoch, for one that is described, and
+# for a SAN with scales, all by measurement.
+TRAINED, DESCRIBED, SCALED = 1e-4, 4e-2, 15.0
 # The rooms and the libraries that a result depends on.
-ROOMS = ("study", "methods", "networks", "recordings", "signals", "sparse", "training",
-         "transforms")  # fmt: skip
+ROOMS = ("study", "methods", "networks", "pursuit", "recordings", "scales", "signals", "sparse",
+         "training", "transforms")  # fmt: skip
 LIBRARIES = ("torch", "numpy", "numba", "scipy", "pywavelets", "wfdb")
 
 
@@ -54,6 +57,8 @@ class Plan:
     kernel_sizes: tuple[int, ...] = tuple(range(1, 250))
     seed: int = 0
     epochs: int = 30
+    candidates: tuple[tuple[int, int], ...] = CANDIDATES  # of the SAN with scales
+    rounds: tuple[int, ...] = ROUNDS
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -116,6 +121,10 @@ def describe(unit: Unit, plan: Plan) -> dict:
         trained = sweep(data, activation, plan.kernel_sizes, seeds=[plan.seed], protocol=protocol)
         methods[activation], _ = choose(trained_sans(trained), validation, shared_by=1)
         kernels[activation] = [kernel.tolist() for kernel in methods[activation].weights]
+    fitted = compare_scales(
+        train, validation, seed=plan.seed, candidates=plan.candidates, rounds=plan.rounds
+    )
+    methods[SCALES] = TrainedScales(fitted.model)
     wavelets = transforms.one_count(transforms.wavelets)(train, plan.seed)
     methods["wavelets"], _ = choose(wavelets, validation, shared_by=1)
     return {
@@ -210,7 +219,7 @@ def pack(units: Sequence[Unit], plan: Plan, least: float = HALF_A_MINUTE) -> lis
         packs[-1].append(unit)
         windows = read_header(unit.path).sig_len // plan.window
         trainings = len(ACTIVATIONS) * len(plan.kernel_sizes) * plan.epochs
-        seconds += TRAINED * trainings * SPLIT[0] + DESCRIBED * windows * (len(ACTIVATIONS) + 1)
+        seconds += TRAINED * trainings * SPLIT[0] + DESCRIBED * windows + SCALED
     return [units for units in packs if units]
 
 
