@@ -40,8 +40,8 @@ from sanbook.training import Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
 HALF_A_MINUTE = 30.0  # seconds that a task lasts at least, beside which its start is short
-# Seconds that a unit takes on one core: for a window in an epoch, for one that is described, and
-# for a SAN with scales, all by measurement.
+# Seconds that a unit takes on one core, measured with windows of 1,000 samples: for a window in an
+# epoch, for one that is described, and for a SAN with scales.
 TRAINED, DESCRIBED, SCALED = 1e-4, 4e-2, 15.0
 # The rooms and the libraries that a result depends on.
 ROOMS = ("study", "methods", "networks", "pursuit", "recordings", "scales", "signals", "sparse",
@@ -161,7 +161,7 @@ def _metrics(method: Baseline, x: torch.Tensor) -> Iterator[list[float]]:
 
 
 @functools.cache
-def _code() -> str:
+def hash_of_code() -> str:
     """A hash of the code and the libraries that results depend on."""
     digest = hashlib.sha256(Path(san_core.__file__).read_bytes())
     for room in ROOMS:
@@ -172,19 +172,22 @@ def _code() -> str:
 
 def result_file(unit: Unit, plan: Plan, results: Path) -> Path:
     """Where the result of a unit is, or will be."""
-    digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {_code()}".encode())
+    digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {hash_of_code()}".encode())
     digest.update(unit.path.read_bytes())
     with (unit.path.parent / read_header(unit.path).file_name[unit.channel]).open("rb") as data:
         digest.update(hashlib.file_digest(data, "sha256").digest())
     return results / f"{digest.hexdigest()[:32]}.json"
 
 
-def run_units(units: Sequence[Unit], plan: Plan, results: Path) -> dict[str, str]:
+def run_units(units: Sequence[Unit], plan: Plan, results: Path, code: str) -> dict[str, str]:
     """Describe units one after the other, if they are not yet; returns why some failed.
 
-    This is a task. Whatever a unit has wrong, a full disk too, costs that unit only.
+    This is a task. Whatever a unit has wrong, a full disk too, costs that unit only. ``code`` is
+    the hash of the code of who asks.
     """
     torch.set_num_threads(1)
+    if code != hash_of_code():
+        return {str(unit): "its worker has other code or libraries" for unit in units}
     failures = {}
     for unit in units:
         try:
@@ -219,7 +222,8 @@ def pack(units: Sequence[Unit], plan: Plan, least: float = HALF_A_MINUTE) -> lis
         packs[-1].append(unit)
         windows = read_header(unit.path).sig_len // plan.window
         trainings = len(ACTIVATIONS) * len(plan.kernel_sizes) * plan.epochs
-        seconds += TRAINED * trainings * SPLIT[0] + DESCRIBED * windows + SCALED
+        of_unit = TRAINED * trainings * SPLIT[0] + DESCRIBED * windows + SCALED
+        seconds += of_unit * plan.window / 1000
     return [units for units in packs if units]
 
 
@@ -276,7 +280,7 @@ def _run(
     """Run tasks; returns the units of those whose process died."""
     lost: list[Unit] = []
     tasks: dict[Future, list[Unit]] = {
-        executor.submit(run_units, units, plan, results): units for units in packs
+        executor.submit(run_units, units, plan, results, hash_of_code()): units for units in packs
     }
     for done in tqdm(first_done(tasks), "tasks", len(tasks), leave=False, disable=None):
         try:

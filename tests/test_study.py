@@ -11,7 +11,16 @@ import pytest
 import wfdb
 
 from sanbook import cli, study
-from sanbook.study import Plan, Unit, find_units, pack, result_file, run_study, run_units
+from sanbook.study import (
+    Plan,
+    Unit,
+    find_units,
+    hash_of_code,
+    pack,
+    result_file,
+    run_study,
+    run_units,
+)
 
 PLAN = Plan(window=50, kernel_sizes=(3, 7), epochs=1, candidates=((1, 3),), rounds=(1,))
 
@@ -111,10 +120,17 @@ def test_a_full_disk_costs_the_units_that_it_meets(records, tmp_path, monkeypatc
         write(path, text)
 
     monkeypatch.setattr(study, "_write", full)
-    failures = run_units(units, PLAN, tmp_path)
+    failures = run_units(units, PLAN, tmp_path, hash_of_code())
     assert list(failures) == [str(units[1])]
     assert "No space left" in failures[str(units[1])]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_worker_with_other_code_describes_nothing(records, tmp_path):
+    units, _ = find_units(records)
+    failures = run_units(units, PLAN, tmp_path, "other")
+    assert set(failures.values()) == {"its worker has other code or libraries"}
+    assert list(tmp_path.iterdir()) == []
 
 
 def kill_workers(count, stop):
@@ -165,7 +181,7 @@ def test_tasks_are_packed_to_last(records):
     assert pack(units, PLAN) == [units]
     assert pack(units, PLAN, least=0) == [[unit] for unit in units]
     many = [Unit(f"{i}", 0, units[0].path) for i in range(100)]
-    packs = pack(many, PLAN)
+    packs = pack(many, PLAN, least=10)
     assert [unit for units in packs for unit in units] == many
     assert 1 < len(packs[0]) < 100
     assert len({len(units) for units in packs[:-1]}) == 1
