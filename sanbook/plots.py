@@ -114,7 +114,7 @@ def plot_hero(model: SAN, x) -> Figure:
     s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
     (w,), color = model.kernels, COLORS[model.activation]
     figure, grid = plt.subplot_mosaic(
-        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 4.2), width_ratios=[1, 3]
+        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 3.5), width_ratios=[1, 3]
     )
     places = a.nonzero().flatten().tolist()
     grid["w"].plot(w.detach(), color=color, linewidth=1.5)
@@ -316,7 +316,7 @@ def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
     A row for each class of signals, a column for each class of images.
     """
     if x.ndim == 2:
-        figure, grid = plt.subplots(len(classes), 6, figsize=(9, 1.3 * len(classes)), sharey=True)
+        figure, grid = plt.subplots(len(classes), 6, figsize=(9, len(classes)), sharey=True)
         for row, name in zip(grid, classes, strict=True):
             row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     else:
