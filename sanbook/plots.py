@@ -162,10 +162,10 @@ def plot_similarity(model: SAN, x) -> Figure:
 def plot_mirror(kernel, drawn, place: int) -> Figure:
     """A kernel ``(m,)`` and what an activation of 1 at a place of a map draws ``(n,)``."""
     figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    above.plot(kernel, color=COLORS["extrema"], marker=".")
+    above.plot(kernel, color=COLORS["extrema"])
     above.set_title("kernel w", loc="left")
     below.axvline(place, color="0.6", linestyle=":")
-    below.plot(drawn, color=COLORS["extrema"], marker=".")
+    below.plot(drawn, color=COLORS["extrema"])
     below.set_title("what one activation draws", loc="left")
     below.set_xlabel("sample")
     return figure
