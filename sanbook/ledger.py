@@ -218,7 +218,7 @@ def ledger(ours: Evidence) -> pd.DataFrame:
                     round(low, 9) <= number["published"] <= round(high, 9)
                     for low, high in intervals
                 ),
-                "levels": "; ".join(f"{len(end)} at {end.mean():.2f}" for end in ends)
+                "levels": ", ".join(f"{len(end)} × {end.mean():.2f}" for end in ends)
                 if len(ends) > 1
                 else None,
             }
