@@ -9,6 +9,7 @@ from sklearn.linear_model import orthogonal_mp
 import san_core
 from sanbook.pursuit import code_of
 from sanbook.scales import (
+    Adam,
     ScaleSAN,
     compare_scales,
     fit_scales,
@@ -248,6 +249,16 @@ def test_gradient_through_amplitudes_of_least_error_is_zero(model, x):
     step = 1e-3 * gradient / gradient.norm()
     fall = at_start - mean_phi(model.mothers.detach() - step)
     assert fall.item() == pytest.approx((gradient * step).sum().item(), rel=0.3)
+
+
+def test_steps_are_those_of_torch():
+    one, other = (torch.ones(2, 3, dtype=torch.float64).requires_grad_() for _ in "ab")
+    adam, expected = Adam(one, 0.05), torch.optim.Adam([other], lr=0.05)
+    for k in range(5):
+        other.grad = torch.randn(2, 3, generator=torch.Generator().manual_seed(k)).double()
+        adam.step(other.grad)
+        expected.step()
+        torch.testing.assert_close(one, other)
 
 
 @pytest.fixture(scope="module")
