@@ -23,7 +23,7 @@ ENV := $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
 # Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env data data-check book quick pages page bench record pdf serve lab test lint format clean distclean
+.PHONY: help env data data-check book quick pages page bench study record pdf serve lab test lint format clean distclean
 
 help: ## list the tasks
 	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1'] [SCHEDULER=tcp://host:port]"
@@ -50,6 +50,10 @@ book pages bench record pdf: $(ENV)
 book: ## execute every experiment that is out of date and build _build/html/index.html
 pages: ## execute the experiments that are out of date, without building the book
 bench: ## measure the speed in full (about five minutes)
+study: $(ENV) ## describe every record in SAN_DATA/physionet, whole (JOBS processes or SCHEDULER)
+	@$(PYTHON) -m sanbook.cli study $(SAN_DATA)/physionet -o _build/study --jobs $(or $(JOBS),1) \
+		--scheduler '$(SCHEDULER)' --kernel-sizes $(shell seq -s, 1 249)
+
 record: ## keep the numbers of a full run with ten seeds on the paper's data in data/reproduced
 pdf: ## print the book as _build/book.pdf (needs Chromium)
 

@@ -28,6 +28,9 @@ from sanbook.tasks import (
 DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
+# The paper's own records that are at hand, whole or in part.
+STUDIED = ("bidmc", "bpssrat", "ctu-uhb-ctgdb", "drivedb", "emgdb", "mitdb", "noneeg", "voiced",
+           "wrist")  # fmt: skip
 PUBLISHED = "data/published"
 RECORDED_SEEDS = tuple(range(10))  # of the record; the book has three
 TARGETS = ("book", "pages", "bench", "record", "pdf")
@@ -66,14 +69,24 @@ def pages(switches: Switches) -> list[Page]:
         for name in DATABASES
     ]
     compared = every if paper else ("mitdb", "mnist")
+    studied = STUDIED if paper else ("bidmc", "mitdb", "wrist")
     return [
         *table,
+        Page(
+            name="scales",
+            notebook="scales",
+            parameters={"databases": DATABASES if paper else ["mitdb"], **common, **seeds},
+            data=tuple(DATABASES) if paper else ("mitdb",),
+            reads=of_databases,
+            leaves=("scales.json", "scales.csv"),
+            long=True,
+        ),
         Page(
             name="baselines",
             notebook="baselines",
             parameters={"datasets": list(compared), **common},
             data=compared,
-            reads=of_databases,
+            reads=(*of_databases, "scales.json"),
             leaves=("baselines.json", "baselines.csv"),
             long=True,
         ),
@@ -152,6 +165,14 @@ def pages(switches: Switches) -> list[Page]:
             if switches.signal
             else (),
             leaves=("own_signal.json",),
+        ),
+        Page(
+            name="study",
+            notebook="study",
+            parameters={"databases": list(studied), **common},
+            data=studied,
+            leaves=("study.json",),
+            long=True,
         ),
         Page(
             name="data/physionet", notebook="data_physionet", parameters=data, data=tuple(DATABASES)

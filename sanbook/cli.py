@@ -54,9 +54,10 @@ It ends with 0 if all went well, 1 if a file cannot be used, 2 if the command is
     "events": """examples:
   san events ecg.safetensors 100.hea --channel MLII -o events.csv
   sensor | san events ecg.safetensors - --column ecg
-The first column names are seconds, sample, amplitude, kernel, length. Each window begins with an
-event "mean", its mean, or "gap" if a sample is missing; the others are numbered kernels, their
-amplitude that of the largest sample drawn, in the signal's units, their sample its middle.""",
+The columns are seconds (if a rate is known), sample, amplitude, kernel and length. Each window
+begins with an event "mean", its mean, or "gap" if a sample is missing. The others are numbered
+kernels: "sample" is the middle of what is drawn, "amplitude" its largest sample in the signal's
+units, "length" how many samples it has.""",
     "rebuild": """examples:
   san rebuild ecg.safetensors events.csv -o rebuilt.csv""",
     "study": """examples:

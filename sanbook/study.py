@@ -30,19 +30,22 @@ from tqdm import tqdm
 import san_core
 from san_core import ACTIVATIONS
 from sanbook import transforms
+from sanbook.events import SCALES
 from sanbook.methods import Baseline, choose, evaluate
-from sanbook.networks import trained_sans
+from sanbook.networks import TrainedScales, trained_sans
 from sanbook.recordings import open_recording, read_header
+from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals import windows_of
 from sanbook.training import Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
 HALF_A_MINUTE = 30.0  # seconds that a task lasts at least, beside which its start is short
-# What a unit takes on one core: for a window of a training, and for one that is described, seconds.
-TRAINED, DESCRIBED = 1e-4, 5e-3
+# Seconds that a unit takes on one core, measured with windows of 1,000 samples: for a window in an
+# epoch, for one that is described, and for a SAN with scales.
+TRAINED, DESCRIBED, SCALED = 1e-4, 4e-2, 15.0
 # The rooms and the libraries that a result depends on.
-ROOMS = ("study", "methods", "networks", "recordings", "signals", "sparse", "training",
-         "transforms")  # fmt: skip
+ROOMS = ("study", "methods", "networks", "pursuit", "recordings", "scales", "signals", "sparse",
+         "training", "transforms")  # fmt: skip
 LIBRARIES = ("torch", "numpy", "numba", "scipy", "pywavelets", "wfdb")
 
 
@@ -54,6 +57,8 @@ class Plan:
     kernel_sizes: tuple[int, ...] = tuple(range(1, 250))
     seed: int = 0
     epochs: int = 30
+    candidates: tuple[tuple[int, int], ...] = CANDIDATES  # of the SAN with scales
+    rounds: tuple[int, ...] = ROUNDS
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -116,6 +121,10 @@ def describe(unit: Unit, plan: Plan) -> dict:
         trained = sweep(data, activation, plan.kernel_sizes, seeds=[plan.seed], protocol=protocol)
         methods[activation], _ = choose(trained_sans(trained), validation, shared_by=1)
         kernels[activation] = [kernel.tolist() for kernel in methods[activation].weights]
+    fitted = compare_scales(
+        train, validation, seed=plan.seed, candidates=plan.candidates, rounds=plan.rounds
+    )
+    methods[SCALES] = TrainedScales(fitted.model)
     wavelets = transforms.one_count(transforms.wavelets)(train, plan.seed)
     methods["wavelets"], _ = choose(wavelets, validation, shared_by=1)
     return {
@@ -152,7 +161,7 @@ def _metrics(method: Baseline, x: torch.Tensor) -> Iterator[list[float]]:
 
 
 @functools.cache
-def _code() -> str:
+def hash_of_code() -> str:
     """A hash of the code and the libraries that results depend on."""
     digest = hashlib.sha256(Path(san_core.__file__).read_bytes())
     for room in ROOMS:
@@ -163,19 +172,22 @@ def _code() -> str:
 
 def result_file(unit: Unit, plan: Plan, results: Path) -> Path:
     """Where the result of a unit is, or will be."""
-    digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {_code()}".encode())
+    digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {hash_of_code()}".encode())
     digest.update(unit.path.read_bytes())
     with (unit.path.parent / read_header(unit.path).file_name[unit.channel]).open("rb") as data:
         digest.update(hashlib.file_digest(data, "sha256").digest())
     return results / f"{digest.hexdigest()[:32]}.json"
 
 
-def run_units(units: Sequence[Unit], plan: Plan, results: Path) -> dict[str, str]:
+def run_units(units: Sequence[Unit], plan: Plan, results: Path, code: str) -> dict[str, str]:
     """Describe units one after the other, if they are not yet; returns why some failed.
 
-    This is a task. Whatever a unit has wrong, a full disk too, costs that unit only.
+    This is a task. Whatever a unit has wrong, a full disk too, costs that unit only. ``code`` is
+    the hash of the code of who asks.
     """
     torch.set_num_threads(1)
+    if code != hash_of_code():
+        return {str(unit): "its worker has other code or libraries" for unit in units}
     failures = {}
     for unit in units:
         try:
@@ -210,7 +222,8 @@ def pack(units: Sequence[Unit], plan: Plan, least: float = HALF_A_MINUTE) -> lis
         packs[-1].append(unit)
         windows = read_header(unit.path).sig_len // plan.window
         trainings = len(ACTIVATIONS) * len(plan.kernel_sizes) * plan.epochs
-        seconds += TRAINED * trainings * SPLIT[0] + DESCRIBED * windows * (len(ACTIVATIONS) + 1)
+        of_unit = TRAINED * trainings * SPLIT[0] + DESCRIBED * windows + SCALED
+        seconds += of_unit * plan.window / 1000
     return [units for units in packs if units]
 
 
@@ -267,7 +280,7 @@ def _run(
     """Run tasks; returns the units of those whose process died."""
     lost: list[Unit] = []
     tasks: dict[Future, list[Unit]] = {
-        executor.submit(run_units, units, plan, results): units for units in packs
+        executor.submit(run_units, units, plan, results, hash_of_code()): units for units in packs
     }
     for done in tqdm(first_done(tasks), "tasks", len(tasks), leave=False, disable=None):
         try:

@@ -11,9 +11,18 @@ import pytest
 import wfdb
 
 from sanbook import cli, study
-from sanbook.study import Plan, Unit, find_units, pack, result_file, run_study, run_units
+from sanbook.study import (
+    Plan,
+    Unit,
+    find_units,
+    hash_of_code,
+    pack,
+    result_file,
+    run_study,
+    run_units,
+)
 
-PLAN = Plan(window=50, kernel_sizes=(3, 7), epochs=1)
+PLAN = Plan(window=50, kernel_sizes=(3, 7), epochs=1, candidates=((1, 3),), rounds=(1,))
 
 
 def write(folder, name, seed, channels=1, windows=14):
@@ -47,7 +56,7 @@ def table(records, tmp_path_factory):
 
 def test_a_study_describes_every_window_of_every_channel(records, table):
     counts = table.groupby(["record", "channel", "method"]).size().unstack("method")
-    assert set(counts) == {*study.ACTIVATIONS, "wavelets"}
+    assert set(counts) == {*study.ACTIVATIONS, "scales", "wavelets"}
     assert counts["extrema"].to_dict() == {
         ("a/100", 0): 14, ("a/100", 1): 14, ("a/101", 0): 14, ("b/200", 0): 20,
     }  # fmt: skip
@@ -111,10 +120,17 @@ def test_a_full_disk_costs_the_units_that_it_meets(records, tmp_path, monkeypatc
         write(path, text)
 
     monkeypatch.setattr(study, "_write", full)
-    failures = run_units(units, PLAN, tmp_path)
+    failures = run_units(units, PLAN, tmp_path, hash_of_code())
     assert list(failures) == [str(units[1])]
     assert "No space left" in failures[str(units[1])]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_worker_with_other_code_describes_nothing(records, tmp_path):
+    units, _ = find_units(records)
+    failures = run_units(units, PLAN, tmp_path, "other")
+    assert set(failures.values()) == {"its worker has other code or libraries"}
+    assert list(tmp_path.iterdir()) == []
 
 
 def kill_workers(count, stop):
@@ -165,20 +181,21 @@ def test_tasks_are_packed_to_last(records):
     assert pack(units, PLAN) == [units]
     assert pack(units, PLAN, least=0) == [[unit] for unit in units]
     many = [Unit(f"{i}", 0, units[0].path) for i in range(100)]
-    packs = pack(many, Plan())
+    packs = pack(many, PLAN, least=10)
     assert [unit for units in packs for unit in units] == many
     assert 1 < len(packs[0]) < 100
     assert len({len(units) for units in packs[:-1]}) == 1
 
 
-def test_command_writes_the_table_and_lists_failures(records, table, tmp_path, capsys):
+def test_command_writes_the_table_and_lists_failures(records, table, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "records"
     shutil.copytree(records, folder)
     (folder / "bad.hea").write_text("nothing")
     options = ["--window", "50", "--kernel-sizes", "3,7", "--epochs", "1"]
     assert cli.main(["study", str(folder), "-o", str(tmp_path / "out"), *options]) == 1
     said = capsys.readouterr()
-    assert (tmp_path / "out/study.csv").read_text() == table.to_csv(index=False)
+    again = run_study(records, tmp_path / "out", Plan(50, (3, 7), epochs=1)).table
+    assert (tmp_path / "out/study.csv").read_text() == again.to_csv(index=False)
     assert said.err.startswith("san: 1 of 5 could not be described:\n  bad: bad.hea: expected")
     assert cli.main(["study", str(tmp_path / "out"), "-o", str(tmp_path / "more")]) == 1
     assert "expected WFDB records, got no .hea file below it" in capsys.readouterr().err
