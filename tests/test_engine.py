@@ -444,6 +444,30 @@ def test_table_of_pages_is_that_of_contents_and_data_sets():
     assert {file for page in pages for file in page.reads} <= {*leaves, "bench.csv"}
 
 
+def test_record_has_ten_seeds_and_its_causes_are_tried_when_it_is_written(monkeypatch):
+    import task_book
+
+    done = []
+    monkeypatch.setenv("SEEDS", "")
+    monkeypatch.setattr(task_book, "fetch_missing", lambda pages, switches: None)
+    monkeypatch.setattr(task_book, "run", lambda command, environment: done.append(command[3]))
+
+    def execute(tasks, switches):
+        done.append((len(switches.seeds), {task.name for task in tasks}))
+        return 0
+
+    monkeypatch.setattr(task_book, "execute", execute)
+    assert task_book.main("record") == 0
+    (seeds, pages), *kept = done
+    assert seeds == 10
+    assert {"paper: seeds", "paper: mnist", "paper: ledger"} < pages
+    assert "paper: causes" not in pages
+    assert kept == ["record", (10, {"paper: causes"}), "causes"]
+    monkeypatch.setenv("SEEDS", "3")
+    assert task_book.main("record") == 0
+    assert done[4][0] == 1
+
+
 def test_benchmark_waits_for_all_pages_but_that_of_its_times():
     import task_book
 
