@@ -73,11 +73,20 @@ def pages(switches: Switches) -> list[Page]:
     return [
         *table,
         Page(
+            name="scales",
+            notebook="scales",
+            parameters={"databases": DATABASES if paper else ["mitdb"], **common, **seeds},
+            data=tuple(DATABASES) if paper else ("mitdb",),
+            reads=of_databases,
+            leaves=("scales.json", "scales.csv"),
+            long=True,
+        ),
+        Page(
             name="baselines",
             notebook="baselines",
             parameters={"datasets": list(compared), **common},
             data=compared,
-            reads=of_databases,
+            reads=(*of_databases, "scales.json"),
             leaves=("baselines.json", "baselines.csv"),
             long=True,
         ),

@@ -9,7 +9,7 @@ Axes as in `san_core`: B examples, q maps.
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from torch import Tensor
 
@@ -17,7 +17,9 @@ from sanbook import atoms, learned, transforms
 from sanbook.coding import choose_step, evaluate_bytes
 from sanbook.methods import Baseline, choose, entries, evaluate_code
 from sanbook.networks import TrainedSAN as TrainedSAN  # used from here
+from sanbook.networks import TrainedScales as TrainedScales
 from sanbook.networks import trained_sans as trained_sans
+from sanbook.scales import ScaleSAN, compare_scales
 
 #: Candidates of each method: a function of the training examples and a seed.
 METHODS = {
@@ -53,6 +55,22 @@ ALL = METHODS | OWN_COUNT | SCALED
 SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
     "wavelets, own count"
 }
+
+SCALE_EXAMPLES = 30  # for training, and for validation, of a SAN with scales
+
+
+def sans_with_scales(validation: Tensor, **settings) -> Callable:
+    """Candidates of a SAN with scales: the one that `scales.compare_scales` chooses.
+
+    It is learned from `SCALE_EXAMPLES` at most, by the paper's count even where the scale is paid.
+    """
+
+    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedScales]:
+        parts = train[:SCALE_EXAMPLES], validation[:SCALE_EXAMPLES]
+        model = compare_scales(*parts, seed=seed, **settings).model
+        yield TrainedScales(ScaleSAN(model.mothers, model.lengths, cost=2 + scale_paid))
+
+    return candidates
 
 
 @dataclasses.dataclass(frozen=True)

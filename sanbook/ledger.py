@@ -218,7 +218,7 @@ def ledger(ours: Evidence) -> pd.DataFrame:
                     round(low, 9) <= number["published"] <= round(high, 9)
                     for low, high in intervals
                 ),
-                "levels": "; ".join(f"{len(end)} at {end.mean():.2f}" for end in ends)
+                "levels": ", ".join(f"{len(end)} × {end.mean():.2f}" for end in ends)
                 if len(ends) > 1
                 else None,
             }
@@ -340,8 +340,7 @@ def headline() -> str:
         lines.append(f"| {title} | " + " | ".join(table.loc[name]) + " |")
     says = describe_shares(numbers)
     figure = f"![Our numbers against the published ones. {says}.](data/reproduced/ledger.svg)"
-    sentence = f"<!-- shares -->\n{says}. {describe_record()}.\n<!-- end of shares -->"
-    return "\n".join([*lines, "", sentence, "", figure])
+    return "\n".join([*lines, "", f"{says}. {describe_record()}.", "", figure])
 
 
 def keep_record(results: str | Path) -> None:

@@ -52,6 +52,11 @@ class TrainedScales(Baseline):
     model: ScaleSAN
 
     @property
+    def scale_paid(self) -> bool:
+        """See `Baseline`; its ``cost`` says so."""
+        return self.model.cost == 3
+
+    @property
     def weights(self) -> tuple[Tensor, ...]:
         """The mothers, as one tensor ``(q, m)``."""
         return (self.model.mothers.detach(),)

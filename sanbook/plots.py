@@ -114,7 +114,7 @@ def plot_hero(model: SAN, x) -> Figure:
     s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
     (w,), color = model.kernels, COLORS[model.activation]
     figure, grid = plt.subplot_mosaic(
-        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 4.2), width_ratios=[1, 3]
+        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 3.5), width_ratios=[1, 3]
     )
     places = a.nonzero().flatten().tolist()
     grid["w"].plot(w.detach(), color=color, linewidth=1.5)
@@ -162,10 +162,10 @@ def plot_similarity(model: SAN, x) -> Figure:
 def plot_mirror(kernel, drawn, place: int) -> Figure:
     """A kernel ``(m,)`` and what an activation of 1 at a place of a map draws ``(n,)``."""
     figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    above.plot(kernel, color=COLORS["extrema"], marker=".")
+    above.plot(kernel, color=COLORS["extrema"])
     above.set_title("kernel w", loc="left")
     below.axvline(place, color="0.6", linestyle=":")
-    below.plot(drawn, color=COLORS["extrema"], marker=".")
+    below.plot(drawn, color=COLORS["extrema"])
     below.set_title("what one activation draws", loc="left")
     below.set_xlabel("sample")
     return figure
@@ -316,7 +316,7 @@ def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
     A row for each class of signals, a column for each class of images.
     """
     if x.ndim == 2:
-        figure, grid = plt.subplots(len(classes), 6, figsize=(9, 1.3 * len(classes)), sharey=True)
+        figure, grid = plt.subplots(len(classes), 6, figsize=(9, len(classes)), sharey=True)
         for row, name in zip(grid, classes, strict=True):
             row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     else:

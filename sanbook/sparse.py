@@ -49,8 +49,6 @@ _KINDS = {
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Products and sums may be fused: where two windows are equal, their similarities still are.
 _compiled = numba.njit(**_OPTIONS, fastmath={"contract"})
-# Equal kernels stay equal: a vector and its remainder may fuse a sum of two products differently.
-_compiled_exactly = numba.njit(cache=True, nogil=True)
 # Sums over many samples may also be reordered, so that several are added at once.
 _compiled_sum = numba.njit(**_OPTIONS, fastmath={"contract", "reassoc", "nsz"})
 
@@ -517,18 +515,20 @@ def _gradient(images, batch, kernels, kind, d, layout, space, activations, losse
         encoder[i] += decoder[i]
 
 
-@_compiled_exactly
+@_compiled
 def _adam(kernels, gradient, first, second, step, learning_rate, after):
     """One step of Adam, betas 0.9 and 0.999, epsilon 1e-8; ``after`` gets the kernels, too."""
     rate = np.float32(learning_rate / (1 - 0.9**step))
     correction = np.float32(np.sqrt(1 - 0.999**step))
-    w, g, result = kernels.reshape(-1), gradient.reshape(-1), after.reshape(-1)
-    mean, square = first.reshape(-1), second.reshape(-1)
-    for i in range(len(w)):
-        mean[i] += np.float32(0.1) * (g[i] - mean[i])
-        square[i] = np.float32(0.999) * square[i] + np.float32(0.001) * g[i] * g[i]
-        w[i] -= rate * mean[i] / (np.sqrt(square[i]) / correction + np.float32(1e-8))
-        result[i] = w[i]
+    # Kernel by kernel, so that equal ones stay equal: a vector and its remainder round differently.
+    for k in range(len(kernels)):
+        w, g, result = kernels[k].reshape(-1), gradient[k].reshape(-1), after[k].reshape(-1)
+        mean, square = first[k].reshape(-1), second[k].reshape(-1)
+        for i in range(len(w)):
+            mean[i] += np.float32(0.1) * (g[i] - mean[i])
+            square[i] = np.float32(0.999) * square[i] + np.float32(0.001) * g[i] * g[i]
+            w[i] -= rate * mean[i] / (np.sqrt(square[i]) / correction + np.float32(1e-8))
+            result[i] = w[i]
 
 
 @_compiled

@@ -82,6 +82,20 @@ def test_scale_is_one_number_more_of_each_entry(name):
         torch.testing.assert_close(methods.evaluate(method, x)[:, 0], expected)
 
 
+def test_a_san_with_scales_costs_what_it_says():
+    data, settings = Data(1), {"candidates": [(1, 3)], "rounds": [1]}
+    fit = baselines.sans_with_scales(data.validation[:2], **settings)
+    for paid in (False, True):
+        (method,) = fit(data.train[:2], seed=0, scale_paid=paid)
+        code = method.encode(data.test)
+        expected = method.model.metrics(data.test, code).detach()
+        torch.testing.assert_close(methods.evaluate_code(method, data.test, code), expected)
+        assert method.model.cost == 2 + paid
+        assert method.num_weights == 3
+        same = method.with_weights(method.weights)
+        assert torch.equal(same.decode(code, data.test.shape[1:]), method.model.decode(code))
+
+
 # --- choices --------------------------------------------------------------------------------------
 
 

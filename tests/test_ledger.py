@@ -97,7 +97,7 @@ def test_each_level_has_an_interval_of_its_own(one_published_row):
     rows = [run(phi=v, seed=i) for i, v in enumerate([0.30, 0.31, 1.20, 1.21])]
     row = verdicts(*rows).loc["phi"]
     assert not row.likely  # between the levels, where no run ends
-    assert row.levels == "2 at 0.30; 2 at 1.21"
+    assert row.levels == "2 × 0.30, 2 × 1.21"
     assert verdicts(*rows, run(phi=0.6, seed=9)).likely["phi"]
 
 

@@ -228,6 +228,15 @@ def test_twin_kernels_get_the_same_gradient_bit_by_bit():
         assert torch.equal(ours[0], ours[1])
 
 
+def test_twin_kernels_stay_identical_over_many_steps():
+    # 15 entries fill no whole number of vectors, so one kernel's last ones lie beside the other's.
+    model = SAN([15, 15], "relu", init="constant")
+    orders = np.arange(640)[None].repeat(5, axis=0)
+    smooth = F.avg_pool1d(normal(640, 1, 178), 9, stride=1, padding=4)[:, 0]
+    kernels, *_ = sparse.train(model, sparse.as_images(smooth), orders, 64, 0.01)
+    assert torch.equal(kernels[:, 0], kernels[:, 1])
+
+
 # --- real maps, threads, the cache ----------------------------------------------------------------
 
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")

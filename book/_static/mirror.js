@@ -31,7 +31,7 @@ function startMirror(root, { kernel, n, color }) {
     },
     draw,
   );
-  plot.play(at.play, at.count, 120);
+  plot.play(at.play, at.count, 30);
   plot.drag(svgs.drawn, () => [[0, n - 1], [0, 1]], (sample) => {
     at.place.value = Math.round(sample);
     draw();
