@@ -311,7 +311,7 @@ def _executor(workers: int, scheduler: str) -> Iterator[Executor]:
             import distributed  # only here: the small package does without
         except ModuleNotFoundError as error:
             raise ValueError(
-                "expected Dask for a scheduler, but it is not installed; run pip install distributed"
+                "expected Dask for a scheduler, but it is not there; run pip install distributed"
             ) from error
         with distributed.Client(scheduler) as client:
             yield client.get_executor(pure=False)
