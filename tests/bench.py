@@ -270,6 +270,15 @@ def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
     )
 
 
+def pursuit(quick: bool, _) -> Iterator[Row]:
+    """A window through a SAN with scales."""
+    x, model = signals(1000).train, ScaleSAN(initial_mothers(1, 9, seed=0), ladder(9, 999))
+    seconds = median_seconds(lambda: model.encode(x), 1 if quick else 5) / len(x)
+    entries = model.encode(x).count_nonzero().item() / len(x)
+    note = f"{len(model.kernels())} kernels, {entries:.0f} activations"
+    yield Row("pursuit-1000", "a window of 1000 samples, SAN with scales", seconds, note=note)
+
+
 def growth(quick: bool, data_source: str) -> Iterator[Row]:
     """How the time of Extrema grows with kernel sizes, samples and images."""
     short = Protocol(epochs=3)
