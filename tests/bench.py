@@ -243,15 +243,6 @@ def whole_page(name: str, share: int, quick: bool, data_source: str) -> Iterator
     )
 
 
-def pursuit(quick: bool, _) -> Iterator[Row]:
-    """A window through a SAN with scales."""
-    x, model = signals(1000).train, ScaleSAN(initial_mothers(2, 7, seed=0), ladder(7, 999))
-    seconds = median_seconds(lambda: model.encode(x), 1 if quick else 3) / len(x)
-    entries = model.encode(x).count_nonzero().item() / len(x)
-    note = f"{len(model.kernels())} kernels, {entries:.0f} activations"
-    yield Row("pursuit-1000", "a window of 1000 samples, SAN with scales", seconds, note=note)
-
-
 def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
     """All images of MNIST through one SAN."""
     mnist = sanbook.data.load("mnist", data=data_source)
