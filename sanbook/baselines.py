@@ -65,9 +65,13 @@ def sans_with_scales(validation: Tensor, **settings) -> Callable:
     It is learned from `SCALE_EXAMPLES` at most, by the paper's count even where the scale is paid.
     """
 
-    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedScales]:
+    @functools.cache  # learned once for both counts
+    def learn(train: Tensor, seed: int) -> ScaleSAN:
         parts = train[:SCALE_EXAMPLES], validation[:SCALE_EXAMPLES]
-        model = compare_scales(*parts, seed=seed, **settings).model
+        return compare_scales(*parts, seed=seed, **settings).model
+
+    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedScales]:
+        model = learn(train, seed)
         yield TrainedScales(ScaleSAN(model.mothers, model.lengths, cost=2 + scale_paid))
 
     return candidates

@@ -222,7 +222,7 @@ def ladder(m: int, longest: int, per_octave: int = 6) -> list[int]:
 
 #: Mothers and weights of each, ``(q, m)``, that `fit_scales` compares.
 CANDIDATES = ((1, 5), (1, 9), (2, 5), (2, 7), (3, 5), (3, 7))
-ROUNDS = (1, 2, 6)  # epochs that are left to the candidates; after each the better half goes on
+ROUNDS = (1, 2, 3, 9)  # epochs that are left to the candidates; after each the better half goes on
 STEPS = 3  # of the gradient for each pursuit
 LEARNING_RATE = 0.05
 

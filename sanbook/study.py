@@ -307,8 +307,12 @@ def _in_process(function: Callable, *arguments):
 @contextlib.contextmanager
 def _executor(workers: int, scheduler: str) -> Iterator[Executor]:
     if scheduler:
-        import distributed  # only here: it takes a second
-
+        try:
+            import distributed  # only here: the small package does without
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                "expected Dask for a scheduler, but it is not there; run pip install distributed"
+            ) from error
         with distributed.Client(scheduler) as client:
             yield client.get_executor(pure=False)
     else:

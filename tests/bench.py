@@ -32,6 +32,7 @@ import sanbook.data
 from san_core import ACTIVATIONS
 from sanbook.classifiers import CNN, FNN, classify_reconstructions
 from sanbook.dataset import DataSet
+from sanbook.scales import ScaleSAN, initial_mothers, ladder
 from sanbook.sparse import kept
 from sanbook.tables import NAMES
 from sanbook.training import Protocol, evaluate, fit, initial_san, reconstruct, sweep
@@ -260,6 +261,15 @@ def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
     )
 
 
+def pursuit(quick: bool, _) -> Iterator[Row]:
+    """A window through a SAN with scales."""
+    x, model = signals(1000).train, ScaleSAN(initial_mothers(1, 9, seed=0), ladder(9, 999))
+    seconds = median_seconds(lambda: model.encode(x), 1 if quick else 5) / len(x)
+    entries = model.encode(x).count_nonzero().item() / len(x)
+    note = f"{len(model.kernels())} kernels, {entries:.0f} activations"
+    yield Row("pursuit-1000", "a window of 1000 samples, SAN with scales", seconds, note=note)
+
+
 def growth(quick: bool, data_source: str) -> Iterator[Row]:
     """How the time of Extrema grows with kernel sizes, samples and images."""
     short = Protocol(epochs=3)
@@ -290,7 +300,7 @@ def growth(quick: bool, data_source: str) -> Iterator[Row]:
 
 
 # What begins with a key is measured by its function; the quick bench leaves out what is long.
-SHORT = {"e1": database, "extrema": maps, "mnist-epoch": epoch_of_images}
+SHORT = {"e1": database, "extrema": maps, "mnist-epoch": epoch_of_images, "pursuit": pursuit}
 LONG = {
     "mnist-all": functools.partial(whole_page, "mnist", 50),
     "uci-all": functools.partial(whole_page, "uci-epilepsy", 20),

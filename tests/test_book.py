@@ -406,6 +406,7 @@ def test_pages_state_the_shares_of_the_record_and_no_other(book):
         assert stated[str(in_all.run), verdict] == str(in_all[name])
         assert set(pages[str(in_all.run), verdict]) >= {"intro", "ledger", "discussion"}
         for table, title in sanbook.ledger.TABLES.items():
+            assert stated[title, verdict] == str(of_tables[name][table])
             of_metrics = [
                 int(count)
                 for of_what, count in stated.items()

@@ -131,6 +131,30 @@ def test_classify_leaves_the_global_random_state_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def of_torchs_layers(network, x):
+    """The same scores by torch's own operations."""
+    if isinstance(network, FNN):
+        return network.layer(x.flatten(1))
+    maps = x.unsqueeze(1)
+    for conv in (network.conv1, network.conv2):
+        maps = F.relu(F.max_pool1d(conv(maps), 2))
+    hidden = F.relu(network.fc2(F.relu(network.fc1(maps.flatten(1)))))
+    return network.fc3(hidden)
+
+
+@each_network
+def test_scores_and_gradients_are_those_of_torchs_layers(network):
+    x = examples(network)[0]["train"][0]
+    x[::2] *= torch.rand(x[::2].shape, generator=torch.Generator().manual_seed(0)) > 0.9
+    x[0] = 0  # mostly zeros, as reconstructions are: neighbours are equal
+    model, given = network(3), []
+    for scores in (model(x), of_torchs_layers(model, x)):
+        gradients = torch.autograd.grad(scores.square().mean(), list(model.parameters()))
+        given.append((scores, *gradients))
+    for compiled, plain in zip(*given, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-6)
+
+
 def test_layers_are_those_of_the_article():
     shapes = [tuple(weights.shape) for weights in CNN(3).parameters()]
     assert shapes == [(3, 1, 5), (3,), (16, 3, 5), (16,), (120, 656), (120,), (84, 120), (84,),

@@ -437,11 +437,38 @@ def test_table_of_pages_is_that_of_contents_and_data_sets():
     pages = task_book.pages(switches)
     toc = rendering.yaml.safe_load((ROOT / "book/_toc.yml").read_text())
     prose = {path.stem for path in (ROOT / "book").glob("*.md")}
-    assert sorted(page.name for page in pages) == sorted(set(rendering.contents_of(toc)) - prose)
+    # Pages of prose show the pictures, which have no page of their own.
+    executed = {page.name for page in pages} - {"pictures"}
+    assert executed == set(rendering.contents_of(toc)) - prose
+    assert len(pages) == len(executed) + 1
     assert {name for page in pages for name in page.data} == set(fetch.MANIFEST)
     leaves = [file for page in pages for file in page.leaves]
     assert len(set(leaves)) == len(leaves)
     assert {file for page in pages for file in page.reads} <= {*leaves, "bench.csv"}
+
+
+def test_record_has_ten_seeds_and_its_causes_are_tried_when_it_is_written(monkeypatch):
+    import task_book
+
+    done = []
+    monkeypatch.setenv("SEEDS", "")
+    monkeypatch.setattr(task_book, "fetch_missing", lambda pages, switches: None)
+    monkeypatch.setattr(task_book, "run", lambda command, environment: done.append(command[3]))
+
+    def execute(tasks, switches):
+        done.append((len(switches.seeds), {task.name for task in tasks}))
+        return 0
+
+    monkeypatch.setattr(task_book, "execute", execute)
+    assert task_book.main("record") == 0
+    (seeds, pages), *kept = done
+    assert seeds == 10
+    assert {"paper: seeds", "paper: mnist", "paper: ledger"} < pages
+    assert "paper: causes" not in pages
+    assert kept == ["record", (10, {"paper: causes"}), "causes"]
+    monkeypatch.setenv("SEEDS", "3")
+    assert task_book.main("record") == 0
+    assert done[4][0] == 1
 
 
 def test_benchmark_waits_for_all_pages_but_that_of_its_times():

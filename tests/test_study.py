@@ -1,7 +1,9 @@
 """Whole records: the same table from any number of workers, and what a failure costs."""
 
 import multiprocessing
+import os
 import shutil
+import signal
 import threading
 import time
 
@@ -165,13 +167,16 @@ def test_a_killed_process_costs_no_unit_at_first_and_then_its_own(
         assert done.table.to_csv() == expected.to_csv()
 
 
-def test_dask_gives_the_same_table_while_a_worker_is_killed(records, table, tmp_path):
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
+def test_dask_gives_the_same_table_though_a_worker_is_killed(records, table, tmp_path):
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster:
         first, *_ = cluster.workers.values()
-        threading.Timer(1.0, first.process.process.kill).start()
+        worker = first.process.process.pid
+        killer = threading.Timer(1.0, os.kill, [worker, signal.SIGKILL])
+        killer.start()
         done = run_study(records, tmp_path, PLAN, scheduler=cluster.scheduler_address, least=0)
+        killer.join()
+        assert first.process is None or first.process.process.pid != worker
     assert done.failures == {}
     assert done.table.to_csv() == table.to_csv()
 

@@ -144,6 +144,13 @@ def test_sweep_trains_an_activation_that_changes_what_it_keeps(monkeypatch, ndim
     assert torch.allclose(x_hat, swept.model(5, 7)(x), atol=1e-6)
 
 
+def test_reconstruct_examples_in_any_order_of_memory():
+    x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)).T
+    model = initial_san(3, 0, "extrema", 1, SHORT)
+    x_hat, _ = reconstruct(model, x)
+    assert torch.allclose(x_hat, model(x), atol=1e-6)
+
+
 @each_ndim
 @each_activation
 def test_twin_kernels_stay_identical_in_fit(activation, ndim):

@@ -41,7 +41,11 @@ function startPursuit(root, { x, places, maps, kernels, num_weights: weights, co
     const drawn = amplitudes(steps).map((a, k) => atoms[k].map((value) => a * value));
     scale = plot.axes(svgs.kernels, samples, plot.rangeOf(drawn.flat()));
     drawn.forEach((values, k) => {
-      plot.line(svgs.kernels, scale, values, k === steps - 1 ? { stroke: color } : plot.GREY);
+      const { length } = kernels[maps[k]];
+      const first = Math.max(0, places[k] - Math.floor(length / 2));
+      const inside = values.slice(first, places[k] - Math.floor(length / 2) + length);
+      const shifted = { x: (t) => scale.x(first + t), y: scale.y };
+      plot.line(svgs.kernels, shifted, inside, k === steps - 1 ? { stroke: color } : plot.GREY);
     });
 
     scale = plot.axes(svgs.curve, [0, phis.length - 1], plot.rangeOf(phis));
