@@ -358,7 +358,7 @@ def plot_feed_forward(model: SAN, x) -> Figure:
 def plot_reconstructions(models: dict[str, SAN], x) -> Figure:
     """Examples ``(B, *spatial)`` and what the SAN of each activation function makes of them."""
     figure, grid = plt.subplots(
-        len(x), 1 + len(models), figsize=(10, 1.6 * len(x)), squeeze=False, sharey=True
+        len(x), 1 + len(models), figsize=(10, 1.4 * len(x)), squeeze=False, sharey=True
     )
     for axes, example in zip(grid, x, strict=True):
         draw(axes[0], example, "#000000")
@@ -375,7 +375,7 @@ def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
     sizes = list(next(iter(kernels.values())))
     q = len(next(iter(kernels.values()))[sizes[0]])
     figure, grid = plt.subplots(
-        len(kernels), len(sizes) * q, figsize=(10, 1.1 * len(kernels)), squeeze=False
+        len(kernels), len(sizes) * q, figsize=(10, 0.9 * len(kernels)), squeeze=False
     )
     for row, (activation, of_size) in zip(grid, kernels.items(), strict=True):
         drawn = [(m, kernel) for m, pair in of_size.items() for kernel in pair]
