@@ -21,12 +21,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SMALL = ["training", "classifiers", "models", "signals", "scales", "cli"]
 
 TRAIN = """
-import importlib.abc, sys
-class Refuse(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in {refused!r}:
-            raise ModuleNotFoundError(f"{{name}} does not come with the small package")
-sys.meta_path.insert(0, Refuse())
+import sys
+for absent in {refused!r}:
+    sys.modules[absent] = None  # an import of it raises; torch may ask whether it is there
 sys.path.insert(0, {wheel!r})
 import sanbook, san_core
 assert sanbook.__file__.startswith({wheel!r}) and san_core.__file__.startswith({wheel!r})
