@@ -106,6 +106,7 @@ def gather(profile: str) -> Path:
         if not target.exists() or not filecmp.cmp(path, target, shallow=False):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+    toc.parent.mkdir(parents=True, exist_ok=True)
     toc.write_text(yaml.safe_dump(contents(profile), sort_keys=False))
     (folder / "book" / "this_book.txt").write_text(describe_book(profile))
     (folder / "book" / "reproduced.txt").write_text(headline((ROOT / "README.md").read_text()))

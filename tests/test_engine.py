@@ -57,7 +57,7 @@ def test_page_has_its_parameters_and_its_title(project):
     page = nbformat.read(specified().page, as_version=4)
     assert page.cells[0].source == "# A page: second\n\nThe first of many."
     assert page.cells[-2].outputs[0].text == "second 4\n"
-    assert "hide-input" in page.cells[2].metadata.tags
+    assert "set-up" in page.cells[2].metadata.tags
     assert "papermill" not in page.metadata
 
 
@@ -538,6 +538,7 @@ def unrendered(tmp_path, monkeypatch):
     (tmp_path / "book").mkdir()
     (tmp_path / "book/_toc.yml").write_text("root: intro")
     (tmp_path / "_config.yml").write_text("title: A book")
+    (tmp_path / "README.md").write_text("<!-- ledger -->\nOf 3 numbers 2.\n<!-- end of ledger -->")
     monkeypatch.setattr(rendering, "ROOT", tmp_path)
     monkeypatch.setattr(rendering, "BUILD", tmp_path / "_build")
     monkeypatch.setattr(rendering, "SOURCES", ("book", "_config.yml"))
