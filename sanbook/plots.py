@@ -12,8 +12,6 @@ import torch
 from matplotlib.figure import Figure
 
 from san_core import ACTIVATIONS, SAN
-from sanbook.events import MEAN, EventModel
-from sanbook.signals import Window
 from sanbook.tables import NAMES
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
@@ -81,8 +79,12 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
     return figure
 
 
-def plot_events(model: EventModel, window: Window) -> Figure:
-    """A window of a recording, what its events draw, and below the events themselves."""
+def plot_events(model, window) -> Figure:
+    """A window of a recording, what its events draw, and below the events themselves.
+
+    ``model`` is a `sanbook.events.EventModel`, ``window`` a `sanbook.signals.Window`. (Pages that
+    draw other figures need not know these rooms.)
+    """
     events = model.find(window)
     (drawn,) = model.rebuild(event._replace(sample=event.sample - window.start) for event in events)
     rate = model.sampling_rate or 1
@@ -95,7 +97,7 @@ def plot_events(model: EventModel, window: Window) -> Figure:
     above.set_ylabel("value" if model.units == "unknown" else model.units)
     above.legend(ncols=2, fontsize=8)
     below.axhline(0, color="0.85", linewidth=0.6)
-    of_kernels = [event for event in events if event.kernel != MEAN]
+    _, *of_kernels = events  # the first is the mean
     below.vlines(
         [event.sample / rate for event in of_kernels],
         0,
