@@ -1,8 +1,7 @@
 """The data sets with labels: UCI-epilepsy, MNIST and Fashion-MNIST.
 
-torchvision knows where to download the images. Its own download is not used: it has no time limit
-and unpacks a file under its final name, where what it breaks off with would stay. It does not read
-them either: to import it takes seconds and 150 MB.
+torchvision reads the images and knows where to download them. Its own download is not used: it has
+no time limit and unpacks a file under its final name, where what it breaks off with would stay.
 
 Axes: B examples, n samples; segments are (B, n), images (B, height, width), labels (B,).
 """
@@ -103,10 +102,13 @@ def _split_segments(
 
 
 def _read_images(folder: Path, card: Card) -> DataSet:
+    # Here, as it takes seconds to import; not its MNIST, which prefers files of an older layout.
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
     x, y, test, test_labels = (
-        torch.from_numpy(_read_idx(folder / f"{kind}-{what}-ubyte"))
+        read(folder / f"{kind}-{what}-ubyte")
         for kind in ("train", "t10k")
-        for what in ("images-idx3", "labels-idx1")
+        for read, what in ((read_image_file, "images-idx3"), (read_label_file, "labels-idx1"))
     )
     split = [len(x) - VALIDATION_IMAGES, VALIDATION_IMAGES]
     (train, validation), (train_labels, validation_labels) = x.split(split), y.split(split)
@@ -116,25 +118,8 @@ def _read_images(folder: Path, card: Card) -> DataSet:
         "test": (test, test_labels),
     }
     # Divided in place: as numbers, images take four times the memory.
-    grey = {part: (x.float().div_(255), labels.long()) for part, (x, labels) in parts.items()}
+    grey = {part: (x.float().div_(255), labels) for part, (x, labels) in parts.items()}
     return _without_blank(grey, card)
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    """The unsigned bytes of a file in MNIST's own format.
-
-    After two zeros it says the type of an entry, 8, and the number of axes, then their lengths.
-    """
-    content = np.fromfile(path, np.uint8)
-    axes = int(content[3]) if content[:3].tolist() == [0, 0, 8] else 0
-    shape = content[4 : 4 + 4 * axes].view(">i4")
-    entries = content[4 + 4 * axes :]
-    if not axes or math.prod(shape.tolist()) != len(entries):
-        raise ValueError(
-            f"{path}: expected an IDX file of unsigned bytes, got {len(content)} bytes that begin "
-            f"with {content[:4].tolist()} and announce the shape {shape.tolist()}"
-        )
-    return entries.reshape(shape)
 
 
 def stand_in(source: fetch.Source, reason: str, **options) -> DataSet:
