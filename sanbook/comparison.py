@@ -23,7 +23,7 @@ from sanbook.events import (
     default_kernel_sizes,
     fit_model,
 )
-from sanbook.methods import Baseline, choose, entries, evaluate
+from sanbook.methods import Baseline, choose, entries, evaluate, evaluate_code
 from sanbook.networks import TrainedSAN, TrainedScales
 from sanbook.tables import NAMES
 from sanbook.training import Protocol, sweep
@@ -172,7 +172,7 @@ def _measure(alone: Baseline, shared: Baseline, data: DataSet, shared_by: int) -
     return {
         "kernel_size": shared.num_weights or None,
         "phi": evaluate(alone, data.test)[:, 2].mean().item(),
-        "shared_phi": evaluate(shared, data.test, shared_by)[:, 2].mean().item(),
+        "shared_phi": evaluate_code(shared, data.test, code, shared_by)[:, 2].mean().item(),
         "bytes": in_bytes[:, 0].mean().item(),
         "stored_bytes": raw_bytes(data.test.shape[1:]),
         "bytes_phi": in_bytes[:, 2].mean().item(),

@@ -21,8 +21,10 @@ import pandas as pd
 import torch
 
 from san_core import SAN, phi
+from sanbook import methods
 from sanbook.dataset import Card, DataSet
 from sanbook.models import load_facts, load_model, save_model
+from sanbook.networks import TrainedScales
 from sanbook.recordings import Recording
 from sanbook.scales import ScaleSAN, fit_scales, load_scales, save_scales
 from sanbook.signals import Window, windows_of
@@ -276,10 +278,8 @@ def fit_model(
     """
     if activation == SCALES:
         network = fit_scales(data.train, data.validation, seed=seeds[0])
-        metrics = network.metrics(data.validation, network.encode(data.validation))
-        inverse_cr, loss, _ = metrics.detach().unbind(dim=1)
-        saved = network.num_weights * (1 - 1 / shared_by) / data.validation.shape[1]
-        row = {"seed": seeds[0], "phi": phi(inverse_cr - saved, loss).mean().item()}
+        measured = methods.evaluate(TrainedScales(network), data.validation, shared_by)
+        row = {"seed": seeds[0], "phi": measured[:, 2].mean().item()}
         return EventModel.of(network, data), pd.DataFrame([row])
     sizes = kernel_sizes or default_kernel_sizes(data.train.shape[1])
     trained = sweep(data, activation, sizes, seeds=seeds, protocol=protocol)
@@ -300,8 +300,8 @@ def choose_network(trained: Trained, data: DataSet, shared_by: int) -> tuple[SAN
         model = trained.model(kernel_size, seed)
         inverse_cr, loss, _ = evaluate(model, data.validation).unbind(dim=1)
         events = (inverse_cr.sum().item() / count * n - model.num_weights) / 2
-        saved = model.num_weights * (1 - 1 / shared_by) / n
-        rows.append((kernel_size, seed, phi(inverse_cr - saved, loss).mean().item(), events))
+        shared = methods.share_weights(inverse_cr, model.num_weights, n, shared_by)
+        rows.append((kernel_size, seed, phi(shared, loss).mean().item(), events))
     table = pd.DataFrame(rows, columns=["kernel_size", "seed", "phi", "events"])
     best = table.loc[table[table.phi <= table.phi.min() + TIE].events.idxmin()]
     network = trained.model(int(best.kernel_size), int(best.seed))

@@ -101,6 +101,15 @@ def evaluate_code(baseline: Baseline, x: Tensor, code: Tensor, shared_by: int = 
     return torch.stack([inverse_cr, loss, san_core.phi(inverse_cr, loss)], dim=-1)
 
 
+def share_weights(inverse_cr: Tensor, num_weights: int, n: int, shared_by: int) -> Tensor:
+    """CR^-1 with W shared by so many examples of ``n`` samples, given that with W in each.
+
+    >>> share_weights(torch.tensor([0.7]), num_weights=4, n=10, shared_by=2)
+    tensor([0.5000])
+    """
+    return inverse_cr - num_weights * (1 - 1 / shared_by) / n
+
+
 # --- hyperparameters ------------------------------------------------------------------------------
 
 
@@ -115,8 +124,8 @@ def choose(candidates: Iterable, x: Tensor, shared_by: int) -> tuple[Baseline, B
     smallest = [float("inf")] * 2
     for candidate in candidates:
         for baseline, inverse_cr, loss in candidate.try_on(x):
-            saved = baseline.num_weights * (1 - 1 / shared_by) / x[0].numel()
-            for i, counted in enumerate([inverse_cr, inverse_cr - saved]):
+            shared = share_weights(inverse_cr, baseline.num_weights, x[0].numel(), shared_by)
+            for i, counted in enumerate([inverse_cr, shared]):
                 mean_phi = san_core.phi(counted, loss).mean().item()
                 if mean_phi < smallest[i]:
                     best[i], smallest[i] = baseline, mean_phi
