@@ -40,12 +40,23 @@ def save_model(
 
 def load_facts(path: str | os.PathLike) -> dict[str, str]:
     """All metadata of a file in the safetensors format; ValueError if it is none."""
+    return read_safetensors(path, EXPECTED)[0]
+
+
+def read_safetensors(
+    path: str | os.PathLike, expected: str
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a file; ValueError, which says what was ``expected``, if it is none.
+
+    Nothing in the file is executed.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
     except SafetensorError as error:
         raise ValueError(
-            f"{path}: {EXPECTED} it is not a whole safetensors file: {error}"
+            f"{path}: {expected} it is not a whole safetensors file: {error}"
         ) from error
 
 
@@ -56,8 +67,14 @@ def load_model(path: str | os.PathLike) -> SAN:
     is no file that `save_model` wrote, or its activation function is not among
     `san_core.ACTIVATION_FUNCTIONS`.
     """
-    settings, kernels = _read(path)
+    settings, stored = read_safetensors(path, EXPECTED)
     expected = f"{path}: {EXPECTED}"
+    names = [f"kernel {i}" for i in range(len(stored))]
+    if not set(settings) >= SETTINGS or set(stored) != set(names):
+        raise ValueError(
+            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
+        )
+    kernels = [stored[name] for name in names]
     shapes = [tuple(kernel.shape) for kernel in kernels]
     if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
         raise ValueError(f"{expected} its kernels have the shapes {shapes}")
@@ -70,16 +87,3 @@ def load_model(path: str | os.PathLike) -> SAN:
     for kernel, weights in zip(model.kernels, kernels, strict=True):
         kernel.data = weights
     return model
-
-
-def _read(path: str | os.PathLike) -> tuple[dict[str, str], list[Tensor]]:
-    """Metadata and kernels of a file of `save_model`."""
-    expected, metadata = f"{path}: {EXPECTED}", load_facts(path)
-    with safe_open(path, framework="pt") as file:
-        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    names = [f"kernel {i}" for i in range(len(stored))]
-    if not set(metadata) >= SETTINGS or set(stored) != set(names):
-        raise ValueError(
-            f"{expected} its metadata are {sorted(metadata)} and its tensors {sorted(stored)}"
-        )
-    return metadata, [stored[name] for name in names]

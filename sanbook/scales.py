@@ -24,12 +24,12 @@ from types import MappingProxyType
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from san_core import inverse_compression_ratio_from_counts, normalized_loss, phi
+from sanbook.models import read_safetensors
 from sanbook.pursuit import Hats, Path, code_of, follow, pursue
 
 # --- the network ----------------------------------------------------------------------------------
@@ -389,13 +389,9 @@ def load_scales(path: str | os.PathLike) -> ScaleSAN:
 
     Nothing in the file is executed. ValueError if it is no file that `save_scales` wrote.
     """
-    expected = f"{path}: expected a SAN with scales that save_scales wrote, but"
-    try:
-        with safe_open(path, framework="pt") as file:
-            settings = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{expected} it is not a whole safetensors file: {error}") from error
+    expected = "expected a SAN with scales that save_scales wrote, but"
+    settings, stored = read_safetensors(path, expected)
+    expected = f"{path}: {expected}"
     if not set(settings) >= {"lengths", "cost"} or set(stored) != {"mothers"}:
         raise ValueError(
             f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
