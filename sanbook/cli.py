@@ -26,7 +26,7 @@ from sanbook.events import (
 )
 from sanbook.recordings import Recording, open_recording
 from sanbook.signals import Faults, Window, load_windows, windows_of
-from sanbook.tables import write_table
+from sanbook.tables import whole, write_table
 from sanbook.training import Protocol
 
 WINDOWS = 24  # of a longer recording, so many at most are for training, choosing and testing
@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
             "--rate", type=float, metavar="HZ", help="samples a second, if the file does not say it"
         )
 
-    def add_training(command: argparse.ArgumentParser) -> None:
+    def add_sizes(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--window", type=int, default=1000, metavar="N",
             help="samples of a window, several times the slowest pattern; default, as in the "
@@ -107,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
             "--kernel-sizes", type=numbers, default=[], metavar="M,M,...",
             help="sizes to try; default: up to 24 from 3 samples to a quarter of the window",
         )  # fmt: skip
+
+    def add_training(command: argparse.ArgumentParser) -> None:
+        add_sizes(command)
         command.add_argument(
             "--border-tolerance", type=int, default=3, metavar="T",
             help="Extrema may come T samples nearer to each other than a kernel is long; default, "
@@ -171,11 +174,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="holds .hea files")
     command.add_argument("-o", "--output", type=Path, metavar="FOLDER", required=True,
                          help="where results are left; made if it is not there")  # fmt: skip
-    command.add_argument("--window", type=int, default=1000, metavar="N",
-                         help="samples of a window; default: %(default)s")  # fmt: skip
-    command.add_argument("--kernel-sizes", type=numbers, default=[], metavar="M,M,...",
-                         help="sizes to try; default: up to 24 from 3 samples to a quarter of the "
-                         "window")  # fmt: skip
+    add_sizes(command)
     command.add_argument("--epochs", type=int, default=30, metavar="E",
                          help="of each training; default: %(default)s")  # fmt: skip
     command.add_argument("--jobs", type=int, default=1, metavar="J",
@@ -417,12 +416,8 @@ def whole_file(options: argparse.Namespace, *suffixes: str) -> Iterator[Path]:
         raise ValueError(f"{output}: expected a file, but it is a folder; choose another name")
     if output.exists() and not options.force:
         raise ValueError(f"{output}: expected no such file yet; choose another name or --force")
-    unfinished = output.with_name(f".unfinished-{os.getpid()}-{output.name}")
-    try:
+    with whole(output) as unfinished:
         yield unfinished
-        os.replace(unfinished, output)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import functools
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as first_done
@@ -36,6 +35,7 @@ from sanbook.networks import TrainedScales, trained_sans
 from sanbook.recordings import open_recording, read_header
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals import windows_of
+from sanbook.tables import whole
 from sanbook.training import Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
@@ -200,12 +200,8 @@ def run_units(units: Sequence[Unit], plan: Plan, results: Path, code: str) -> di
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
-    try:
+    with whole(path) as unfinished:
         unfinished.write_text(text)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 # --- many units -----------------------------------------------------------------------------------

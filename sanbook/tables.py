@@ -4,8 +4,10 @@ A record is one JSON file per page. Whatever shows a number (a table, a caption,
 who cannot see a figure, another page) takes it from there or from the variables it was made of.
 """
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,21 +99,30 @@ def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([part.assign(selection=rule) for rule, part in chosen.items()])
 
 
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Another path to write to, which becomes ``path`` if all goes well and else is removed."""
+    path = Path(path)
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table of results as CSV, whole or not at all."""
-    unfinished = Path(path).with_suffix(".unfinished")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(unfinished, index=False)
-    os.replace(unfinished, path)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as unfinished:
+        table.to_csv(unfinished, index=False)
 
 
 def write_record(path: str | Path, record: dict) -> None:
     """Write the record of a page, whole or not at all; tables are stored as columns."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(record, default=plain, allow_nan=False))
-    os.replace(unfinished, path)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(record, default=plain, allow_nan=False))
 
 
 def plain(value):
@@ -125,7 +136,7 @@ def plain(value):
 
 def read_records(directory: str | Path) -> list[dict]:
     """The records of all pages in a directory, by name."""
-    paths = sorted(Path(directory).glob("*.json"))
+    paths = sorted(Path(directory).glob("[!.]*.json"))  # none that is unfinished
     if not paths:
         raise FileNotFoundError(
             f"expected the records of executed pages in {directory}, but there are none; "

@@ -13,7 +13,6 @@ together with it; the table then has no other rows.
 import argparse
 import copy
 import functools
-import os
 import resource
 import statistics
 import time
@@ -34,7 +33,7 @@ from sanbook.classifiers import CNN, FNN, classify_reconstructions
 from sanbook.dataset import DataSet
 from sanbook.scales import ScaleSAN, initial_mothers, ladder
 from sanbook.sparse import kept
-from sanbook.tables import NAMES
+from sanbook.tables import NAMES, write_table
 from sanbook.training import Protocol, evaluate, fit, initial_san, reconstruct, sweep
 
 KERNEL_SIZES = range(1, 250)
@@ -338,7 +337,4 @@ if __name__ == "__main__":
     parser.add_argument("csv", type=Path)
     options = parser.parse_args()
     table = measure(options.quick, options.data, options.only)
-    options.csv.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = options.csv.with_suffix(".unfinished")
-    table.to_csv(unfinished, index=False)
-    os.replace(unfinished, options.csv)
+    write_table(options.csv, table)
