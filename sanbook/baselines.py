@@ -16,9 +16,7 @@ from torch import Tensor
 from sanbook import atoms, learned, transforms
 from sanbook.coding import choose_step, evaluate_bytes
 from sanbook.methods import Baseline, choose, entries, evaluate_code
-from sanbook.networks import TrainedSAN as TrainedSAN  # used from here
-from sanbook.networks import TrainedScales as TrainedScales
-from sanbook.networks import trained_sans as trained_sans
+from sanbook.networks import TrainedScales
 from sanbook.scales import ScaleSAN, compare_scales
 
 #: Candidates of each method: a function of the training examples and a seed.

@@ -10,22 +10,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-import san_core
+from san_core import SAN
 from sanbook.methods import Baseline
 from sanbook.scales import ScaleSAN
 from sanbook.training import Trained
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedSAN(Baseline):
-    """A trained SAN; `weights` are its kernels."""
+class TrainedNetwork(Baseline):
+    """A trained network."""
 
-    model: san_core.SAN
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """The kernels."""
-        return tuple(kernel.detach() for kernel in self.model.kernels)
+    model: SAN | ScaleSAN
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -37,6 +32,18 @@ class TrainedSAN(Baseline):
         """See `Baseline`."""
         return self.model.decode(code)
 
+
+@dataclasses.dataclass(frozen=True)
+class TrainedSAN(TrainedNetwork):
+    """A trained SAN; `weights` are its kernels."""
+
+    model: SAN
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The kernels."""
+        return tuple(kernel.detach() for kernel in self.model.kernels)
+
     def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedSAN":
         """See `Baseline`."""
         model = copy.deepcopy(self.model)
@@ -46,7 +53,7 @@ class TrainedSAN(Baseline):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedScales(Baseline):
+class TrainedScales(TrainedNetwork):
     """A trained SAN with scales; `weights` are its mothers."""
 
     model: ScaleSAN
@@ -60,16 +67,6 @@ class TrainedScales(Baseline):
     def weights(self) -> tuple[Tensor, ...]:
         """The mothers, as one tensor ``(q, m)``."""
         return (self.model.mothers.detach(),)
-
-    @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; the activation maps."""
-        return self.model.encode(x)
-
-    @torch.no_grad()
-    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
-        return self.model.decode(code)
 
     def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedScales":
         """See `Baseline`."""

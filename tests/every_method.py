@@ -2,7 +2,8 @@
 
 import torch
 
-from sanbook.baselines import ALL, trained_sans
+from sanbook.baselines import ALL
+from sanbook.networks import trained_sans
 from sanbook.training import Protocol, sweep
 
 

@@ -7,7 +7,7 @@ import torch
 from every_method import Data, one_of_each
 
 import san_core
-from sanbook import baselines, coding, methods
+from sanbook import baselines, coding, methods, networks
 from sanbook.learned import PrincipalComponents
 from sanbook.transforms import DCT, one_count
 
@@ -165,7 +165,7 @@ def test_measured_bytes_are_charged_both_ways(data):
 
 def test_network_without_any_activation_is_dead(data):
     model = san_core.SAN([3], "relu", data.train.ndim - 1, init="constant")
-    living = baselines.TrainedSAN(model)
+    living = networks.TrainedSAN(model)
     dead = living.with_weights(tuple(torch.zeros_like(weight) for weight in living.weights))
     for method, expected in ((living, False), (dead, True)):
         measured = baselines.measure(lambda train, seed, one=method: [one], data, seed=0)
