@@ -51,7 +51,7 @@ book: ## execute every experiment that is out of date and build _build/html/inde
 pages: ## execute the experiments that are out of date, without building the book
 bench: ## measure the speed in full (about five minutes)
 study: $(ENV) ## describe every record in SAN_DATA/physionet, whole (JOBS processes or SCHEDULER)
-	@$(PYTHON) -m sanbook.cli study $(SAN_DATA)/physionet -o _build/study --jobs $(or $(JOBS),1) \
+	@$(PYTHON) -m sanbook.cli study "$$SAN_DATA/physionet" -o _build/study --jobs $(or $(JOBS),1) \
 		--scheduler '$(SCHEDULER)' --kernel-sizes $(shell seq -s, 1 249)
 
 record: ## keep the numbers of a full run with ten seeds on the paper's data in data/reproduced

@@ -14,15 +14,16 @@ import pandas as pd
 
 from sanbook.classifiers import CNN, FNN, classify_reconstructions, measure
 from sanbook.dataset import DataSet
-from sanbook.ledger import ACCURACY_TOLERANCE, KEYS, TABLES, TOLERANCE, within
+from sanbook.ledger import KEYS, TABLES, tolerance_of, within
 from sanbook.training import Protocol, sweep
 
 SEED = "further seeds"
+OF_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal")
 PROTOCOLS = {
     "physionet": Protocol(),
-    "uci_epilepsy": Protocol(5, 32, num_kernels=2, border_tolerance=2, init="normal"),
-    "mnist": Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal"),
-    "fashion_mnist": Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal"),
+    "uci_epilepsy": replace(OF_IMAGES, batch_size=32),
+    "mnist": OF_IMAGES,
+    "fashion_mnist": OF_IMAGES,
 }
 EXPLAINED, OPEN = ["cause", "tested_by"], "not explained"
 
@@ -102,13 +103,13 @@ def explain(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         numbers.index, numbers.metric, numbers.published, strict=True
     ):
         tested, cause = [], OPEN
-        tolerance = ACCURACY_TOLERANCE if metric == "accuracy_percent" else TOLERANCE
         for (experiment, rule), group in runs.groupby(["experiment", "rule"], sort=False):
             if metric not in group or group[metric].isna().all():
                 continue
             near = reached(numbers.loc[[number]], group)[0]
             distance = (group[~group.dead][metric] - published).abs().min()
-            told = f"{experiment}, {rule} epoch: {near} of {len(group)} within {tolerance:g}"
+            told = f"{experiment}, {rule} epoch: {near} of {len(group)} "
+            told += f"within {tolerance_of(metric):g}"
             dead = group.dead.sum()
             told += f", {dead} dead" if dead else ""
             told += "" if near or dead == len(group) else f", the nearest at {distance:.2f}"

@@ -211,12 +211,9 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get("findings")]
     executed.metadata.pop("papermill", None)
-    top = (
-        [nbformat.v4.new_markdown_cell("\n\n".join(findings), id="top-findings")]
-        if findings
-        else []
-    )
-    executed.cells[1:1] = top
+    if findings:
+        top = nbformat.v4.new_markdown_cell("\n\n".join(findings), id="top-findings")
+        executed.cells.insert(1, top)
     executed.cells.append(nbformat.v4.new_markdown_cell(footer(facts), id="provenance"))
     write_without_figures(executed, specification)
 

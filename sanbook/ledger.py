@@ -165,8 +165,13 @@ def within(values: np.ndarray, published: float, metric: str) -> np.ndarray:
     >>> within(np.array([0.52, 0.53]), 0.5, "phi").tolist()
     [True, False]
     """
-    tolerance = ACCURACY_TOLERANCE if metric == "accuracy_percent" else TOLERANCE
-    return np.abs(values - published).round(9) <= tolerance  # 0.52 - 0.5 is a little more than 0.02
+    # 0.52 - 0.5 is a little more than 0.02.
+    return np.abs(values - published).round(9) <= tolerance_of(metric)
+
+
+def tolerance_of(metric: str) -> float:
+    """How far a number of ours may be from a published one: 0.02, accuracies 1.5 points."""
+    return ACCURACY_TOLERANCE if metric == "accuracy_percent" else TOLERANCE
 
 
 def ledger(ours: Evidence) -> pd.DataFrame:
@@ -188,7 +193,6 @@ def ledger(ours: Evidence) -> pd.DataFrame:
             rows.append(number | {"verdict": "not run", "reason": reason})
             continue
         accuracy = number["metric"] == "accuracy_percent"
-        tolerance = ACCURACY_TOLERANCE if accuracy else TOLERANCE
         of_key = by_key[key]
         protocol = of_key[of_key.init == INITIALISATION.get(key[0], "normal")]
         protocol = protocol[protocol.selection == "published_m"]
@@ -206,7 +210,7 @@ def ledger(ours: Evidence) -> pd.DataFrame:
             "likely": False,
         }
         if len(values):
-            ends = levels(values, 5 * tolerance)
+            ends = levels(values, 5 * tolerance_of(number["metric"]))
             intervals = [prediction_interval(end, 0.05 if accuracy else 0.005) for end in ends]
             number |= {
                 "mean": values.mean(),
