@@ -3,13 +3,7 @@ document.addEventListener("DOMContentLoaded", () => plot.start("mirror", startMi
 
 // The first `count` samples of the kernel as decoding draws them at a place of a map of n samples.
 function mirrorDrawn(kernel, place, n, count) {
-  const before = Math.floor((kernel.length - 1) / 2);
-  const drawn = Array(n).fill(0);
-  for (let j = 0; j < count; j++) {
-    const t = place - j + before;
-    if (t >= 0 && t < n) drawn[t] = kernel[j];
-  }
-  return drawn;
+  return san.draw(kernel.map((value, j) => (j < count ? value : 0)), place, n);
 }
 
 function startMirror(root, { kernel, n, color }) {
@@ -32,10 +26,7 @@ function startMirror(root, { kernel, n, color }) {
     draw,
   );
   plot.play(at.play, at.count, 30);
-  plot.drag(svgs.drawn, () => [[0, n - 1], [0, 1]], (sample) => {
-    at.place.value = Math.round(sample);
-    draw();
-  });
+  plot.dragSlider(svgs.drawn, at.place);
 
   function draw() {
     const [count, place] = [Number(at.count.value), Number(at.place.value)];

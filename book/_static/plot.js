@@ -208,14 +208,17 @@ const plot = (() => {
   // Where a pointer is on a panel of a view: the nearest sample and the value at its height.
   function pointed(view, name, event) {
     const { range, xRange } = view.scales[name];
-    const box = view.svgs[name].getBoundingClientRect();
-    const right = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right);
+    const [along, value] = valuesAt(view.svgs[name], [xRange, range], event);
+    return { sample: Math.max(0, Math.round(along)), value };
+  }
+
+  // The values below a pointer on a panel whose axes have these ranges.
+  function valuesAt(svg, [[left, right], [low, high]], event) {
+    const box = svg.getBoundingClientRect();
+    const along = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right);
     const up = (box.bottom - MARGIN.bottom - event.clientY) / (box.height - MARGIN.top - MARGIN.bottom);
-    const within = Math.min(1, Math.max(0, right));
-    return {
-      sample: Math.max(0, Math.round(xRange[0] + within * (xRange[1] - xRange[0]))),
-      value: range[0] + Math.min(1, Math.max(0, up)) * (range[1] - range[0]),
-    };
+    const within = (share) => Math.min(1, Math.max(0, share));
+    return [left + within(along) * (right - left), low + within(up) * (high - low)];
   }
 
   // Starts each figure NAME of a page with its data; what stood in its place goes.
@@ -282,14 +285,7 @@ const plot = (() => {
   // Calls `move` with the values below the pointer while it is held down on a panel.
   function drag(svg, ranges, move) {
     svg.classList.add("san-drawable");
-    const follow = (event) => {
-      const [[left, right], [low, high]] = ranges();
-      const box = svg.getBoundingClientRect();
-      const along = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right);
-      const up = (box.bottom - MARGIN.bottom - event.clientY) / (box.height - MARGIN.top - MARGIN.bottom);
-      const within = (share) => Math.min(1, Math.max(0, share));
-      move(left + within(along) * (right - left), low + within(up) * (high - low));
-    };
+    const follow = (event) => move(...valuesAt(svg, ranges(), event));
     svg.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       svg.setPointerCapture(event.pointerId);
@@ -297,6 +293,15 @@ const plot = (() => {
     });
     svg.addEventListener("pointermove", (event) => {
       if (svg.hasPointerCapture(event.pointerId)) follow(event);
+    });
+  }
+
+  // A panel on which a slider of samples is dragged, from its first to its last.
+  function dragSlider(svg, slider) {
+    const samples = [Number(slider.min), Number(slider.max)];
+    drag(svg, () => [samples, [0, 1]], (sample) => {
+      slider.value = Math.round(sample);
+      slider.dispatchEvent(new Event("input"));
     });
   }
 
@@ -324,7 +329,7 @@ const plot = (() => {
   const GREY = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
 
   return {
-    GREY, add, axes, controls, count, dots, drag, imageNetwork, line, network, numbers, plane, planeAxes, play,
-    pointed, rangeOf, shades, stack, start, stems,
+    GREY, add, axes, controls, count, dots, drag, dragSlider, imageNetwork, line, network, numbers, plane, planeAxes,
+    play, pointed, rangeOf, shades, stack, start, stems,
   };
 })();

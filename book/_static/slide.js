@@ -27,10 +27,7 @@ function startSlide(root, { x, kernel, color }) {
     draw,
   );
   plot.play(at.play, at.place, 30);
-  plot.drag(svgs.signal, () => [[0, last], [0, 1]], (sample) => {
-    at.place.value = Math.round(sample);
-    draw();
-  });
+  plot.dragSlider(svgs.signal, at.place);
 
   function draw() {
     const t = Number(at.place.value);
