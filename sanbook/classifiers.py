@@ -1,8 +1,13 @@
 """Classifiers of what frozen SANs reconstruct (article Sec. IV-B, IV-C): `CNN`, `FNN`, `classify`.
 
-Axes as in `san_core` (B examples, n samples), and ``K``: classifiers that are trained together.
+The networks are written with torch's layers. They are trained by compiled loops, one network after
+the other: its weights and moments then stay in the cache of a core.
+
+Axes as in `san_core` (B examples, n samples), and ``K``: classifiers; ``P``: weights of one; ``c``,
+``o``: channels or units that a layer reads and writes.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,11 +16,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
-from torch.optim.adam import adam  # the class imports torch's compiler: 160 MB and seconds
 
 from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss, phi
+from sanbook import sparse
 from sanbook.training import (
     Protocol,
     Trained,
@@ -24,13 +29,57 @@ from sanbook.training import (
     reconstruct_into,
 )
 
-# Samples of the inputs of all classifiers that are held at once: 8 MB in single precision.
-LARGEST_INPUT = 2**21
+# Samples of the inputs of one classifier that are held at once: 1 MB in single precision.
+LARGEST_INPUT = 2**18
 EXAMPLES = 1000  # that a SAN is measured on at once
 TAPS = 5  # of the kernels of the convolutions
 
 
 # --- the networks ---------------------------------------------------------------------------------
+
+
+class CNN(nn.Module):
+    """The article's classifier of signals of 178 samples (Sec. IV-B), ``(B, n) -> (B, classes)``.
+
+    Two convolutions of 5 samples, each with ReLU and a maximum over pairs, and three fully
+    connected layers.
+
+    >>> CNN(num_classes=3)(torch.zeros(2, 178)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv1d(1, 3, TAPS), nn.Conv1d(3, 16, TAPS)
+        self.fc1, self.fc2 = nn.Linear(656, 120), nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of the classes."""
+        maps = x[:, None]  # (B, 1, 178)
+        for conv in (self.conv1, self.conv2):  # to (B, 3, 87), to (B, 16, 41)
+            maps = F.max_pool1d(F.relu(conv(maps)), 2)
+        hidden = F.relu(self.fc2(F.relu(self.fc1(maps.flatten(1)))))  # (B, 84)
+        return self.fc3(hidden)
+
+
+class FNN(nn.Module):
+    """The article's classifier of images (Sec. IV-C), one layer, ``(B, 28, 28) -> (B, classes)``.
+
+    >>> FNN(num_classes=10)(torch.zeros(2, 28, 28)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(28 * 28, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of the classes."""
+        return self.layer(x.flatten(1))
+
+
+# --- the same as compiled loops -------------------------------------------------------------------
 
 # Sums may be fused and reordered, so that several are added at once.
 _compiled = numba.njit(
@@ -91,91 +140,90 @@ def _add_gradients(gradient, x, kernels, pooled, second, of_x, of_kernels, of_bi
                             of_samples[p] += w * similarities[p]
 
 
-class _ConvolveAndPool(torch.autograd.Function):
-    """Convolutions of K networks, the larger of each two neighbours, ReLU: in one compiled loop.
+@_compiled
+def _layers(values, convolutions, dense):
+    """Kernels (o, c, TAPS), matrices (o, c) and biases (o,) of all layers, views of values (P,).
 
-    ``x`` is ``(K, B, c, n)``, ``kernels`` ``(K, o, c, TAPS)`` and ``bias`` ``(K, o)``; returns
-    ``(K, B, o, (n - TAPS + 1) // 2)`` and what `backward` needs. As operations of torch the same
-    takes several times as long: each of them passes over maps that no cache holds.
+    ``convolutions`` and ``dense`` have a row (o, c) for each layer.
     """
-
-    @staticmethod
-    def forward(x, kernels, bias):
-        (num_networks, batch, _, n), o = x.shape, kernels.shape[1]
-        pooled = torch.empty(num_networks, batch, o, (n - TAPS + 1) // 2)
-        second = torch.empty(pooled.shape, dtype=torch.bool)
-        _for_each_network(_convolve, x, kernels, bias, pooled, second)
-        return pooled, second
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs, *output)
-        ctx.mark_non_differentiable(output[1])
-
-    @staticmethod
-    def backward(ctx, gradient, _):
-        x, kernels, bias, pooled, second = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[0]
-        of_x = torch.zeros_like(x) if wanted else x.new_zeros(len(x), 0, *x.shape[2:])
-        of_kernels, of_bias = torch.zeros_like(kernels), torch.zeros_like(bias)
-        tensors = gradient, x, kernels, pooled, second, of_x, of_kernels, of_bias
-        _for_each_network(_add_gradients, *tensors)
-        return of_x if wanted else None, of_kernels, of_bias
-
-    @staticmethod
-    def vmap(info, in_dims, x, kernels, bias):
-        """All K networks at once: each comes with a leading axis of one."""
-        pooled, second = _ConvolveAndPool.apply(x[:, 0], kernels[:, 0], bias[:, 0])
-        return (pooled[:, None], second[:, None]), (0, 0)
+    kernels = []
+    matrices = []
+    biases = []
+    at = 0
+    for i in range(len(convolutions)):
+        o, c = convolutions[i, 0], convolutions[i, 1]
+        kernels.append(values[at : at + o * c * TAPS].reshape(o, c, TAPS))
+        biases.append(values[at + o * c * TAPS : at + o * c * TAPS + o])
+        at += o * c * TAPS + o
+    for i in range(len(dense)):
+        o, c = dense[i, 0], dense[i, 1]
+        matrices.append(values[at : at + o * c].reshape(o, c))
+        biases.append(values[at + o * c : at + o * c + o])
+        at += o * c + o
+    return kernels, matrices, biases
 
 
-def _for_each_network(compiled: Callable, *tensors: Tensor) -> None:
-    """Call a compiled loop with the arrays of each network, in threads."""
-    arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
-    for _ in in_threads(lambda of: compiled(*of), zip(*arrays, strict=True)):
-        pass
+@_compiled
+def _forward(x, layers):
+    """What each layer reads, maps (B, c, n) and then units (B, c), and last the scores.
 
-
-class CNN(nn.Module):
-    """The article's classifier of signals of 178 samples (Sec. IV-B), ``(B, n) -> (B, classes)``.
-
-    Two convolutions of 5 samples, each with ReLU and a maximum over pairs, and three fully
-    connected layers.
-
-    >>> CNN(num_classes=3)(torch.zeros(2, 178)).shape
-    torch.Size([2, 3])
+    Also which of two neighbours was the larger one, of each convolution.
     """
+    kernels, matrices, biases = layers
+    maps = [x.reshape(len(x), 1, -1)]
+    second = []
+    for i in range(len(kernels)):
+        shape = len(x), len(kernels[i]), (maps[i].shape[2] - TAPS + 1) // 2
+        maps.append(np.empty(shape, np.float32))
+        second.append(np.empty(shape, np.bool_))
+        _convolve(maps[i], kernels[i], biases[i], maps[i + 1], second[i])
+    units = [maps[-1].reshape(len(x), -1)]
+    for i in range(len(matrices)):
+        given = np.dot(units[i], matrices[i].T) + biases[len(kernels) + i]
+        units.append(given if i == len(matrices) - 1 else np.maximum(given, np.float32(0)))
+    return maps, second, units
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv1d(1, 3, TAPS), nn.Conv1d(3, 16, TAPS)
-        self.fc1, self.fc2 = nn.Linear(656, 120), nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the classes."""
-        maps = x[None, :, None]  # (1, B, 1, 178), of one network
-        for conv in (self.conv1, self.conv2):  # to (1, B, 3, 87), to (1, B, 16, 41)
-            maps, _ = _ConvolveAndPool.apply(maps, conv.weight[None], conv.bias[None])
-        hidden = F.relu(self.fc2(F.relu(self.fc1(maps[0].flatten(1)))))  # (B, 84)
-        return self.fc3(hidden)
+@_compiled
+def _differentiate(x, labels, values, gradient, convolutions, dense):
+    """Write the gradient (P,) of the mean cross-entropy of a batch (B, n)."""
+    gradient[:] = 0
+    layers = _layers(values, convolutions, dense)
+    kernels, matrices, _ = layers
+    of_kernels, of_matrices, of_biases = _layers(gradient, convolutions, dense)
+    maps, second, units = _forward(x, layers)
+    error = units[-1]  # derivative of the loss by the scores: softmax minus the true class
+    for b in range(len(error)):
+        error[b] = np.exp(error[b] - error[b].max())
+        error[b] /= error[b].sum()
+        error[b, labels[b]] -= np.float32(1)
+    error /= np.float32(len(x))
+    for i in range(len(matrices) - 1, -1, -1):
+        of_matrices[i][:] += np.dot(error.T, units[i])
+        of_biases[len(kernels) + i][:] += error.sum(axis=0)
+        if i or len(kernels):  # the gradient of the data themselves is of no use
+            error = np.dot(error, matrices[i])
+        if i:
+            error = np.where(units[i] > 0, error, np.float32(0))
+    for i in range(len(kernels) - 1, -1, -1):
+        of_maps = np.zeros_like(maps[i] if i else maps[0][:0])
+        error_of_maps = error.reshape(maps[i + 1].shape)
+        _add_gradients(
+            error_of_maps, maps[i], kernels[i], maps[i + 1], second[i],
+            of_maps, of_kernels[i], of_biases[i],
+        )  # fmt: skip
+        error = of_maps.reshape(len(of_maps), -1)
 
 
-class FNN(nn.Module):
-    """The article's classifier of images (Sec. IV-C), one layer, ``(B, 28, 28) -> (B, classes)``.
+@_compiled
+def _predict(x, values, convolutions, dense, predicted):
+    """Write the class of the largest score of examples (B, n)."""
+    _, _, units = _forward(x, _layers(values, convolutions, dense))
+    for b in range(len(x)):
+        predicted[b] = np.argmax(units[-1][b])
 
-    >>> FNN(num_classes=10)(torch.zeros(2, 28, 28)).shape
-    torch.Size([2, 10])
-    """
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.layer = nn.Linear(28 * 28, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the classes."""
-        # The same as `self.layer(x)`; in this order the products of small matrices are fast.
-        return (self.layer.weight @ x.flatten(1).T).T + self.layer.bias
+# --- training -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -200,7 +248,7 @@ def classify(
     seeds: Sequence[int],
     protocol: Protocol,
 ) -> Classified:
-    """Train a classifier for each seed, all in one batched computation.
+    """Train a classifier for each seed.
 
     Cross-entropy and Adam, with the epochs, the batch size and the learning rate of ``protocol``.
     The weights of the epoch with the best accuracy on validation are kept and tested; the
@@ -214,96 +262,100 @@ def classify(
         seeds: of the weights and of the order of the batches, K of them.
         protocol: see `Protocol`.
     """
-    of_seed = torch.arange(len(seeds))[:, None]
+    supplies = [lambda part, which, k=k: inputs[part][k, which] for k in range(len(seeds))]
+    return _classify(network, supplies, inputs["train"][0, 0].numel(), labels, seeds, protocol)
 
-    def supply(part, which):
-        return inputs[part][of_seed, which]
 
-    return _classify(network, supply, inputs["train"][0, 0].numel(), labels, seeds, protocol)
+# Examples ``which`` ``(B,)`` of a part as a classifier sees them, ``(B, *spatial)``.
+Supply = Callable[[str, Tensor], Tensor]
 
 
 def _classify(
     network: type[nn.Module],
-    supply: Callable[[str, Tensor], Tensor],
+    supplies: Sequence[Supply],
     n: int,
     labels: dict[str, Tensor],
     seeds: Sequence[int],
     protocol: Protocol,
 ) -> Classified:
-    """Train a classifier for each of K seeds, which need not differ.
+    """Train a classifier for each of K seeds, which need not differ, each with its own supply.
 
-    ``supply(part, which)`` gives the examples ``which``, ``(K, B)``, of a part as each classifier
-    sees them, ``(K, B, *spatial)``. They are asked for some batches ahead: in memory the inputs of
-    all classifiers would be larger than the data themselves, K times.
+    Examples are asked for some batches ahead: in memory the inputs of all classifiers would be
+    larger than the data themselves, K times.
     """
     num_classes = 1 + max(int(part.max()) for part in labels.values())
-    networks = []
+    ahead = max(1, LARGEST_INPUT // (n * protocol.batch_size)) * protocol.batch_size
+    of_seed = {seed: orders_of_epochs(len(labels["train"]), seed, protocol) for seed in set(seeds)}
+
+    def train(task):
+        model, supply, seed = task
+        return _classify_one(model, supply, ahead, labels, of_seed[seed], protocol)
+
+    models = []
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):  # torch's layers take no generator
             torch.manual_seed(seed)
-            networks.append(network(num_classes))
-    weights, _ = stack_module_state(networks)
-    scores = vmap(lambda weights, x: functional_call(networks[0], weights, (x,)))
-    values = list(weights.values())
-    means, squares = ([torch.zeros_like(value) for value in values] for _ in range(2))
-    steps = [torch.tensor(0.0) for _ in values]
-    batches_ahead = max(1, LARGEST_INPUT // (len(seeds) * n * protocol.batch_size))
-    ahead = batches_ahead * protocol.batch_size
+            models.append(network(num_classes))
+    with threadpool_limits(1, user_api="blas"):  # each network has one thread
+        results = list(in_threads(train, zip(models, supplies, seeds, strict=True)))
+    columns = [
+        "epoch", "validation_accuracy_percent", "accuracy_percent",
+        "last_validation_accuracy_percent", "last_accuracy_percent",
+    ]  # fmt: skip
+    table = pd.DataFrame([row for row, _ in results], columns=columns)
+    table.insert(0, "seed", list(seeds))
+    return Classified(table, torch.stack([predictions for _, predictions in results]))
 
-    def predict(weights, part):
-        everything = torch.arange(len(labels[part])).expand(len(seeds), -1)
-        with torch.no_grad():
-            return torch.cat(
-                [
-                    scores(weights, supply(part, which)).argmax(-1)
-                    for which in everything.split(ahead, dim=1)
-                ],
-                dim=1,
-            )
 
-    def accuracy(predictions, part):
-        return 100 * (predictions == labels[part]).double().mean(dim=1)  # (K,)
+def _classify_one(
+    model: nn.Module,
+    supply: Supply,
+    ahead: int,
+    labels: dict[str, Tensor],
+    orders: Tensor,
+    protocol: Protocol,
+) -> tuple[tuple, Tensor]:
+    """Train one classifier; a row of `Classified` without its seed, and the predictions ``(B,)``.
 
-    of_seed = {seed: orders_of_epochs(len(labels["train"]), seed, protocol) for seed in set(seeds)}
-    best, best_epoch = {}, torch.zeros(len(seeds), dtype=torch.long)
-    best_accuracy = torch.full((len(seeds),), -1.0, dtype=torch.double)
-    for epoch in range(1, protocol.epochs + 1):
-        orders = torch.stack([of_seed[seed][epoch - 1] for seed in seeds])  # (K, B)
-        for which_ahead in orders.split(ahead, dim=1):
-            inputs = supply("train", which_ahead).split(protocol.batch_size, dim=1)
-            for x, which in zip(inputs, which_ahead.split(protocol.batch_size, dim=1), strict=True):
-                given = scores(weights, x)  # (K, B, classes)
-                # Each classifier has its own mean, so that it learns as if it were alone.
-                loss = F.cross_entropy(
-                    given.flatten(0, 1), labels["train"][which].flatten(), reduction="sum"
-                )
-                gradients = torch.autograd.grad(loss / which.shape[1], values)
-                # Fused, it takes entries as they lie in memory, and some gradients are transposed.
-                gradients = [gradient.contiguous() for gradient in gradients]
-                with torch.no_grad():
-                    adam(
-                        values, gradients, means, squares, [], steps, fused=True, amsgrad=False,
-                        beta1=0.9, beta2=0.999, lr=protocol.learning_rate, weight_decay=0.0,
-                        eps=1e-8, maximize=False,
-                    )  # fmt: skip
-        last_accuracy = accuracy(predict(weights, "validation"), "validation")
-        better = last_accuracy > best_accuracy
-        best_accuracy = torch.where(better, last_accuracy, best_accuracy)
-        best_epoch[better] = epoch
-        for name, value in weights.items():
-            best.setdefault(name, value.detach().clone())[better] = value.detach()[better]
-    predictions = predict(best, "test")
-    table = pd.DataFrame(
-        {
-            "seed": list(seeds),
-            "epoch": best_epoch.numpy(),
-            "validation_accuracy_percent": best_accuracy.numpy(),
-            "accuracy_percent": accuracy(predictions, "test").numpy(),
-            "last_validation_accuracy_percent": last_accuracy.numpy(),
-            "last_accuracy_percent": accuracy(predict(weights, "test"), "test").numpy(),
-        }
+    ``orders`` ``(E, B)`` are the training examples of each epoch, ``ahead`` of them at a time.
+    """
+    weights = list(model.parameters())
+    convolutions, dense = (
+        np.array([w.shape[:2] for w in weights if w.ndim == ndim], np.int64).reshape(-1, 2)
+        for ndim in (3, 2)
     )
-    return Classified(table, predictions)
+    values = nn.utils.parameters_to_vector(weights).detach().numpy()
+    gradient, mean, square, step = *(np.zeros_like(values) for _ in range(3)), 0
+    # Adam wants kernels (q, R, m): all weights are one of a single row.
+    kernel, *moments = (part.reshape(1, 1, -1) for part in (values, gradient, mean, square))
+
+    def supplied(part, which):
+        return supply(part, which).flatten(1).contiguous().numpy()
+
+    def predict(part, *networks):
+        """Predictions of networks, and their accuracies in percent."""
+        predictions = np.empty((len(networks), len(labels[part])), np.int64)
+        for which in torch.arange(len(labels[part])).split(ahead):
+            x, chunk = supplied(part, which), slice(int(which[0]), int(which[-1]) + 1)
+            for predicted, network in zip(predictions, networks, strict=True):
+                _predict(x, network, convolutions, dense, predicted[chunk])
+        return predictions, 100 * (predictions == labels[part].numpy()).mean(axis=1)
+
+    best_accuracy = -1.0
+    for epoch, order in enumerate(orders, start=1):
+        for which in order.split(ahead):
+            x, y = supplied("train", which), labels["train"][which].numpy()
+            for start in range(0, len(y), protocol.batch_size):
+                batch = slice(start, start + protocol.batch_size)
+                _differentiate(x[batch], y[batch], values, gradient, convolutions, dense)
+                step += 1
+                sparse.adam(kernel, *moments, step, protocol.learning_rate, kernel)
+        _, (last_accuracy,) = predict("validation", values)
+        if last_accuracy > best_accuracy:
+            best, best_epoch, best_accuracy = values.copy(), epoch, last_accuracy
+    predictions, (accuracy, accuracy_of_last) = predict("test", best, values)
+    row = best_epoch, best_accuracy, accuracy, last_accuracy, accuracy_of_last
+    return row, torch.from_numpy(predictions[0])
 
 
 def classify_reconstructions(
@@ -330,21 +382,9 @@ def classify_reconstructions(
     runs = selected.drop_duplicates(run).reset_index(drop=True)
     models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
 
-    def supply(part, which):
-        examples = getattr(data, part)
-        x_hat = torch.empty(*which.shape, *examples.shape[1:])
-        counts = torch.empty(which.shape, dtype=torch.long)
-
-        def reconstruct_one(model, of, *written):
-            reconstruct_into(model, examples[of], *written)
-
-        tasks = zip(models, which, x_hat, counts, strict=True)
-        for _ in in_threads(lambda task: reconstruct_one(*task), tasks):
-            pass
-        return x_hat
-
+    supplies = [functools.partial(_reconstruct_some, model, data) for model in models]
     n, seeds = data.test[0].numel(), runs.seed.tolist()
-    classified = _classify(network, supply, n, data.labels, seeds, trained.protocol)
+    classified = _classify(network, supplies, n, data.labels, seeds, trained.protocol)
     measured = pd.DataFrame(in_threads(lambda model: measure(model, data.test), models))
     accuracies = classified.table.drop(columns=["seed", "epoch"])
     of_run = pd.concat([runs[run], measured, accuracies], axis=1)
@@ -358,6 +398,14 @@ def classify_reconstructions(
         if of.rule == "best"
     }
     return table.reset_index(drop=True), predictions
+
+
+def _reconstruct_some(model: SAN, data, part: str, which: Tensor) -> Tensor:
+    """What a SAN reconstructs of the examples ``which`` ``(B,)`` of a part, ``(B, *spatial)``."""
+    x = getattr(data, part)[which]
+    x_hat, counts = torch.empty_like(x), torch.empty(len(x), dtype=torch.long)
+    reconstruct_into(model, x, x_hat, counts)
+    return x_hat
 
 
 def measure(model: SAN, x: Tensor) -> dict[str, float | bool]:

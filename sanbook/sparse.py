@@ -493,7 +493,7 @@ def _train(images, orders, batch_size, kernels, kind, d, learning_rate, layout, 
             counts, loss = activations[epoch, start:], losses[epoch, start:]
             _gradient(images, batch, kernels, kind, d, layout, space, counts, loss)
             step += 1
-            _adam(kernels, space.encoder, first, second, step, learning_rate, after_epoch[epoch])
+            adam(kernels, space.encoder, first, second, step, learning_rate, after_epoch[epoch])
     return activations, losses
 
 
@@ -516,7 +516,7 @@ def _gradient(images, batch, kernels, kind, d, layout, space, activations, losse
 
 
 @_compiled
-def _adam(kernels, gradient, first, second, step, learning_rate, after):
+def adam(kernels, gradient, first, second, step, learning_rate, after):
     """One step of Adam, betas 0.9 and 0.999, epsilon 1e-8; ``after`` gets the kernels, too."""
     rate = np.float32(learning_rate / (1 - 0.9**step))
     correction = np.float32(np.sqrt(1 - 0.999**step))
