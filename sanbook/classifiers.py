@@ -31,6 +31,7 @@ from sanbook.training import (
 
 # Samples of the inputs of one classifier that are held at once: 1 MB in single precision.
 LARGEST_INPUT = 2**18
+MOST_STORED = 2**23  # activations that are kept for the next epoch: 48 MB
 EXAMPLES = 1000  # that a SAN is measured on at once
 TAPS = 5  # of the kernels of the convolutions
 
@@ -262,7 +263,7 @@ def classify(
         seeds: of the weights and of the order of the batches, K of them.
         protocol: see `Protocol`.
     """
-    supplies = [lambda part, which, k=k: inputs[part][k, which] for k in range(len(seeds))]
+    supplies = [lambda k=k: lambda part, which: inputs[part][k, which] for k in range(len(seeds))]
     return _classify(network, supplies, inputs["train"][0, 0].numel(), labels, seeds, protocol)
 
 
@@ -272,7 +273,7 @@ Supply = Callable[[str, Tensor], Tensor]
 
 def _classify(
     network: type[nn.Module],
-    supplies: Sequence[Supply],
+    supplies: Sequence[Callable[[], Supply]],
     n: int,
     labels: dict[str, Tensor],
     seeds: Sequence[int],
@@ -280,8 +281,8 @@ def _classify(
 ) -> Classified:
     """Train a classifier for each of K seeds, which need not differ, each with its own supply.
 
-    Examples are asked for some batches ahead: in memory the inputs of all classifiers would be
-    larger than the data themselves, K times.
+    A supply is made when its classifier begins. Examples are asked for some batches ahead: in
+    memory the inputs of all classifiers would be larger than the data themselves, K times.
     """
     num_classes = 1 + max(int(part.max()) for part in labels.values())
     ahead = max(1, LARGEST_INPUT // (n * protocol.batch_size)) * protocol.batch_size
@@ -289,7 +290,7 @@ def _classify(
 
     def train(task):
         model, supply, seed = task
-        return _classify_one(model, supply, ahead, labels, of_seed[seed], protocol)
+        return _classify_one(model, supply(), ahead, labels, of_seed[seed], protocol)
 
     models = []
     for seed in seeds:
@@ -307,6 +308,15 @@ def _classify(
     return Classified(table, torch.stack([predictions for _, predictions in results]))
 
 
+def shapes_of(model: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+    """Channels that each convolution of a network writes and reads, then units of dense layers."""
+    weights = list(model.parameters())
+    return tuple(
+        np.array([w.shape[:2] for w in weights if w.ndim == ndim], np.int64).reshape(-1, 2)
+        for ndim in (3, 2)
+    )
+
+
 def _classify_one(
     model: nn.Module,
     supply: Supply,
@@ -319,12 +329,8 @@ def _classify_one(
 
     ``orders`` ``(E, B)`` are the training examples of each epoch, ``ahead`` of them at a time.
     """
-    weights = list(model.parameters())
-    convolutions, dense = (
-        np.array([w.shape[:2] for w in weights if w.ndim == ndim], np.int64).reshape(-1, 2)
-        for ndim in (3, 2)
-    )
-    values = nn.utils.parameters_to_vector(weights).detach().numpy()
+    convolutions, dense = shapes_of(model)
+    values = nn.utils.parameters_to_vector(model.parameters()).detach().numpy()
     gradient, mean, square, step = *(np.zeros_like(values) for _ in range(3)), 0
     # Adam wants kernels (q, R, m): all weights are one of a single row.
     kernel, *moments = (part.reshape(1, 1, -1) for part in (values, gradient, mean, square))
@@ -382,7 +388,7 @@ def classify_reconstructions(
     runs = selected.drop_duplicates(run).reset_index(drop=True)
     models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
 
-    supplies = [functools.partial(_reconstruct_some, model, data) for model in models]
+    supplies = [functools.partial(_Reconstructions, model, data) for model in models]
     n, seeds = data.test[0].numel(), runs.seed.tolist()
     classified = _classify(network, supplies, n, data.labels, seeds, trained.protocol)
     measured = pd.DataFrame(in_threads(lambda model: measure(model, data.test), models))
@@ -400,12 +406,28 @@ def classify_reconstructions(
     return table.reset_index(drop=True), predictions
 
 
-def _reconstruct_some(model: SAN, data, part: str, which: Tensor) -> Tensor:
-    """What a SAN reconstructs of the examples ``which`` ``(B,)`` of a part, ``(B, *spatial)``."""
-    x = getattr(data, part)[which]
-    x_hat, counts = torch.empty_like(x), torch.empty(len(x), dtype=torch.long)
-    reconstruct_into(model, x, x_hat, counts)
-    return x_hat
+class _Reconstructions:
+    """The supply of a classifier: what a SAN reconstructs of the examples of ``data``.
+
+    Each epoch asks for all of training and validation. Their codes are kept, if they are short.
+    """
+
+    def __init__(self, model: SAN, data) -> None:
+        self.model, self.data = model, data
+        self.codes = {
+            part: sparse.store(model, sparse.as_images(getattr(data, part)), MOST_STORED)
+            for part in ("train", "validation")
+        }
+
+    def __call__(self, part: str, which: Tensor) -> Tensor:
+        """Reconstructions of the examples ``which`` ``(B,)`` of a part, ``(B, *spatial)``."""
+        x = getattr(self.data, part)
+        x_hat = torch.empty(len(which), *x.shape[1:])
+        if codes := self.codes.get(part):
+            codes.draw(which.numpy(), sparse.as_images(x_hat))
+        else:
+            reconstruct_into(self.model, x[which], x_hat, torch.empty(len(x_hat), dtype=torch.long))
+        return x_hat
 
 
 def measure(model: SAN, x: Tensor) -> dict[str, float | bool]:

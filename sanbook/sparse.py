@@ -374,15 +374,21 @@ def _correlate_by_tap(entries, line, layout, gradient):
 
 
 @_compiled
+def _read(line, kernel, layout, s):
+    """Write the similarities (span,) of a line (size,) with a kernel (R, m); gaps have none."""
+    s[:] = 0
+    _correlate(line, kernel, layout, s)
+    _blank_gaps(s, layout)
+
+
+@_compiled
 def _encode_and_draw(example, kernels, kind, d, layout, space):
     """Similarities, activations and reconstruction of one example (H, W), all left in ``space``."""
     _lay(example, layout, space.x[layout.before :])
     space.x_hat[:] = 0
     for k in range(len(kernels)):
         s = space.s[k]
-        s[:] = 0
-        _correlate(space.x, kernels[k], layout, s)
-        _blank_gaps(s, layout)
+        _read(space.x, kernels[k], layout, s)
         if kind in (IDENTITY, RELU):
             a = space.a[k, layout.before : layout.before + layout.span]
             space.counts[k] = _activate_densely(kind, s, a)
@@ -561,6 +567,44 @@ def _take(line, layout, example):
 
 
 @_compiled
+def _store(x, kernels, kind, d, layout, places, values, ends):
+    """Store what a sparse activation function keeps of examples (B, H, W), one after the other.
+
+    ``places`` and ``values`` are (A,), ``ends`` (B, q). Returns whether there was room for all, and
+    all similarities are finite.
+    """
+    space, count = _space(kernels, layout), 0
+    for b in range(len(x)):
+        _lay(x[b], layout, space.x[layout.before :])
+        for k in range(len(kernels)):
+            s = space.s[k]
+            _read(space.x, kernels[k], layout, s)
+            kept = space.kept[k, : _keep(kind, d[k], s, layout, space.kept[k])]
+            if count + len(kept) > len(places) or _zero_if_finite(s) != 0:
+                return False
+            for p in kept:
+                places[count] = p
+                values[count] = s[p]
+                count += 1
+            ends[b, k] = count
+    return True
+
+
+@_compiled
+def _draw_stored(which, places, values, ends, mirrored, layout, x_hat):
+    """Draw the stored examples ``which`` (B,) to ``x_hat`` (B, H, W)."""
+    line, s = np.empty(layout.size, np.float32), np.empty(layout.span, np.float32)
+    for i, b in enumerate(which):
+        line[:] = 0
+        for k in range(len(mirrored)):
+            begin = ends[b, k - 1] if k else (ends[b - 1, -1] if b else 0)
+            kept = places[begin : ends[b, k]]
+            s[kept] = values[begin : ends[b, k]]
+            _draw(s, kept, mirrored[k], layout, line)
+        _take(line[layout.after :], layout, x_hat[i])
+
+
+@_compiled
 def _mark_kept(s, kind, d, layout, marks):
     """Mark in (B, H, W) the entries that a sparse activation function keeps of maps (B, H, W)."""
     line, kept = np.zeros(layout.span, np.float32), np.empty(layout.span, np.int64)
@@ -651,6 +695,37 @@ def reconstruct(model: SAN, images: np.ndarray, x_hat: np.ndarray) -> Tensor:
     kernels, d, layout = _describe(model, images)
     activations, _ = _code(images, kernels[None], kind_of(model.activation), d, layout, x_hat)
     return torch.from_numpy(activations[0])
+
+
+class Codes(NamedTuple):
+    """What a SAN keeps of B examples, to draw them again and again; `store` makes it."""
+
+    places: np.ndarray  # (A,) entries on the line, map by map
+    values: np.ndarray  # (A,) similarities there
+    ends: np.ndarray  # (B, q) where the entries of a map end
+    mirrored: np.ndarray  # (q, R, m) the kernels as they are drawn
+    layout: Layout
+
+    def draw(self, which: np.ndarray, x_hat: np.ndarray) -> None:
+        """Write the reconstructions of the examples ``which`` ``(B,)``, ``(B, H, W)``."""
+        places, values, ends, mirrored, layout = self
+        _draw_stored(which, places, values, ends, mirrored, layout, x_hat)
+
+
+def store(model: SAN, images: np.ndarray, most: int) -> Codes | None:
+    """The codes of images ``(B, H, W)``, None if they have more than ``most`` activations.
+
+    None also for a dense activation function, and where similarities are not finite.
+    """
+    kind = kind_of(model.activation)
+    kernels, d, layout = _describe(model, images)
+    if kind not in (TOPK, POOL, EXTREMA) or layout.span > 2**16:
+        return None
+    places, values = np.empty(most, np.uint16), np.empty(most, np.float32)
+    ends, mirrored = np.empty((len(images), len(kernels)), np.int64), np.empty_like(kernels)
+    _mirror(kernels, mirrored)
+    stored = _store(images, kernels, kind, d, layout, places, values, ends)
+    return Codes(places, values, ends, mirrored, layout) if stored else None
 
 
 def _describe(model: SAN, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, Layout]:

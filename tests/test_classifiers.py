@@ -131,28 +131,24 @@ def test_classify_leaves_the_global_random_state_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def of_torchs_layers(network, x):
-    """The same scores by torch's own operations."""
-    if isinstance(network, FNN):
-        return network.layer(x.flatten(1))
-    maps = x.unsqueeze(1)
-    for conv in (network.conv1, network.conv2):
-        maps = F.relu(F.max_pool1d(conv(maps), 2))
-    hidden = F.relu(network.fc2(F.relu(network.fc1(maps.flatten(1)))))
-    return network.fc3(hidden)
-
-
 @each_network
-def test_scores_and_gradients_are_those_of_torchs_layers(network):
+def test_compiled_gradients_and_predictions_are_those_of_torch(network):
     x = examples(network)[0]["train"][0]
     x[::2] *= torch.rand(x[::2].shape, generator=torch.Generator().manual_seed(0)) > 0.9
     x[0] = 0  # mostly zeros, as reconstructions are: neighbours are equal
-    model, given = network(3), []
-    for scores in (model(x), of_torchs_layers(model, x)):
-        gradients = torch.autograd.grad(scores.square().mean(), list(model.parameters()))
-        given.append((scores, *gradients))
-    for compiled, plain in zip(*given, strict=True):
-        torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-6)
+    labels = torch.arange(len(x)) % 3
+    model = network(3)
+    weights = list(model.parameters())
+    plain = torch.autograd.grad(F.cross_entropy(model(x), labels), weights)
+    values = torch.nn.utils.parameters_to_vector(weights).detach().numpy()
+    shapes = sanbook.classifiers.shapes_of(model)
+    gradient, predicted = np.full_like(values, np.nan), np.zeros(len(x), np.int64)
+    flat = x.flatten(1).numpy()
+    sanbook.classifiers._differentiate(flat, labels.numpy(), values, gradient, *shapes)
+    sanbook.classifiers._predict(flat, values, *shapes, predicted)
+    expected = torch.cat([part.flatten() for part in plain])
+    torch.testing.assert_close(torch.from_numpy(gradient), expected, rtol=1e-4, atol=1e-6)
+    assert (predicted == model(x).argmax(dim=1).numpy()).all()
 
 
 def test_layers_are_those_of_the_article():
@@ -243,6 +239,13 @@ def test_inputs_are_asked_for_a_few_batches_ahead(swept, monkeypatch):
     together, _ = classify_reconstructions(trained, data, network)
     monkeypatch.setattr(sanbook.classifiers, "LARGEST_INPUT", 1)  # one batch at a time
     pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], together)
+
+
+def test_codes_that_are_kept_change_nothing(swept, monkeypatch):
+    trained, data, network = swept
+    kept, _ = classify_reconstructions(trained, data, network)
+    monkeypatch.setattr(sanbook.classifiers, "MOST_STORED", 0)
+    pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], kept)
 
 
 def test_classifiers_see_the_reconstructions_of_their_own_seed(swept):

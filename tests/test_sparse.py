@@ -177,6 +177,27 @@ def test_images_with_blanks_and_strides(activation):
         assert_reconstructs_like_san_core(san([m] * 2, activation, 2), x)
 
 
+@pytest.mark.parametrize(("spatial", "sizes"), [((60,), [9, 4]), ((12, 10), [5, 5]), ((3,), [2])])
+@each_sparse
+def test_stored_codes_draw_what_is_reconstructed_bit_by_bit(activation, spatial, sizes):
+    x = maps("blank in part", 7, *spatial)
+    model, images = san(sizes, activation, len(spatial)), sparse.as_images(x)
+    expected, which = np.empty_like(images), np.array([6, 0, 3, 3])
+    activations = int(sparse.reconstruct(model, images, expected).sum())
+    codes = sparse.store(model, images, activations)
+    drawn = np.full((4, *images.shape[1:]), np.nan, np.float32)
+    codes.draw(which, drawn)
+    assert np.array_equal(drawn, expected[which])
+    assert sparse.store(model, images, activations - 1) is None  # they are too long
+
+
+def test_codes_that_are_dense_or_not_finite_are_not_stored():
+    images = sparse.as_images(normal(3, 20))
+    assert sparse.store(san([3], "relu", 1), images, 10**4) is None
+    images[1, 0, 5] = np.nan
+    assert sparse.store(san([3], "extrema", 1), images, 10**4) is None
+
+
 def test_whatever_is_not_finite_shows_in_the_reconstruction():
     for activation in ACTIVATIONS:
         model = san([3], activation, 1)
