@@ -65,6 +65,7 @@ def pages(switches: Switches) -> list[Page]:
             data=(name,),
             files=(PUBLISHED,),
             leaves=(f"physionet/{name}.json",),
+            awaited=True,
         )
         for name in DATABASES
     ]
@@ -79,7 +80,7 @@ def pages(switches: Switches) -> list[Page]:
             data=tuple(DATABASES) if paper else ("mitdb",),
             reads=of_databases,
             leaves=("scales.json", "scales.csv"),
-            long=True,
+            awaited=True,
         ),
         Page(
             name="baselines",

@@ -32,8 +32,8 @@ class Page:
 
     ``name`` is its place in the book and ``notebook`` its template. ``data`` are the data sets that
     it loads, ``files`` what it reads of the project (a folder stands for all in it), ``reads`` what
-    it reads of the results of other pages, and ``leaves`` its own results. A ``long`` page starts
-    before the others.
+    it reads of the results of other pages, and ``leaves`` its own results. A page that is
+    ``awaited``, by a long one, starts first, then what is ``long``, and then all others.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Page:
     files: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
+    awaited: bool = False
     long: bool = False
 
 
@@ -166,7 +167,7 @@ def page_task(page: Page, switches: Switches) -> Work:
     return Work(
         name=f"{switches.profile}: {page.name}",
         function=functools.partial(run_page, specified, environment(switches)),
-        markers=[pytask.mark.try_first.mark] if page.long else [],
+        markers=_order(page),
         depends_on={
             "code": Contents(f"code of {page.name}", (notebook, *modules_of(notebook))),
             "data": Contents(f"data of {page.name}", folders),
@@ -179,6 +180,13 @@ def page_task(page: Page, switches: Switches) -> Work:
             "made": Made(f"{switches.profile}: {page.name} made", (specified.page,)),
         },
     )
+
+
+def _order(page: Page) -> list[pytask.Mark]:
+    """Whether a page starts before or after the others."""
+    if page.awaited:
+        return [pytask.mark.try_first.mark]
+    return [] if page.long else [pytask.mark.try_last.mark]
 
 
 def run_page(specified: Specification, environment: dict[str, str], **nodes) -> None:
