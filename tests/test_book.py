@@ -674,7 +674,7 @@ def test_page_that_is_asked_for_is_made_again_and_only_that(book):
 
 def test_first_page_says_which_book_it_is(book):
     text = BeautifulSoup((book / "_build/html/intro.html").read_text(), "html.parser").get_text()
-    assert "quick profile with the seeds 0, from simulated stand-ins: apnea-ecg, bidmc" in text
+    assert "quick profile with the seed 0, from simulated stand-ins: apnea-ecg, bidmc" in text
 
 
 def test_every_page_says_how_it_was_made(book):
