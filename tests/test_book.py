@@ -905,6 +905,14 @@ def test_playground_shows_what_san_core_gives(visit, book, activation):
     assert visit.complaints == []
 
 
+def test_playground_opens_the_box_for_a_signal_of_ones_own(visit):
+    figure = visit("playground").locator(".san-playground")
+    text = figure.locator('[data-name="signalText"]')
+    assert not text.is_visible()
+    figure.locator('[data-name="signal"]').select_option("own")
+    assert text.is_visible()
+
+
 def test_playground_says_that_a_constant_signal_cannot_be_standardized(visit):
     figure = visit("playground").locator(".san-playground")
     figure.locator("summary").click()
