@@ -960,6 +960,15 @@ def test_dark_theme_switches(visit):
     assert before != after
 
 
+@pytest.mark.parametrize("page", ["baselines", "scales", "physionet/mitdb", "playground"])
+def test_no_output_is_pale_in_the_dark(visit, page):
+    tab = visit(page, color_scheme="dark")
+    grounds = tab.locator(".cell_output .text_html").evaluate_all(
+        "all => all.map(output => getComputedStyle(output).backgroundColor)"
+    )
+    assert set(grounds) == {"rgba(0, 0, 0, 0)"}
+
+
 WANTED = {
     "own signal": "own_signal",
     "φ": "phi",
