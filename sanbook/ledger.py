@@ -281,12 +281,14 @@ def describe_seeds(seeds: Sequence[int]) -> str:
     """Seeds in words.
 
     >>> describe_seeds([0, 1, 2]), describe_seeds([4]), describe_seeds([1, 5])
-    ('0 to 2', '4', '1, 5')
+    ('the seeds 0 to 2', 'the seed 4', 'the seeds 1, 5')
     """
     seeds = sorted(seeds)
+    if len(seeds) == 1:
+        return f"the seed {seeds[0]}"
     if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
+        return f"the seeds {seeds[0]} to {seeds[-1]}"
+    return f"the seeds {', '.join(map(str, seeds))}"
 
 
 def describe_record() -> str:
@@ -295,9 +297,10 @@ def describe_record() -> str:
     of_seeds: dict[str, list[str]] = {}
     for table in filter(made.__contains__, TABLES):
         of_seeds.setdefault(describe_seeds(made[table]["seeds"]), []).append(TABLES[table])
-    seeds = " and ".join(f"{seeds} ({', '.join(names)})" for seeds, names in of_seeds.items())
+    each = [f"{seeds} ({', '.join(names)})" for seeds, names in of_seeds.items()]
+    seeds = " and ".join(each) if len(of_seeds) > 1 else next(iter(of_seeds))
     date = max(facts["date"] for facts in made.values())
-    return f"The record is of {date}, with the seeds {seeds}"
+    return f"The record is of {date}, with {seeds}"
 
 
 def describe_difference(table: str, profile: str, seeds: Sequence[int], cards: dict) -> str:
@@ -309,7 +312,7 @@ def describe_difference(table: str, profile: str, seeds: Sequence[int], cards: d
     said = ["the quick profile"] if profile == "quick" else []
     if sorted(seeds) != facts["seeds"]:
         of_record = describe_seeds(facts["seeds"])
-        said.append(f"the seeds {describe_seeds(seeds)} instead of {of_record}")
+        said.append(f"{describe_seeds(seeds)} instead of {of_record}")
     for source in ("substitute", "simulated", "unverified"):
         names = [name for name in facts["sha256"] if cards[name]["source"] == source]
         said += [f"{source} data of {', '.join(names)}"] if names else []

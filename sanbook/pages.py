@@ -22,6 +22,8 @@ from san_core import ACTIVATIONS, SAN, inverse_compression_ratio, normalized_los
 from sanbook.plots import COLORS
 from sanbook.tables import NAMES, plain
 
+MANY_COLUMNS = 15  # of numbers fit beside each other only under heads that stand upright
+
 
 def show_findings(*sentences: str) -> None:
     """Say what a page finds, in about three sentences made from its record.
@@ -121,10 +123,12 @@ def show_quick(cut: str) -> None:
 def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool = False) -> None:
     """Show a table, numbers with three decimals and sentences in lines that wrap.
 
-    In the book it has a number, and ``name`` is its label. A ``sortable`` one can be sorted and
-    filtered on the page, by ``book/_static/table.js``.
+    In the book it has a number, and ``name`` is its label. However many rows it has, it takes a
+    part of the window and scrolls; where it has very many columns, their heads stand upright. A
+    ``sortable`` one can be sorted and filtered on the page, by ``book/_static/table.js``.
     """
-    present = table.astype(object).where(table.notna(), "-")
+    # A name of the columns would become an empty column.
+    present = table.astype(object).where(table.notna(), "-").rename_axis(columns=None)
     html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
     # Columns that have words are aligned left, and sentences wrap.
     of_words = [column.map(_begins_with_a_letter).any() for _, column in table.items()]
@@ -139,6 +143,7 @@ def show_table(table: pd.DataFrame, *, name: str, caption: str, sortable: bool =
     caption = escape(caption)
     html = html.replace("<thead>", f'<caption id="{name}">{caption}</caption><thead>', 1)
     kind = "results-table sortable" if sortable else "results-table"
+    kind += " many-columns" if len(table.columns) > MANY_COLUMNS else ""
     # Reached by the keyboard too, to scroll it sideways.
     reachable = f'tabindex="0" role="group" aria-label="{caption}"'
     display(HTML(f'<div class="{kind}" {reachable}>{html}</div>'))

@@ -130,7 +130,8 @@ def describe_book(profile: str) -> str:
     sources: dict[str, set[str]] = {}
     for card in (card for fact in facts for card in fact["cards"]):
         sources.setdefault(card["source"], set()).add(card["name"])
-    seeds = {tuple(f["parameters"]["seeds"]) for f in facts if f["page"] == "physionet/mitdb"}
+    given = [f["parameters"]["seeds"] for f in facts if f["page"] == "physionet/mitdb"]
+    seeds = [str(seed) for of_page in given for seed in of_page]
     words = {
         "real": "the paper's own data",
         "substitute": "substitutes",
@@ -143,8 +144,8 @@ def describe_book(profile: str) -> str:
         if source in sources
     )
     return (
-        f"This book was built in the *{profile}* profile with the seeds "
-        f"{' '.join(str(seed) for of_page in seeds for seed in of_page)}, from {data}.\n"
+        f"This book was built in the *{profile}* profile with the "
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {' '.join(seeds)}, from {data}.\n"
     )
 
 

@@ -39,8 +39,9 @@ def compare_classified(
     """Published and ours side by side, for SANs whose reconstructions are classified.
 
     ``rows`` has a row for each kernel_size, activation and seed; ours are means over the seeds
-    whose network lives, with the range of phi and of the accuracy. ``baseline`` is the accuracy on
-    the data themselves in percent. Without a published row there is a "-".
+    whose network lives, with the range of phi and of the accuracy if there are several.
+    ``baseline`` is the accuracy on the data themselves in percent. Without a published row there is
+    a "-".
     """
     keys = ["kernel_size", "activation"]
     living = rows[~rows.dead].groupby(keys)
@@ -67,7 +68,11 @@ def compare_classified(
         for a, b in zip(low.accuracy_percent, high.accuracy_percent, strict=True)
     ]
     columns["minus baseline"] = means.accuracy_percent - baseline
-    columns["dead networks"] = [f"{dead} of {size}" for dead, size in counts.to_numpy()]
+    several = counts["size"].max() > 1
+    columns["dead"] = [
+        f"{dead} of {size}" if several else ("yes" if dead else "no")
+        for dead, size in counts.to_numpy()
+    ]
     table = pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
     published_columns = [name for name in table if name.startswith("paper's")]
     for name in published_columns:
@@ -76,8 +81,8 @@ def compare_classified(
     ranges = ["range of φ̄", "its range"]
     table[ranges] = table[ranges].replace("nan to nan", np.nan)
     for name in ("ours (%)", "minus baseline"):
-        table[name] = table[name].map("{:.1f}".format, na_action="ignore")
-    return table
+        table[name] = table[name].map("{:z.1f}".format, na_action="ignore")
+    return table if several else table.drop(columns=ranges)
 
 
 def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:

@@ -295,7 +295,7 @@ def published():
 
 def test_dead_networks_are_counted_and_not_averaged():
     table = sanbook.tables.compare_classified(rows(), published(), baseline=5.0)
-    assert list(table["dead networks"]) == ["1 of 2", "0 of 2", "0 of 2", "0 of 2"]
+    assert list(table["dead"]) == ["1 of 2", "0 of 2", "0 of 2", "0 of 2"]
     assert list(table["φ̄"]) == [2.0, 3.5, 5.5, 7.5]
     assert list(table["range of φ̄"])[:2] == ["2.000 to 2.000", "3.000 to 4.000"]
     assert list(table["φ̄ with W = qm"]) == [1.0, 2.5, 4.5, 6.5]
@@ -307,6 +307,13 @@ def test_what_has_no_living_network_or_no_published_row_is_left_empty():
     table = sanbook.tables.compare_classified(rows(dead=dead), published(), baseline=5.0)
     assert table.loc[0, ["φ̄", "range of φ̄", "ours (%)", "its range", "minus baseline"]].isna().all()
     assert list(table["paper's φ̄"].fillna("-")) == ["1.00", "3.00", "5.00", "-"]
+
+
+def test_one_seed_has_no_range():
+    one = rows().query("seed == 0")
+    table = sanbook.tables.compare_classified(one, published(), baseline=5.0)
+    assert not [name for name in table if "range" in name]
+    assert list(table["dead"]) == ["yes", "no", "no", "no"]
 
 
 def test_second_way_to_count_weights_is_shown_only_where_it_differs():

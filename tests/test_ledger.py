@@ -290,7 +290,7 @@ def test_a_build_says_how_it_differs_from_the_record():
     said = sanbook.ledger.describe_difference(
         "mnist", "quick", [7], {"mnist": {"source": "simulated"}}
     )
-    assert said.startswith("the quick profile, the seeds 7 instead of 0 to ")
+    assert said.startswith("the quick profile, the seed 7 instead of the seeds 0 to ")
     assert said.endswith(", simulated data of mnist")
 
 

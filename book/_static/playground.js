@@ -43,7 +43,7 @@ function startPlayground(root, data) {
     <div data-name="view"></div>
     <p class="san-hint">Draw on the signal or on the kernel with the mouse or a finger, or change
       their numbers below.</p>
-    <details data-name="numbers"><summary>The signal and the kernel as numbers</summary>
+    <details data-name="numbers"><summary>Paste your own signal or kernel, as numbers</summary>
       <label>Signal, numbers between spaces, commas or lines
         <textarea data-name="signalText" rows="4" spellcheck="false"></textarea></label>
       <button type="button" data-name="standardize">Subtract the mean, divide by the deviation</button>
@@ -205,6 +205,7 @@ function startPlayground(root, data) {
 
   onChoice("signal", () => {
     x = data.signals[at("signal").value]?.x ?? x;
+    if (at("signal").value === "own") at("numbers").open = true; // where it is pasted
   });
   onChoice("activation", () => {
     if (at("kernel").value in data.kernels) chooseKernel();

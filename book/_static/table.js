@@ -1,5 +1,5 @@
-// Tables of results: all can be saved as CSV; in sortable ones a button in each column's head sorts,
-// and fields above keep matching rows.
+// Tables of results: edges fade where there is more to scroll to, and all can be saved as CSV; in
+// sortable ones a button in each column's head sorts, and fields above keep matching rows.
 document.addEventListener("DOMContentLoaded", () => {
   const CHOICES = ["database", "activation", "metric", "verdict"]; // columns with few values
 
@@ -7,6 +7,18 @@ document.addEventListener("DOMContentLoaded", () => {
     [...table.rows]
       .map((row) => [...row.cells].map((cell) => `"${cell.textContent.trim().replaceAll('"', '""')}"`).join(","))
       .join("\n");
+
+  const fadeWhereThereIsMore = (frame) => {
+    const look = () => {
+      const right = frame.scrollWidth - frame.clientWidth - frame.scrollLeft;
+      const below = frame.scrollHeight - frame.clientHeight - frame.scrollTop;
+      frame.classList.toggle("more-right", right > 1);
+      frame.classList.toggle("more-below", below > 1);
+    };
+    frame.addEventListener("scroll", look);
+    new ResizeObserver(look).observe(frame);
+    new ResizeObserver(look).observe(frame.querySelector("table"));
+  };
 
   const saveAsCsv = (frame, name) => {
     const link = document.createElement("a");
@@ -83,6 +95,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   for (const frame of document.querySelectorAll(".results-table")) {
     if (frame.classList.contains("sortable")) makeSortable(frame);
+    fadeWhereThereIsMore(frame);
     saveAsCsv(frame, frame.closest("figure")?.id || "table");
   }
 });
