@@ -102,6 +102,7 @@ class Dictionary(Baseline):
         )  # fmt: skip
         errors = [pursuit.residual.square().sum(dim=1)]
         while (errors[-1] > min(tolerances)).any() and pursuit.steps < min(atoms.shape):
+            pursuit.going = (errors[-1] > min(tolerances)).nonzero().flatten()
             pursuit.step()
             errors.append(pursuit.residual.square().sum(dim=1))
         for tolerance in tolerances:
