@@ -103,7 +103,7 @@ def _advance(
         triangle[b, k, k] = 1
         if refit:
             length = norm = math.sqrt((direction * direction).sum())
-            for _ in range(2):  # twice is enough, once where little is cancelled
+            for _ in range(2):  # twice is enough, and once where less than a digit is cancelled
                 norm_before = norm
                 for i in range(k):
                     before, overlap = directions[b, i], 0.0
@@ -113,7 +113,7 @@ def _advance(
                         direction[t] -= overlap * before[t]
                     triangle[b, i, k] += overlap
                 norm = math.sqrt((direction * direction).sum())
-                if norm > 0.5 * norm_before:
+                if norm > 0.1 * norm_before:
                     break
             if norm > 1e-7 * length:
                 triangle[b, k, k] = norm
@@ -172,7 +172,9 @@ class Atoms:
         spectra, size = self._spectra
         residual_f = torch.fft.rfft(residual.float(), size)
         products = torch.fft.irfft(residual_f[:, None] * spectra, size)
-        return (products[..., : self.n] * self._scale).flatten(1).abs().argmax(dim=1)
+        found = np.empty(len(residual), np.int64)
+        _strongest_of(products.numpy(), self._scale.numpy(), found)
+        return torch.from_numpy(found)
 
     def draw(self, number: Tensor) -> Tensor:
         """What the kernels draw inside the signal, ``(N,) -> (N, n)``."""
@@ -190,6 +192,32 @@ class Atoms:
         example, number = code.flatten(1).nonzero(as_tuple=True)
         drawn = self.draw(number) * code.flatten(1)[example, number, None]
         return torch.zeros(len(code), self.n, dtype=drawn.dtype).index_add_(0, example, drawn)
+
+
+@_compiled
+def _keep_larger(products, scale, j, largest, kernel):  # pragma: no cover
+    """Where a product of kernel number j is the largest so far, note it and the kernel.
+
+    Place by place: the largest of all places would have to be looked for one after the other.
+    """
+    for t in range(len(largest)):
+        product = abs(products[t] * scale[t])
+        larger = product > largest[t]
+        largest[t] = product if larger else largest[t]
+        kernel[t] = j if larger else kernel[t]
+
+
+@_compiled
+def _strongest_of(products, scale, found):  # pragma: no cover
+    """The atoms with the largest of the products ``(B, J, at least n)``, found ``(B,)``."""
+    n = scale.shape[1]
+    largest, kernel = np.empty(n, np.float32), np.empty(n, np.int32)
+    for b in range(len(products)):
+        largest[:], kernel[:] = -1, 0
+        for j in range(len(scale)):
+            _keep_larger(products[b, j], scale[j], j, largest, kernel)
+        place = largest.argmax()
+        found[b] = kernel[place] * n + place
 
 
 @_compiled
@@ -282,13 +310,7 @@ def _strongest_hats(
                 hat1, hat2, hat3 = hat0[apart:], hat0[2 * apart :], hat0[3 * apart :]
                 for t in range(n):
                     products[t] += w0 * hat0[t] + w1 * hat1[t] + w2 * hat2[t] + w3 * hat3[t]
-            # Place by place, as the largest of all places would be looked for one by one.
-            norms = scale[j]
-            for t in range(n):
-                product = abs(products[t] * norms[t])
-                larger = product > largest[t]
-                largest[t] = product if larger else largest[t]
-                kernel[t] = j if larger else kernel[t]
+            _keep_larger(products, scale[j], j, largest, kernel)
         place = largest.argmax()
         found[b] = kernel[place] * n + place
 
