@@ -157,7 +157,9 @@ class ScaleSAN(nn.Module):
         drawn = torch.stack(
             [F.pad(w.flip(0), (0, size - len(w))).roll(-(len(w) // 2)) for w in kernels]
         )
-        spectrum = (torch.fft.rfft(a, size) * torch.fft.rfft(drawn)).sum(dim=1)
+        spectra = torch.fft.rfft(drawn)
+        # One by one, as the spectra of many maps are many times as large as the examples.
+        spectrum = torch.stack([(torch.fft.rfft(maps, size) * spectra).sum(dim=0) for maps in a])
         return torch.fft.irfft(spectrum, size)[:, :n]
 
     def forward(self, x: Tensor) -> Tensor:
