@@ -16,6 +16,7 @@ Axes as in `san_core` (B examples, n samples), and
 
 import copy
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -83,7 +84,6 @@ class ScaleSAN(nn.Module):
             )
         self.mothers = nn.Parameter(mothers.detach().clone())
         self.lengths, self.cost = lengths, cost
-        self._resamplings = [resampling(mothers.shape[1], length) for length in lengths]
 
     @property
     def num_weights(self) -> int:
@@ -96,10 +96,10 @@ class ScaleSAN(nn.Module):
         Zeros where a mother vanishes at a length, such as an odd one at a single sample.
         """
         return [
-            F.normalize(resample.to(mother) @ mother, dim=0)
+            F.normalize(resampling(len(mother), length).to(mother) @ mother, dim=0)
             for forwards in self.mothers
             for mother in (forwards, forwards.flip(0))
-            for resample in self._resamplings
+            for length in self.lengths
         ]
 
     @torch.no_grad()
@@ -188,6 +188,7 @@ def _check(x: Tensor) -> None:
         )
 
 
+@functools.cache  # as all networks of m weights share them
 def resampling(m: int, length: int) -> Tensor:
     """The linear map from a mother to a kernel, ``(length, m)``, double precision.
 
