@@ -83,6 +83,14 @@ def pages(switches: Switches) -> list[Page]:
             awaited=True,
         ),
         Page(
+            name="scales_classes",
+            notebook="scales_classes",
+            parameters={**common, **seeds},
+            data=tuple(LABELLED),
+            reads=tuple(f"{page}.json" for page in LABELLED.values()),
+            leaves=("scales_classes.json", "scales_classes.csv"),
+        ),
+        Page(
             name="baselines",
             notebook="baselines",
             parameters={"datasets": list(compared), **common},

@@ -71,7 +71,7 @@ class Gabor(KernelPursuit):
     def kernels(self, n: int) -> list[Tensor]:
         """See `KernelPursuit`."""
         kernels = []
-        for length in half_octaves(n):
+        for length in ladder(n):
             time = (np.arange(length) + 0.5) / length - 0.5  # -1/2 to 1/2
             window = np.exp(-0.5 * (5 * time) ** 2)
             kernels.append(_unit(window))
@@ -94,18 +94,18 @@ class RandomKernels(KernelPursuit):
         return [
             _unit(np.interp(np.linspace(0, 8, length), np.arange(9), shape))
             for shape in weights
-            for length in half_octaves(n)
+            for length in ladder(n)
         ]
 
 
-def half_octaves(n: int) -> list[int]:
-    """Lengths of 3 samples and more, half an octave apart, all shorter than n.
+def ladder(n: int) -> list[int]:
+    """Lengths of 3 samples and more, all shorter than n, six an octave as in a SAN with scales.
 
-    >>> half_octaves(100)
-    [3, 4, 6, 8, 12, 17, 24, 34, 48, 68, 96]
+    >>> ladder(30)
+    [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 19, 21, 24, 27]
     """
-    lengths = [round(3 * 2 ** (half / 2)) for half in range(2 * n.bit_length())]
-    return [length for length in lengths if length < n]
+    lengths = {round(3 * 2 ** (step / 6)) for step in range(6 * n.bit_length())}
+    return sorted(length for length in lengths if length < n)
 
 
 def _unit(kernel: np.ndarray) -> Tensor:
@@ -126,7 +126,7 @@ def wavelet_pursuits(train: Tensor, seed: int, **options) -> Iterator[ShiftInvar
 def gabor_pursuits(train: Tensor, seed: int, **options) -> Iterator[Gabor]:
     """Candidates of Gabor atoms."""
     if train.ndim == 2:
-        for cycles in (1, 2, 4):
+        for cycles in (1, 4):
             yield Gabor(cycles=cycles, **options)
 
 

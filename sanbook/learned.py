@@ -9,12 +9,7 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
-import sporco.fft
 import torch
-from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
-from sklearn.exceptions import ConvergenceWarning
-from sporco.admm.cbpdn import ConvBPDN
-from sporco.dictlrn.cbpdndl import ConvBPDNDictLearn
 from torch import Tensor
 
 import san_core
@@ -22,9 +17,8 @@ from sanbook.blocks import cut, join, patches
 from sanbook.methods import Baseline, Tried, evaluate_code
 from sanbook.pursuit import Pursuit
 
-# FFTW would measure anew which algorithm is fastest, and round differently for each.
-sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
-sporco.fft.pyfftw_threads = 1
+# scikit-learn and SPORCO are imported where they are used: they take 85 MB, and whoever measures
+# other methods does not need them.
 
 PATCHES = 1_000  # of the training examples, that the methods of patches learn from
 
@@ -63,6 +57,8 @@ class PrincipalComponents(Baseline):
 
 def principal_components(train: Tensor, seed: int) -> Iterator[PrincipalComponents]:
     """Candidates of PCA: size of the patches, up to a whole image, and number of components."""
+    from sklearn.decomposition import PCA
+
     whole = [train.shape[1]] if train.ndim == 3 else []
     for size in [*patch_sizes(train), *whole]:
         learned = PCA(random_state=seed).fit(patches(train, size, PATCHES, seed).numpy())
@@ -102,6 +98,7 @@ class Dictionary(Baseline):
         )  # fmt: skip
         errors = [pursuit.residual.square().sum(dim=1)]
         while (errors[-1] > min(tolerances)).any() and pursuit.steps < min(atoms.shape):
+            pursuit.going = (errors[-1] > min(tolerances)).nonzero().flatten()
             pursuit.step()
             errors.append(pursuit.residual.square().sum(dim=1))
         for tolerance in tolerances:
@@ -133,6 +130,9 @@ class EachTolerance:
 
 def dictionaries(train: Tensor, seed: int) -> Iterator[EachTolerance]:
     """Candidates of dictionary learning: size of the patches, number of atoms, tolerated error."""
+    from sklearn.decomposition import MiniBatchDictionaryLearning
+    from sklearn.exceptions import ConvergenceWarning
+
     for size in patch_sizes(train):
         examples = patches(train, size, PATCHES, seed).numpy()
         energy = float((examples**2).sum(axis=1).mean())
@@ -166,10 +166,11 @@ class ConvolutionalDictionary(Baseline):
 
     def encode(self, x: Tensor) -> Tensor:
         """See `Baseline`; ``(B, q, *spatial)``."""
+        cbpdn = _sporco().admm.cbpdn
         atoms, examples = _last_axes_first(self.weights[0]), _last_axes_first(x)
-        options = ConvBPDN.Options({"MaxMainIter": 60, "RelStopTol": 2e-3})
+        options = cbpdn.ConvBPDN.Options({"MaxMainIter": 60, "RelStopTol": 2e-3})
         ndim = x.ndim - 1
-        solver = ConvBPDN(atoms, examples, self.penalty, options, dimK=1, dimN=ndim)
+        solver = cbpdn.ConvBPDN(atoms, examples, self.penalty, options, dimK=1, dimN=ndim)
         code = torch.from_numpy(solver.solve()).squeeze(ndim)  # (*spatial, B, q)
         return code.movedim((-2, -1), (0, 1)).to(x.dtype).contiguous()
 
@@ -180,6 +181,18 @@ class ConvolutionalDictionary(Baseline):
         return torch.fft.irfftn((torch.fft.rfftn(code, dim=axes) * atoms_f).sum(1), spatial, axes)
 
 
+def _sporco():
+    """The library, set so that its results depend on no earlier run."""
+    import sporco.admm.cbpdn
+    import sporco.dictlrn.cbpdndl
+    import sporco.fft
+
+    # FFTW would measure anew which algorithm is fastest, and round differently for each.
+    sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
+    sporco.fft.pyfftw_threads = 1
+    return sporco
+
+
 def _last_axes_first(examples: Tensor) -> np.ndarray:
     """The arrangement of SPORCO, ``(B, *spatial) -> (*spatial, B)``."""
     return examples.movedim(0, -1).double().numpy()
@@ -187,13 +200,14 @@ def _last_axes_first(examples: Tensor) -> np.ndarray:
 
 def convolutional_dictionaries(train: Tensor, seed: int) -> Iterator[ConvolutionalDictionary]:
     """Candidates of convolutional dictionary learning: size and number of atoms, penalty."""
+    cbpdndl = _sporco().dictlrn.cbpdndl
     ndim = train.ndim - 1
     scale = train.std().item()
     options = {"MaxMainIter": 40, "Verbose": False}
-    options = ConvBPDNDictLearn.Options(options, dmethod="cns")
+    options = cbpdndl.ConvBPDNDictLearn.Options(options, dmethod="cns")
     for size, count in itertools.product([16, 64] if ndim == 1 else [3, 7], (1, 4)):
         start = np.random.default_rng(seed).normal(size=(*[size] * ndim, count))
-        learner = ConvBPDNDictLearn(
+        learner = cbpdndl.ConvBPDNDictLearn(
             start, _last_axes_first(train[:50]), scale, options, dmethod="cns", dimK=1, dimN=ndim
         )
         learner.solve()

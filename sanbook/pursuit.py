@@ -20,6 +20,11 @@ from torch import Tensor
 
 import san_core
 
+# Sums may be fused and reordered, so that several are added at once.
+_compiled = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nnan", "nsz"}
+)
+
 # --- steps ----------------------------------------------------------------------------------------
 
 
@@ -35,7 +40,9 @@ class Pursuit:
             atom, which must have unit norm, is subtracted as far as it correlates.
 
     ``chosen`` ``(B, K)`` are the atoms in the order of the steps, ``residual`` ``(B, n)`` is what
-    they leave.
+    they leave. ``errors`` and ``entries`` ``(B, K + 1)`` are its absolute sum and the number of
+    different atoms, after 0, 1, ... steps. ``going`` are the examples that `step` goes on with, at
+    first all; whoever has enough of some takes them out.
     """
 
     def __init__(
@@ -47,56 +54,78 @@ class Pursuit:
         refit: bool = True,
     ) -> None:
         self.strongest, self.draw, self.refit = strongest, draw, refit
-        self.residual, self.steps = x.clone(), 0
+        self.residual, self.steps, self.going = x.clone(), 0, torch.arange(len(x))
         self.chosen = torch.zeros(len(x), most, dtype=torch.long)
+        self.errors = F.pad(x.abs().sum(dim=1, keepdim=True), (0, most))
+        self.entries = torch.zeros(len(x), most + 1, dtype=torch.long)
         # The atoms are triangle times directions, which are orthonormal; or the atoms themselves.
         self._directions = x.new_zeros(len(x), most, x.shape[1])
-        self._triangle = torch.eye(most, dtype=x.dtype).repeat(len(x), 1, 1)
+        self._triangle = x.new_zeros(len(x), most, most)
         self._along = x.new_zeros(len(x), most)  # how far the examples go along the directions
 
     def step(self) -> None:
-        """Add an atom to each example."""
-        k = self.steps
-        self.chosen[:, k] = self.strongest(self.residual)
-        direction = self.draw(self.chosen[:, k])
-        if self.refit:
-            direction = self._orthonormal(direction)
-        along = (self.residual * direction).sum(dim=1)
-        self.residual -= along[:, None] * direction
-        self._directions[:, k], self._along[:, k] = direction, along
+        """Add an atom to each example that goes on."""
+        chosen = self.strongest(self.residual[self.going])
+        self.chosen[self.going, self.steps] = chosen
+        self._directions[self.going, self.steps] = self.draw(chosen)
+        tensors = (
+            self.going, self.chosen, self.residual, self.errors, self.entries,
+            self._directions, self._triangle, self._along,
+        )  # fmt: skip
+        _advance(self.steps, self.refit, *(tensor.numpy() for tensor in tensors))
         self.steps += 1
 
-    def _orthonormal(self, atom: Tensor) -> Tensor:
-        """The new direction of each atom ``(B, n)``, 0 where it depends on those before."""
-        k = self.steps
-        before, direction = self._directions[:, :k], atom[:, None]  # (B, k, n), (B, 1, n)
-        for _ in range(2):  # once leaves rounding errors of near-duplicates, twice is enough
-            overlap = direction @ before.mT  # (B, 1, k)
-            direction = direction - overlap @ before
-            self._triangle[:, :k, k] += overlap[:, 0]
-        direction = direction[:, 0]
-        norm = direction.norm(dim=1)
-        independent = norm > 1e-7 * atom.norm(dim=1)
-        self._triangle[:, k, k] = torch.where(independent, norm, 1.0)
-        return torch.where(independent[:, None], direction / norm[:, None], 0.0)
-
-    def keep(self, examples: Tensor) -> None:
-        """Go on with some of the examples only, ``(B,)`` booleans."""
-        for name in ("residual", "chosen", "_triangle", "_along"):
-            setattr(self, name, getattr(self, name)[examples])
-        before = self._directions[examples, : self.steps]  # what is still empty is not copied
-        self._directions = before.new_zeros(len(before), *self._directions.shape[1:])
-        self._directions[:, : self.steps] = before
-
     def amplitudes(self, steps: Tensor) -> Tensor:
-        """Amplitude of each chosen atom after so many steps ``(B,)``, 0 of later ones, (B, K)."""
-        along = torch.where(torch.arange(self._along.shape[1]) < steps[:, None], self._along, 0.0)
-        return torch.linalg.solve_triangular(self._triangle, along[..., None], upper=True)[..., 0]
+        """Amplitude of each chosen atom after so many steps ``(B,)``, 0 of later ones.
+
+        ``(B, k)`` for the k steps that were made.
+        """
+        k = self.steps
+        taken = torch.arange(k) < steps[:, None]
+        along = self._along[:, :k].where(taken, 0.0)
+        triangle = self._triangle[:, :k, :k].where(taken[:, None], 0.0)
+        triangle.diagonal(dim1=1, dim2=2).masked_fill_(~taken, 1.0)  # not yet, or it had ended
+        return torch.linalg.solve_triangular(triangle, along[..., None], upper=True)[..., 0]
 
     def code(self, steps: Tensor, atoms: int) -> Tensor:
         """Amplitudes of all P atoms after so many steps ``(B,)``, ``(B, P)``."""
         code = self._along.new_zeros(len(self.chosen), atoms)
-        return code.scatter_add_(1, self.chosen, self.amplitudes(steps))
+        return code.scatter_add_(1, self.chosen[:, : self.steps], self.amplitudes(steps))
+
+
+@_compiled
+def _advance(
+    k, refit, going, chosen, residual, errors, entries, directions, triangle, along
+):  # pragma: no cover
+    """Step number k of `Pursuit`: ``directions[:, k]`` are the new atoms, and become directions."""
+    for b in going:
+        direction = directions[b, k]
+        triangle[b, k, k] = 1
+        if refit:
+            length = norm = math.sqrt((direction * direction).sum())
+            for _ in range(2):  # twice is enough, and once where less than a digit is cancelled
+                norm_before = norm
+                for i in range(k):
+                    before, overlap = directions[b, i], 0.0
+                    for t in range(len(direction)):
+                        overlap += before[t] * direction[t]
+                    for t in range(len(direction)):
+                        direction[t] -= overlap * before[t]
+                    triangle[b, i, k] += overlap
+                norm = math.sqrt((direction * direction).sum())
+                if norm > 0.1 * norm_before:
+                    break
+            if norm > 1e-7 * length:
+                triangle[b, k, k] = norm
+                direction /= norm
+            else:  # it depends on those before
+                direction[:] = 0
+        for t in range(len(direction)):
+            along[b, k] += residual[b, t] * direction[t]
+        for t in range(len(direction)):
+            residual[b, t] -= along[b, k] * direction[t]
+            errors[b, k + 1] += abs(residual[b, t])
+        entries[b, k + 1] = entries[b, k] + (not (chosen[b, :k] == chosen[b, k]).any())
 
 
 # --- kernels at any place -------------------------------------------------------------------------
@@ -136,22 +165,23 @@ class Atoms:
         return torch.fft.rfft(centred).conj(), size
 
     def strongest(self, residual: Tensor) -> Tensor:
-        """The atom of largest correlation with each signal, ties to the lower number.
+        """The atom of largest correlation with each signal, ``(B, n) -> (B,)``.
 
-        ``(B, n) -> (B,)``; correlations have single precision.
+        Correlations have single precision; of those that are equal in it any may be found.
         """
         spectra, size = self._spectra
         residual_f = torch.fft.rfft(residual.float(), size)
         products = torch.fft.irfft(residual_f[:, None] * spectra, size)
-        return (products[..., : self.n] * self._scale).flatten(1).abs().argmax(dim=1)
+        found = np.empty(len(residual), np.int64)
+        _strongest_of(products.numpy(), self._scale.numpy(), found)
+        return torch.from_numpy(found)
 
     def draw(self, number: Tensor) -> Tensor:
         """What the kernels draw inside the signal, ``(N,) -> (N, n)``."""
-        kernel, place = number // self.n, number % self.n
-        tap = torch.arange(self.n) - (place - self.lengths[kernel] // 2)[:, None]  # (N, n)
-        inside = (tap >= 0) & (tap < self.drawn.shape[1])
-        taps = self.drawn[kernel].gather(1, tap.clamp(0, self.drawn.shape[1] - 1))
-        return torch.where(inside, taps, 0.0)
+        drawn = torch.zeros(len(number), self.n, dtype=torch.float64)
+        kernel, place = (number // self.n).numpy(), (number % self.n).numpy()
+        _draw(kernel, place, self.drawn.numpy(), self.lengths.numpy(), drawn.numpy())
+        return drawn
 
     def draw_unit(self, number: Tensor) -> Tensor:
         """The atoms, of unit norm, ``(N,) -> (N, n)``."""
@@ -162,6 +192,43 @@ class Atoms:
         example, number = code.flatten(1).nonzero(as_tuple=True)
         drawn = self.draw(number) * code.flatten(1)[example, number, None]
         return torch.zeros(len(code), self.n, dtype=drawn.dtype).index_add_(0, example, drawn)
+
+
+@_compiled
+def _keep_larger(products, scale, j, largest, kernel):  # pragma: no cover
+    """Where a product of kernel number j is the largest so far, note it and the kernel.
+
+    Place by place: the largest of all places would have to be looked for one after the other.
+    """
+    for t in range(len(largest)):
+        product = abs(products[t] * scale[t])
+        larger = product > largest[t]
+        largest[t] = product if larger else largest[t]
+        kernel[t] = j if larger else kernel[t]
+
+
+@_compiled
+def _strongest_of(products, scale, found):  # pragma: no cover
+    """The atoms with the largest of the products ``(B, J, at least n)``, found ``(B,)``."""
+    n = scale.shape[1]
+    largest, kernel = np.empty(n, np.float32), np.empty(n, np.int32)
+    for b in range(len(products)):
+        largest[:], kernel[:] = -1, 0
+        for j in range(len(scale)):
+            _keep_larger(products[b, j], scale[j], j, largest, kernel)
+        place = largest.argmax()
+        found[b] = kernel[place] * n + place
+
+
+@_compiled
+def _draw(kernel, place, drawn, lengths, out):  # pragma: no cover
+    """`Atoms.draw`."""
+    n = out.shape[1]
+    for i in range(len(out)):
+        length = lengths[kernel[i]]
+        first = place[i] - length // 2
+        for t in range(max(0, first), min(n, first + length)):
+            out[i, t] = drawn[kernel[i], t - first]
 
 
 class Hats(Atoms):
@@ -182,7 +249,8 @@ class Hats(Atoms):
         )
         self._starts = np.cumsum([0, *map(len, weights)])
         self._spacing = np.array(spacing)
-        self._order = np.argsort(self._spacing, kind="stable")
+        # Kernels of the same spacing follow each other, and the longest is the first.
+        self._order = np.lexsort((-self.lengths.numpy(), self._spacing))
 
     def strongest(self, residual: Tensor) -> Tensor:
         """See `Atoms`."""
@@ -194,7 +262,7 @@ class Hats(Atoms):
         return torch.from_numpy(found)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nnan"})
+@_compiled
 def _strongest_hats(
     residual, weights, starts, spacing, order, lengths, scale, found
 ):  # pragma: no cover
@@ -202,8 +270,9 @@ def _strongest_hats(
     n = residual.shape[1]
     reach = lengths.max() // 2 + 2 * spacing.max() + 2  # samples beyond the borders
     sums = np.zeros(n + 2 * reach)  # second sums of the residual; sample t is at reach + t
-    hats = np.zeros(n + 2 * reach, np.float32)  # the same
-    products = np.empty(n, np.float32)
+    hats = np.empty(n + 2 * reach, np.float32)  # the same
+    products, largest = np.empty(n, np.float32), np.empty(n, np.float32)
+    kernel = np.empty(n, np.int32)  # that of the largest product at each place
     for b in range(len(residual)):
         first = second = 0.0
         for t in range(n):
@@ -213,38 +282,43 @@ def _strongest_hats(
         for t in range(n, n + reach):
             second += first
             sums[reach + t] = second
-        largest, best = np.float32(-1.0), 0
+        largest[:], kernel[:] = -1, 0
         apart = 0
         for j in order:
-            count = starts[j + 1] - starts[j]
+            weight = weights[starts[j] : starts[j + 1]]
             begin = reach + spacing[j] - 1 - lengths[j] // 2  # of the first weight
-            if spacing[j] != apart:  # in the order, the same spacings follow each other
+            if spacing[j] != apart:
                 apart = spacing[j]
-                behind, ahead = sums[: -2 * apart], sums[2 * apart :]
-                for s in range(len(behind)):
-                    hats[s + apart + 1] = (behind[s] - 2 * sums[s + apart] + ahead[s]) / apart
-            products[:] = 0
-            for i in range(count):
-                weight, hat = (
-                    weights[starts[j] + i],
-                    hats[begin + i * apart : begin + i * apart + n],
+                count = n + (len(weight) - 1) * apart
+                behind, middle, ahead = (
+                    sums[begin - 1 - apart :],
+                    sums[begin - 1 :],
+                    sums[begin - 1 + apart :],
                 )
+                hat = hats[begin:]
+                for t in range(count):
+                    hat[t] = (behind[t] - 2 * middle[t] + ahead[t]) / apart
+            products[:] = 0
+            alone = len(weight) % 4
+            for i in range(alone):
+                w, hat = weight[i], hats[begin + i * apart :]
                 for t in range(n):
-                    products[t] += weight * hat[t]
-            top = np.float32(0.0)
-            for t in range(n):
-                products[t] = abs(products[t] * scale[j, t])
-                top = max(top, products[t])
-            if top > largest or (top == largest and j * n < best):
-                largest = top
+                    products[t] += w * hat[t]
+            for i in range(alone, len(weight), 4):  # four at once: less goes to and fro
+                w0, w1, w2, w3 = weight[i], weight[i + 1], weight[i + 2], weight[i + 3]
+                hat0 = hats[begin + i * apart :]
+                hat1, hat2, hat3 = hat0[apart:], hat0[2 * apart :], hat0[3 * apart :]
                 for t in range(n):
-                    if products[t] == top:
-                        best = j * n + t
-                        break
-        found[b] = best
+                    products[t] += w0 * hat0[t] + w1 * hat1[t] + w2 * hat2[t] + w3 * hat3[t]
+            _keep_larger(products, scale[j], j, largest, kernel)
+        place = largest.argmax()
+        found[b] = kernel[place] * n + place
 
 
 # --- as many atoms as each example needs ----------------------------------------------------------
+
+TOGETHER = 8  # examples, so few that a processor's cache holds their directions
+AHEAD = 8  # steps until phi is looked at again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,42 +344,40 @@ def follow(
     An entry costs ``cost`` numbers, the kernels ``num_weights``. Later steps cost at least as much:
     where that alone is more than the smallest phi, the pursuit of an example ends.
     """
-    exact, n = x.double(), x.shape[1]
-    scale = exact.abs().sum(dim=1)
+    together = (
+        _follow(atoms, some, cost, num_weights, refit) for some in x.double().split(TOGETHER)
+    )
+    return [path for paths in together for path in paths]
+
+
+def _follow(atoms: Atoms, x: Tensor, cost: int, num_weights: int, refit: bool) -> list[Path]:
+    n = x.shape[1]
     most = max(0, math.ceil((n - num_weights) / cost))
-    pursuit = Pursuit(exact, atoms.strongest, atoms.draw_unit, most, refit)
-    paths: list[Path | None] = [None] * len(x)
-    going = torch.arange(len(x))
-    counts = torch.zeros(len(x), dtype=torch.long)
-    losses = torch.ones(len(x), 1, dtype=torch.float64)
-    phis = torch.full((len(x), 1), math.hypot(1, num_weights / n), dtype=torch.float64)
-    while len(going):
-        dearer = (num_weights + cost * (counts + (1 if refit else 0))) / n
-        over = (dearer >= phis.amin(dim=1)) | (pursuit.steps == most)
-        if over.any():
-            steps = phis.argmin(dim=1)
-            amplitudes = pursuit.amplitudes(steps)
-            for i in over.nonzero().flatten().tolist():
-                paths[going[i]] = Path(
-                    pursuit.chosen[i, : pursuit.steps].clone(), losses[i], phis[i], int(steps[i]),
-                    amplitudes[i, : steps[i]],
-                )  # fmt: skip
-            pursuit.keep(~over)
-            going, counts, losses, phis, scale = (
-                part[~over] for part in (going, counts, losses, phis, scale)
-            )
-            continue
-        before = pursuit.chosen[:, : pursuit.steps]
-        pursuit.step()
-        counts = counts + (before != pursuit.chosen[:, pursuit.steps - 1, None]).all(dim=1)
-        loss = pursuit.residual.abs().sum(dim=1) / scale
+    pursuit = Pursuit(x, atoms.strongest, atoms.draw_unit, most, refit)
+    while len(pursuit.going):
+        for _ in range(min(AHEAD, most - pursuit.steps)):
+            pursuit.step()
+        so_far = slice(pursuit.steps + 1)
+        losses = pursuit.errors[:, so_far] / pursuit.errors[:, :1]
+        entries = pursuit.entries[:, so_far]
         inverse_cr = san_core.inverse_compression_ratio_from_counts(
-            counts, num_weights, n, ndim=cost - 1
+            entries, num_weights, n, ndim=cost - 1
         )
-        phi = san_core.phi(inverse_cr.double(), loss)
-        losses = torch.cat([losses, loss[:, None]], dim=1)
-        phis = torch.cat([phis, phi[:, None]], dim=1)
-    return paths
+        phis = san_core.phi(inverse_cr.double(), losses)
+        dearer = (num_weights + cost * (entries + refit)) / n
+        over = dearer >= phis.cummin(dim=1).values
+        over[:, most:] = True
+        pursuit.going = (~over.any(dim=1)).nonzero().flatten()
+    last = over.long().argmax(dim=1)  # the first step after which it is over
+    steps = phis.where(torch.arange(phis.shape[1]) <= last[:, None], torch.inf).argmin(dim=1)
+    amplitudes = pursuit.amplitudes(steps)
+    return [
+        Path(
+            pursuit.chosen[i, :end].clone(), losses[i, : end + 1], phis[i, : end + 1], best,
+            amplitudes[i, :best],
+        )
+        for i, (end, best) in enumerate(zip(last.tolist(), steps.tolist(), strict=True))
+    ]  # fmt: skip
 
 
 def pursue(atoms: Atoms, x: Tensor, cost: int, num_weights: int = 0, refit: bool = True) -> Tensor:

@@ -16,6 +16,7 @@ Axes as in `san_core` (B examples, n samples), and
 
 import copy
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -83,7 +84,6 @@ class ScaleSAN(nn.Module):
             )
         self.mothers = nn.Parameter(mothers.detach().clone())
         self.lengths, self.cost = lengths, cost
-        self._resamplings = [resampling(mothers.shape[1], length) for length in lengths]
 
     @property
     def num_weights(self) -> int:
@@ -96,10 +96,10 @@ class ScaleSAN(nn.Module):
         Zeros where a mother vanishes at a length, such as an odd one at a single sample.
         """
         return [
-            F.normalize(resample.to(mother) @ mother, dim=0)
+            F.normalize(resampling(len(mother), length).to(mother) @ mother, dim=0)
             for forwards in self.mothers
             for mother in (forwards, forwards.flip(0))
-            for resample in self._resamplings
+            for length in self.lengths
         ]
 
     @torch.no_grad()
@@ -157,7 +157,9 @@ class ScaleSAN(nn.Module):
         drawn = torch.stack(
             [F.pad(w.flip(0), (0, size - len(w))).roll(-(len(w) // 2)) for w in kernels]
         )
-        spectrum = (torch.fft.rfft(a, size) * torch.fft.rfft(drawn)).sum(dim=1)
+        spectra = torch.fft.rfft(drawn)
+        # One by one, as the spectra of many maps are many times as large as the examples.
+        spectrum = torch.stack([(torch.fft.rfft(maps, size) * spectra).sum(dim=0) for maps in a])
         return torch.fft.irfft(spectrum, size)[:, :n]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,6 +188,7 @@ def _check(x: Tensor) -> None:
         )
 
 
+@functools.cache  # as all networks of m weights share them
 def resampling(m: int, length: int) -> Tensor:
     """The linear map from a mother to a kernel, ``(length, m)``, double precision.
 

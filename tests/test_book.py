@@ -57,6 +57,7 @@ OVER_ALL = [
     "ledger",
     "baselines",
     "scales",
+    "scales_classes",
     "playground",
     "speed",
 ]
@@ -703,6 +704,18 @@ def test_results_of_baselines_have_their_columns(book):
     assert not results.duplicated(["dataset", "method"]).any()
     assert results.data_source.str.startswith("simulated").all()
     assert (results.phi >= results.normalized_reconstruction_loss).all()
+
+
+def test_results_of_scales_with_classes_have_their_columns(book):
+    results = pd.read_csv(book / BUILT / "results/scales_classes.csv")
+    columns = ["batch_size", "network", "seed", *sanbook.tables.METRICS, "accuracy_percent"]
+    assert list(results.columns) == columns
+    assert not results.duplicated(["batch_size", "network", "seed"]).any()
+    scaled = results[results.network.str.startswith("SAN with scales")]
+    assert len(scaled) == 4  # two counts, two protocols
+    assert results.accuracy_percent.between(0, 100).all()
+    below = results.loc[results.network == "Extrema", "phi"].min()
+    assert (scaled.phi < below).all()
 
 
 def test_second_make_executes_nothing(own_book):

@@ -107,6 +107,31 @@ def test_each_example_has_its_own_number_of_steps(x):
         assert torch.equal(found, san_core.topk_absolutes(one, k) if k else torch.zeros(40))
 
 
+@pytest.mark.parametrize("refit", [True, False], ids=["orthogonal", "plain"])
+def test_examples_may_be_taken_out(x, refit):
+    dictionary = every_atom(KERNELS, 40)
+    dictionary = dictionary / dictionary.norm(dim=1, keepdim=True)
+    exact, counts = x.double(), [3, 30, 7]
+    together = explicit(exact, dictionary, 30, refit)
+    for k in range(30):
+        together.going = (torch.tensor(counts) > k).nonzero().flatten()
+        together.step()
+    code = together.code(torch.tensor(counts), len(dictionary))
+    for i, count in enumerate(counts):
+        alone = explicit(exact[i : i + 1], dictionary, 30, refit)
+        for k in range(count):
+            alone.step()
+            error = alone.residual.abs().sum()
+            torch.testing.assert_close(alone.errors[0, k + 1], error)
+            different = len(set(alone.chosen[0, : k + 1].tolist()))
+            assert alone.entries[0, k + 1] == together.entries[i, k + 1] == different
+        torch.testing.assert_close(together.residual[i], alone.residual[0])
+        expected = alone.code(torch.tensor([count]), len(dictionary))[0]
+        torch.testing.assert_close(code[i], expected)
+    if not refit:
+        assert together.entries.amax() < 30  # one was chosen twice
+
+
 def test_without_refit_energy_is_conserved(x):
     dictionary = every_atom(KERNELS, 40)
     dictionary = dictionary / dictionary.norm(dim=1, keepdim=True)
