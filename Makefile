@@ -49,7 +49,7 @@ book pages bench record pdf: $(ENV)
 
 book: ## execute every experiment that is out of date and build _build/html/index.html
 pages: ## execute the experiments that are out of date, without building the book
-bench: ## measure the speed in full (about five minutes)
+bench: ## measure the speed in full (about six minutes)
 study: $(ENV) ## describe every record in SAN_DATA/physionet, whole (JOBS processes or SCHEDULER)
 	@$(PYTHON) -m sanbook.cli study "$$SAN_DATA/physionet" -o _build/study --jobs $(or $(JOBS),1) \
 		--scheduler '$(SCHEDULER)' --kernel-sizes $(shell seq -s, 1 249)
