@@ -93,6 +93,15 @@ class Made(Contents):
         return "made" if all(path.exists() for path in self.paths) else None
 
 
+class Facts(pytask.PythonNode):
+    """A value as a node of its own: pytask takes all values of tasks that it is given for one."""
+
+    @property
+    def signature(self) -> str:
+        """What tells this node from others."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+
 def modules_of(path: Path) -> list[Path]:
     """The project's modules that a notebook or a module imports, directly or not."""
     found: dict[Path, None] = {}
@@ -261,9 +270,9 @@ def _path(path: Path) -> pytask.PathNode:
     return pytask.PathNode(path=path, name=str(path.relative_to(ROOT)))
 
 
-def _facts(name: str, *facts) -> pytask.PythonNode:
+def _facts(name: str, *facts) -> Facts:
     """Anything that is no file, as a node whose state is what it prints as."""
-    return pytask.PythonNode(name=f"facts of {name}", value=repr(facts), hash=True)
+    return Facts(name=f"facts of {name}", value=repr(facts), hash=True)
 
 
 def _without_places(parameters: dict) -> dict:

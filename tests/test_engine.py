@@ -261,6 +261,18 @@ def test_second_call_executes_nothing_in_a_few_seconds(small):
     assert after.keys() == before.keys()
 
 
+@pytest.mark.parametrize("name", ["first", "second", "third"])
+def test_other_parameters_run_their_page_and_no_other(small, name):
+    assert finish(start(small))[0] == 0
+    before, table = made(small), small / "task_small.py"
+    changed = f"'seconds': 0.001 if name == {name!r} else seconds"
+    table.write_text(table.read_text().replace("'seconds': seconds", changed))
+    status, output = finish(start(small))
+    assert status == 0, output
+    after = made(small)
+    assert [page for page in after if after[page] != before[page]] == [name]
+
+
 def test_profiles_never_touch_each_other(small):
     assert finish(start(small))[0] == 0
     before = made(small)
