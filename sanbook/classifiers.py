@@ -7,7 +7,6 @@ Axes as in `san_core` (B examples, n samples), and ``K``: classifiers; ``P``: we
 ``o``: channels or units that a layer reads and writes.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -263,8 +262,11 @@ def classify(
         seeds: of the weights and of the order of the batches, K of them.
         protocol: see `Protocol`.
     """
-    supplies = [lambda k=k: lambda part, which: inputs[part][k, which] for k in range(len(seeds))]
-    return _classify(network, supplies, inputs["train"][0, 0].numel(), labels, seeds, protocol)
+
+    def supply_of(k):
+        return lambda part, which: inputs[part][k, which]
+
+    return _classify(network, supply_of, inputs["train"][0, 0].numel(), labels, seeds, protocol)
 
 
 # Examples ``which`` ``(B,)`` of a part as a classifier sees them, ``(B, *spatial)``.
@@ -273,7 +275,7 @@ Supply = Callable[[str, Tensor], Tensor]
 
 def _classify(
     network: type[nn.Module],
-    supplies: Sequence[Callable[[], Supply]],
+    supply_of: Callable[[int], Supply],
     n: int,
     labels: dict[str, Tensor],
     seeds: Sequence[int],
@@ -281,16 +283,15 @@ def _classify(
 ) -> Classified:
     """Train a classifier for each of K seeds, which need not differ, each with its own supply.
 
-    A supply is made when its classifier begins. Examples are asked for some batches ahead: in
-    memory the inputs of all classifiers would be larger than the data themselves, K times.
+    That of number k is made when its classifier begins. Examples are asked for some batches ahead:
+    in memory the inputs of all classifiers would be larger than the data themselves, K times.
     """
     num_classes = 1 + max(int(part.max()) for part in labels.values())
     ahead = max(1, LARGEST_INPUT // (n * protocol.batch_size)) * protocol.batch_size
     of_seed = {seed: orders_of_epochs(len(labels["train"]), seed, protocol) for seed in set(seeds)}
 
-    def train(task):
-        model, supply, seed = task
-        return _classify_one(model, supply(), ahead, labels, of_seed[seed], protocol)
+    def train(k):
+        return _classify_one(models[k], supply_of(k), ahead, labels, of_seed[seeds[k]], protocol)
 
     models = []
     for seed in seeds:
@@ -298,7 +299,7 @@ def _classify(
             torch.manual_seed(seed)
             models.append(network(num_classes))
     with threadpool_limits(1, user_api="blas"):  # each network has one thread
-        results = list(in_threads(train, zip(models, supplies, seeds, strict=True)))
+        results = list(in_threads(train, range(len(seeds))))
     columns = [
         "epoch", "validation_accuracy_percent", "accuracy_percent",
         "last_validation_accuracy_percent", "last_accuracy_percent",
@@ -332,7 +333,8 @@ def _classify_one(
     convolutions, dense = shapes_of(model)
     values = nn.utils.parameters_to_vector(model.parameters()).detach().numpy()
     gradient, mean, square, step = *(np.zeros_like(values) for _ in range(3)), 0
-    # Adam wants kernels (q, R, m): all weights are one of a single row.
+    # Adam wants kernels (q, R, m): all weights are one of a single row. It also wants a place for
+    # the kernels after its step, which here is where they are.
     kernel, *moments = (part.reshape(1, 1, -1) for part in (values, gradient, mean, square))
 
     def supplied(part, which):
@@ -388,9 +390,11 @@ def classify_reconstructions(
     runs = selected.drop_duplicates(run).reset_index(drop=True)
     models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
 
-    supplies = [functools.partial(_Reconstructions, model, data) for model in models]
+    def supply_of(k):
+        return _Reconstructions(models[k], data)
+
     n, seeds = data.test[0].numel(), runs.seed.tolist()
-    classified = _classify(network, supplies, n, data.labels, seeds, trained.protocol)
+    classified = _classify(network, supply_of, n, data.labels, seeds, trained.protocol)
     measured = pd.DataFrame(in_threads(lambda model: measure(model, data.test), models))
     accuracies = classified.table.drop(columns=["seed", "epoch"])
     of_run = pd.concat([runs[run], measured, accuracies], axis=1)
