@@ -114,6 +114,15 @@ def show_sources(cards: Sequence[dict]) -> None:
     display(Markdown(text), metadata={"cards": list(cards)})
 
 
+def over_seeds(seeds: Sequence[int]) -> str:
+    """What a number is of, in words.
+
+    >>> over_seeds([4]), over_seeds([0, 1, 2])
+    ('one seed', 'means over 3 seeds')
+    """
+    return "one seed" if len(seeds) == 1 else f"means over {len(seeds)} seeds"
+
+
 def show_quick(cut: str) -> None:
     """Warn that a page ran the quick profile; ``cut`` says what it has less of than the paper."""
     warning = f"**Quick profile:** {cut}. These are not the numbers of the paper's protocol."
