@@ -685,7 +685,9 @@ def test_recording_equals_its_bytes():
 @pytest.mark.parametrize(
     ("name", "source", "rate", "origin"),
     [
-        ("cebsdb", "substitute: b001 SCG", 5000, "substitute"),
+        ("apnea-ecg", "real", 100, "copy"),
+        ("prcp", "real", 250, "copy"),
+        ("cebsdb", "substitute: b001 I", 5000, "substitute"),
         ("slpdb", "substitute: slp41 ECG", 250, "substitute"),
         ("sufhsdb", "substitute: f1 PCG", 16_000, "substitute"),
         ("bidmc", "real", 125, "copy"),
