@@ -14,7 +14,7 @@ SWITCHES := PROFILE DATA SAN_DATA JOBS SEEDS SCHEDULER SIGNAL COLUMN WINDOW
 export $(SWITCHES)
 # A wrong value is refused before anything is installed. ($(shell) does not see what is exported.)
 quoted = '$(subst ','\'',$(1))'
-REFUSED := $(shell $(foreach name,$(SWITCHES),$(name)=$(call quoted,$($(name)))) python3 sanbook/switches.py)
+REFUSED := $(shell $(foreach name,$(SWITCHES),$(name)=$(call quoted,$($(name)))) python3 sanbook/build/switches.py)
 $(if $(REFUSED),$(error $(REFUSED)))
 
 # With an environment of your own (conda): make PYTHON=python book
@@ -42,7 +42,7 @@ data: $(ENV) ## fetch the data that are missing, verify them, and say which each
 	@$(PYTHON) -m sanbook.data --data $(DATA)
 
 data-check: $(ENV) ## verify the data that are there by their hashes, without network
-	@$(PYTHON) -m sanbook.fetch
+	@$(PYTHON) -m sanbook.data.fetch
 
 book pages bench record pdf: $(ENV)
 	@$(PYTHON) task_book.py $@
@@ -51,7 +51,7 @@ book: ## execute every experiment that is out of date and build _build/html/inde
 pages: ## execute the experiments that are out of date, without building the book
 bench: ## measure the speed in full (about six minutes)
 study: $(ENV) ## describe every record in SAN_DATA/physionet, whole (JOBS processes or SCHEDULER)
-	@$(PYTHON) -m sanbook.cli study "$$SAN_DATA/physionet" -o _build/study --jobs $(or $(JOBS),1) \
+	@$(PYTHON) -m sanbook.signals.cli study "$$SAN_DATA/physionet" -o _build/study --jobs $(or $(JOBS),1) \
 		--scheduler '$(SCHEDULER)' --kernel-sizes $(shell seq -s, 1 249)
 
 record: ## keep the numbers of a full run with ten seeds on the paper's data in data/reproduced

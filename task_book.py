@@ -10,11 +10,10 @@ import os
 import sys
 from dataclasses import replace
 
-from sanbook import fetch, rendering
-from sanbook.engine import execute, run
-from sanbook.execution import ROOT, PageError
-from sanbook.switches import Switches, read_switches
-from sanbook.tasks import (
+from sanbook.build import render as rendering
+from sanbook.build.engine import execute, run
+from sanbook.build.execute import ROOT, PageError
+from sanbook.build.graph import (
     Page,
     bench_task,
     book_task,
@@ -24,6 +23,8 @@ from sanbook.tasks import (
     results_of,
     specification,
 )
+from sanbook.build.switches import Switches, read_switches
+from sanbook.data import fetch
 
 DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
@@ -213,14 +214,14 @@ def main(target: str) -> int:
     if status == 0 and target in ("book", "pdf"):
         rendering.publish(switches.profile)
     if status == 0 and target == "record":
-        keep = [sys.executable, "-m", "sanbook.ledger"]
+        keep = [sys.executable, "-m", "sanbook.reproduction.ledger"]
         run([*keep, "record", str(results_of(switches))], {})
         # Which numbers need a cause is known from the new record only.
         status = execute([tasks["causes"]], switches)
         if status == 0:
             run([*keep, "causes", str(results_of(switches))], {})
     if status == 0 and target == "pdf":
-        run([sys.executable, "-m", "sanbook.rendering", "pdf", switches.profile], {})
+        run([sys.executable, "-m", "sanbook.build.render", "pdf", switches.profile], {})
     return status
 
 

@@ -12,7 +12,7 @@ import requests
 import torch
 from py_mini_racer import MiniRacer
 
-import sanbook.fetch
+import sanbook.data.fetch
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,9 +40,9 @@ def offline(monkeypatch):
 
     monkeypatch.setattr(requests, "head", local_only(requests.head))
     monkeypatch.setattr(requests, "get", local_only(requests.get))
-    sanbook.fetch._unreachable.cache_clear()
+    sanbook.data.fetch._unreachable.cache_clear()
     yield asked
-    sanbook.fetch._unreachable.cache_clear()
+    sanbook.data.fetch._unreachable.cache_clear()
 
 
 class Server:
@@ -125,8 +125,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     """A made-up server on this machine; downloads from it are impatient."""
-    monkeypatch.setattr(sanbook.fetch, "ANSWER", 1)
-    monkeypatch.setattr(sanbook.fetch, "PAUSE", 0.3)
+    monkeypatch.setattr(sanbook.data.fetch, "ANSWER", 1)
+    monkeypatch.setattr(sanbook.data.fetch, "PAUSE", 0.3)
     server = Server()
     yield server
     server.end()
@@ -149,7 +149,7 @@ def sha256(content):
 def known(files):
     """Files of a manifest: those of `files` (name to bytes) are official."""
     return tuple(
-        sanbook.fetch.KnownFile(name, "official", len(content), sha256(content))
+        sanbook.data.fetch.KnownFile(name, "official", len(content), sha256(content))
         for name, content in files.items()
     )
 
@@ -159,8 +159,8 @@ def change_source(monkeypatch):
     """Change what the manifest says of a data set."""
 
     def change(name, **facts):
-        source = dataclasses.replace(sanbook.fetch.MANIFEST[name], **facts)
-        monkeypatch.setitem(sanbook.fetch.MANIFEST, name, source)
+        source = dataclasses.replace(sanbook.data.fetch.MANIFEST[name], **facts)
+        monkeypatch.setitem(sanbook.data.fetch.MANIFEST, name, source)
         return source
 
     return change

@@ -2,8 +2,8 @@
 
 import torch
 
-from sanbook.baselines import ALL
-from sanbook.networks import trained_sans
+from sanbook.methods import ALL
+from sanbook.methods.networks import trained_sans
 from sanbook.training import Protocol, sweep
 
 

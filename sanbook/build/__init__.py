@@ -1,0 +1,1 @@
+"""Make the book: switches, the graph of pages, executing, provenance, rendering."""

@@ -1,0 +1,98 @@
+"""The switches of the book, from the environment: a wrong value is refused in one sentence.
+
+Make runs this file before anything is installed, so it imports nothing but Python's own library.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+SIGNAL_KINDS = (".csv", ".edf", ".hea", ".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What a build is asked for; "Contributing" explains each switch.
+
+    ``directory`` is SAN_DATA, absolute. ``scheduler`` is empty for this machine and ``signal`` for
+    the recording that the book brings; ``window`` is in samples.
+    """
+
+    profile: str
+    data: str
+    directory: Path
+    jobs: int
+    seeds: tuple[int, ...]
+    scheduler: str
+    signal: str
+    column: str
+    window: int
+
+
+def read_switches(environment: Mapping[str, str] = os.environ) -> Switches:
+    """The switches of an environment; ValueError says what is wrong with the first wrong one.
+
+    >>> read_switches({"PROFILE": "quick"}).seeds, read_switches({"SEEDS": "4 5"}).seeds
+    ((0,), (4, 5))
+    """
+    given = {name: value for name, value in environment.items() if value}
+
+    def one_of(name: str, *values: str) -> str:
+        value = given.get(name, values[0])
+        if value not in values:
+            raise ValueError(f"expected {name}={' or '.join(values)}, got {value!r}")
+        return value
+
+    def whole_number(name: str, default: int, smallest: int) -> int:
+        value = given.get(name, str(default))
+        if not re.fullmatch(r"\d{1,9}", value) or int(value) < smallest:
+            raise ValueError(f"expected {name} to be a number from {smallest} on, got {value!r}")
+        return int(value)
+
+    profile = one_of("PROFILE", "paper", "quick")
+    seeds = given.get("SEEDS", "0" if profile == "quick" else "0 1 2").split()
+    if (
+        not seeds
+        or len(set(seeds)) < len(seeds)
+        or not all(map(re.compile(r"\d{1,9}").fullmatch, seeds))
+    ):
+        raise ValueError(
+            f"expected SEEDS to be different numbers, such as '0 1 2', got {' '.join(seeds)!r}"
+        )
+    directory = ROOT / Path(given.get("SAN_DATA", "data")).expanduser()
+    if not directory.is_dir():
+        raise ValueError(f"expected SAN_DATA to be a folder, got {str(directory)!r}; make it first")
+    scheduler = given.get("SCHEDULER", "")
+    if scheduler and not re.fullmatch(r"(tcp|tls|ws|wss)://[^/:\s]+:\d+", scheduler):
+        raise ValueError(f"expected SCHEDULER=tcp://host:port, got {scheduler!r}")
+    signal = given.get("SIGNAL", "")
+    if signal and Path(signal).suffix not in SIGNAL_KINDS:
+        raise ValueError(
+            f"expected SIGNAL to be a file of one of the kinds {', '.join(SIGNAL_KINDS)}, "
+            f"got {signal!r}"
+        )
+    if signal and not (ROOT / signal).is_file():
+        raise ValueError(f"expected SIGNAL to be a file, got {signal!r}, which is none")
+    return Switches(
+        profile=profile,
+        data=one_of("DATA", "auto", "real", "sample"),
+        directory=directory,
+        jobs=whole_number("JOBS", os.cpu_count() or 1, 1),
+        seeds=tuple(map(int, seeds)),
+        scheduler=scheduler,
+        signal=signal,
+        column=given.get("COLUMN", ""),
+        window=whole_number("WINDOW", 1000, 2) if signal else 1000,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        read_switches()
+    except ValueError as error:
+        print(error)
+        sys.exit(2)

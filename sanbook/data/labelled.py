@@ -1,0 +1,153 @@
+"""The data sets with labels: UCI-epilepsy, MNIST and Fashion-MNIST.
+
+torchvision reads the images and knows where to download them. Its own download is not used: it has
+no time limit and unpacks a file under its final name, where what it breaks off with would stay.
+
+Axes: B examples, n samples; segments are (B, n), images (B, height, width), labels (B,).
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pooch
+import torch
+from torch import Tensor
+
+from sanbook.data import fetch
+from sanbook.data import simulate as stand_ins
+from sanbook.data.dataset import Card, DataSet
+
+CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # UCI's five classes
+PARTS = (0.76, 0.88)  # of UCI's file, for training and for training with validation
+VALIDATION_IMAGES = 10_000  # the last ones of the training file
+
+
+def obtain(source: fetch.Source, folder: Path) -> None:
+    """Download what is missing of the files; `fetch.FetchError` if that fails."""
+    missing = [name for name in source.official if not (folder / name).exists()]
+    for name in missing:
+        if source.torchvision:
+            _obtain_from_mirrors(source, folder / name)
+        else:
+            fetch.obtain(source, folder, name)
+
+
+def _obtain_from_mirrors(source: fetch.Source, path: Path) -> None:
+    import torchvision  # here, as it takes seconds to import
+
+    published = getattr(torchvision.datasets, source.torchvision)
+    packed = f"{path.name}.gz"
+    md5 = dict(published.resources)[packed]
+    errors = []
+    for mirror in published.mirrors:
+        try:
+            return fetch.download(mirror + packed, path, f"md5:{md5}", pooch.Decompress("gzip"))
+        except fetch.FetchError as error:
+            errors.append(str(error))
+    raise fetch.FetchError(", and ".join(errors))
+
+
+def read(source: fetch.Source, folder: Path, **options) -> DataSet:
+    """Read the files, once their bytes are verified; ValueError if they are wrong."""
+    findings = fetch.verified(source, [folder / name for name in source.official])
+    origin = fetch.least(findings)
+    card = Card(
+        name=source.name,
+        signal=source.signal,
+        sampling_rate=source.sampling_rate,
+        units="of the largest grey value" if source.torchvision else "scaled",
+        source="real" if origin in ("official", "copy") else origin,
+        note=f"{source.title}. {fetch.whose_bytes(findings)}",
+        version=source.version,
+        origin=origin,
+        sha256={finding.path.name: finding.sha256 for finding in findings},
+        classes=source.classes,
+    )
+    return (_read_images if source.torchvision else _read_segments)(folder, card, **options)
+
+
+def _read_segments(folder: Path, card: Card, **options) -> DataSet:
+    table = pd.read_csv(folder / "data.csv")  # a name, X1 to X178 and the class y
+    # A row is named X<number of the segment>.<recording>.
+    recordings = table.iloc[:, 0].str.partition(".")[2]
+    signals = table.iloc[:, 1:-1].to_numpy(float)
+    return _split_segments(signals, table.y.map(CLASS_OF), recordings, card, **options)
+
+
+def _split_segments(
+    signals: np.ndarray, labels, recordings, card: Card, value_range=(-1, 1), split: str = "rows"
+) -> DataSet:
+    """Scale segments ``(B, n)`` and split them; `recordings` ``(B,)`` tells that of each."""
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(f"value_range must be two numbers, the lower first, but is {value_range}")
+    scaled = low + (high - low) * (signals - signals.min()) / (signals.max() - signals.min())
+    if split == "rows":
+        order = np.arange(len(signals))
+    elif split == "recordings":
+        # Segments are shuffled, so the order of first appearance is a random one of recordings.
+        order = pd.factorize(np.asarray(recordings))[0]
+    else:
+        raise ValueError(f'split must be "rows" or "recordings", but is {split!r}')
+    train, validation = (order < part * (order.max() + 1) for part in PARTS)
+    x = torch.tensor(scaled, dtype=torch.float32)
+    y = torch.tensor(np.asarray(labels), dtype=torch.int64)
+    chosen = {"train": train, "validation": validation & ~train, "test": ~validation}
+    return _without_blank({part: (x[where], y[where]) for part, where in chosen.items()}, card)
+
+
+def _read_images(folder: Path, card: Card) -> DataSet:
+    # Here, as it takes seconds to import; not its MNIST, which prefers files of an older layout.
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    x, y, test, test_labels = (
+        read(folder / f"{kind}-{what}-ubyte")
+        for kind in ("train", "t10k")
+        for read, what in ((read_image_file, "images-idx3"), (read_label_file, "labels-idx1"))
+    )
+    split = [len(x) - VALIDATION_IMAGES, VALIDATION_IMAGES]
+    (train, validation), (train_labels, validation_labels) = x.split(split), y.split(split)
+    parts = {
+        "train": (train, train_labels),
+        "validation": (validation, validation_labels),
+        "test": (test, test_labels),
+    }
+    # Divided in place: as numbers, images take four times the memory.
+    grey = {part: (x.float().div_(255), labels) for part, (x, labels) in parts.items()}
+    return _without_blank(grey, card)
+
+
+def stand_in(source: fetch.Source, reason: str, **options) -> DataSet:
+    """What stands in for a data set, for this reason."""
+    if not source.torchvision:
+        signals, labels, recordings, how = stand_ins.eeg(source)
+        card = stand_ins.card(source, how, reason, units="scaled", classes=source.classes)
+        return _split_segments(signals, labels, recordings, card, **options)
+    x, labels, classes, how = (
+        stand_ins.digits() if source.name == "mnist" else stand_ins.patches(source.seed)
+    )
+    card = stand_ins.card(source, how, reason, units="of the largest grey value", classes=classes)
+    split = [len(x) - 500, 250, 250]
+    parts = zip(("train", "validation", "test"), x.split(split), labels.split(split), strict=True)
+    return _without_blank({part: (x, labels) for part, x, labels in parts}, card)
+
+
+def _without_blank(parts: dict[str, tuple[Tensor, Tensor]], card: Card) -> DataSet:
+    """A data set of (examples, labels) for each part, without examples that are zero everywhere."""
+    varied = {part: x.flatten(1).any(dim=1) for part, (x, _) in parts.items()}
+    blank = {part: int((~keep).sum()) for part, keep in varied.items()}
+    kept = {
+        part: tuple(of[varied[part]] for of in both) if blank[part] else both
+        for part, both in parts.items()
+    }
+    return DataSet(
+        **{part: x for part, (x, _) in kept.items()},
+        labels={part: labels for part, (_, labels) in kept.items()},
+        card=dataclasses.replace(card, blank=blank),
+    )

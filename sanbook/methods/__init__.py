@@ -1,0 +1,141 @@
+"""What people would use instead of a SAN, and what each method costs by the paper's own metric.
+
+Fixed transforms, learned ones, a naive floor and other pursuits behind the interface of `methods`,
+so that `san_core`'s CR^-1, normalized loss and phi can be said of all; `measure` chooses and tests.
+
+Axes as in `san_core`: B examples, q maps.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from torch import Tensor
+
+from sanbook.methods import fixed as transforms
+from sanbook.methods import kernels as atoms
+from sanbook.methods import learned
+from sanbook.methods.base import Baseline, choose, entries, evaluate_code
+from sanbook.methods.coder import choose_step, evaluate_bytes
+from sanbook.methods.networks import TrainedScales
+from sanbook.scales import ScaleSAN, compare_scales
+
+#: Candidates of each method: a function of the training examples and a seed.
+METHODS = {
+    "DCT": transforms.one_count(transforms.dct),
+    "DCT in blocks": transforms.one_count(transforms.block_dct),
+    "wavelets": transforms.one_count(transforms.wavelets),
+    "PCA": learned.principal_components,
+    "dictionary, OMP": learned.dictionaries,
+    "convolutional dictionary": learned.convolutional_dictionaries,
+    "k-sparse autoencoder": learned.autoencoders,
+    "down-sampling": transforms.down_sampling,
+    "piecewise linear": transforms.one_count(transforms.piecewise_linear),
+}
+
+#: The same where each example takes as many entries as make its own phi smallest.
+OWN_COUNT = {
+    "DCT, own count": transforms.own_count(transforms.dct),
+    "DCT in blocks, own count": transforms.own_count(transforms.block_dct),
+    "piecewise linear, own count": transforms.own_count(transforms.piecewise_linear),
+}
+
+#: And of shapes that come at several scales: ``scale_paid=True`` has entries pay for theirs.
+SCALED = {
+    "wavelets, own count": transforms.own_count(transforms.wavelets),
+    "shift-invariant wavelets, OMP": atoms.wavelet_pursuits,
+    "Gabor atoms, OMP": atoms.gabor_pursuits,
+    "Gabor atoms, MP": functools.partial(atoms.gabor_pursuits, refit=False),
+    "random kernels, OMP": atoms.random_pursuits,
+}
+
+#: Every method, and those that have no candidates for images.
+ALL = METHODS | OWN_COUNT | SCALED
+SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
+    "wavelets, own count"
+}
+
+SCALE_EXAMPLES = 30  # for training, and for validation, of a SAN with scales
+
+
+def sans_with_scales(validation: Tensor, **settings) -> Callable:
+    """Candidates of a SAN with scales: the one that `scales.compare_scales` chooses.
+
+    It is learned from `SCALE_EXAMPLES` at most, by the paper's count even where the scale is paid.
+    """
+
+    @functools.cache  # learned once for both counts
+    def learn(train: Tensor, seed: int) -> ScaleSAN:
+        parts = train[:SCALE_EXAMPLES], validation[:SCALE_EXAMPLES]
+        return compare_scales(*parts, seed=seed, **settings).model
+
+    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedScales]:
+        model = learn(train, seed)
+        yield TrainedScales(ScaleSAN(model.mothers, model.lengths, cost=2 + scale_paid))
+
+    return candidates
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What a method gives on the test examples of a data set.
+
+    ``metrics`` (CR^-1, loss, phi) and ``in_bytes`` (bytes, loss, phi; quantized in ``step``) are of
+    ``baseline``, charged W in every example; ``shared_metrics`` and ``shared_in_bytes`` (with a
+    step of its own) of ``shared_baseline``, where the test examples share it; all ``(B, 3)``.
+    ``entries`` are the A of ``baseline``, ``(B,)``. ``seconds_fit`` is fitting and choosing among
+    all candidates, ``seconds_encode`` encoding one example.
+    """
+
+    baseline: Baseline
+    shared_baseline: Baseline
+    metrics: Tensor
+    shared_metrics: Tensor
+    step: float
+    in_bytes: Tensor
+    shared_in_bytes: Tensor
+    entries: Tensor
+    seconds_fit: float
+    seconds_encode: float
+
+    @property
+    def dead(self) -> bool:
+        """Whether no example has any entry: a dead network, which describes nothing."""
+        return not self.entries.any().item()
+
+
+def measure(candidates: Callable[[Tensor, int], Iterable], data, seed: int) -> Measurement:
+    """Fit on training examples, choose on validation, measure on test.
+
+    ``candidates`` is one of `METHODS`; ``data`` has ``train``, ``validation`` and ``test``, each
+    ``(B, *spatial)``, such as `sanbook.data.DataSet`.
+    """
+    started = time.perf_counter()
+    shared_by = len(data.test)
+    baseline, shared_baseline = choose(candidates(data.train, seed), data.validation, shared_by)
+    fitted = time.perf_counter()
+    code = baseline.encode(data.test)
+    encoded = time.perf_counter()
+    step = choose_step(baseline, data.validation)
+    same = shared_baseline is baseline
+    shared_code = code if same else shared_baseline.encode(data.test)
+    shared_step = (
+        step
+        if same and baseline.num_weights == 0
+        else choose_step(shared_baseline, data.validation, shared_by)
+    )
+    return Measurement(
+        baseline=baseline,
+        shared_baseline=shared_baseline,
+        metrics=evaluate_code(baseline, data.test, code),
+        shared_metrics=evaluate_code(shared_baseline, data.test, shared_code, shared_by),
+        step=step,
+        in_bytes=evaluate_bytes(baseline, data.test, code, step),
+        shared_in_bytes=evaluate_bytes(
+            shared_baseline, data.test, shared_code, shared_step, shared_by
+        ),
+        entries=entries(code).float(),
+        seconds_fit=fitted - started,
+        seconds_encode=(encoded - fitted) / len(data.test),
+    )

@@ -1,0 +1,151 @@
+"""True bytes: codes quantized, sent by a range coder, and received again, bit-exactly."""
+
+import io
+import struct
+import zlib
+
+import constriction
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+import san_core
+from sanbook.methods.base import Baseline
+
+LONGEST = 65_504  # the largest number of the 16 bits, whole or not, that a message's header has
+
+
+def quantize(code: Tensor, step: float) -> Tensor:
+    """Whole numbers of steps, same shape, int32; an entry of a sparse code never becomes 0.
+
+    >>> quantize(torch.tensor([[[0.0, 0.3, -2.6]]]), step=1.0)
+    tensor([[[ 0,  1, -3]]], dtype=torch.int32)
+    """
+    levels = (code / step).round()
+    if code.ndim > 2:
+        levels = torch.where(levels == 0, code.sign(), levels)
+    return levels.int()
+
+
+def pack(levels: np.ndarray, ordered: bool) -> bytes:
+    """The message of one example's quantized code, `unpack` reads it.
+
+    A header of 6 bytes (how many entries, the largest magnitude, the mean one); then, by the range
+    coder of `constriction`, where the entries are (unless the code is ``ordered``) as
+    independent of each other, and the entries by a Laplace distribution. ValueError if there are
+    more than `LONGEST` entries, or steps in an entry.
+    """
+    flat = levels.ravel()
+    kept = np.ones(flat.shape, bool) if ordered else flat != 0
+    values = flat[kept]
+    largest = int(np.abs(values).max(initial=1))
+    if max(len(values), largest) > LONGEST:
+        raise ValueError(
+            f"expected at most {LONGEST} entries and steps in an entry, but got {len(values)} "
+            f"entries of up to {largest} steps; use a larger step"
+        )
+    header = struct.pack("<HHe", len(values), largest, np.abs(values).mean() if len(values) else 0)
+    places, alphabet, model = _models(header, len(flat), ordered)
+    encoder = constriction.stream.queue.RangeEncoder()
+    if not ordered:
+        encoder.encode(kept.astype(np.int32), places)
+    encoder.encode(np.searchsorted(alphabet, values).astype(np.int32), model)
+    return header + encoder.get_compressed().astype("<u4").tobytes()
+
+
+def unpack(message: bytes, shape: tuple[int, ...], ordered: bool) -> np.ndarray:
+    """The quantized code of one example, int32 of the ``shape`` that it had; see `pack`."""
+    count, *_ = struct.unpack("<HHe", message[:6])
+    levels = np.zeros(shape, np.int32)
+    flat = levels.ravel()  # a view
+    places, alphabet, model = _models(message[:6], len(flat), ordered)
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(message[6:], "<u4"))
+    kept = slice(None) if ordered else decoder.decode(places, len(flat)).astype(bool)
+    flat[kept] = alphabet[decoder.decode(model, count)]
+    return levels
+
+
+def _models(header: bytes, size: int, ordered: bool) -> tuple:
+    """What sender and receiver expect after a header: of places and of values, and the alphabet."""
+    count, largest, mean = struct.unpack("<HHe", header)
+    probability = np.clip(count / size, 1e-4, 1 - 1e-4)
+    places = constriction.stream.model.Bernoulli(probability, perfect=False)
+    alphabet = np.arange(-largest, largest + 1, dtype=np.int32)
+    alphabet = alphabet if ordered else alphabet[alphabet != 0]
+    probabilities = np.exp(-np.abs(alphabet) / max(mean, 0.1))
+    model = constriction.stream.model.Categorical(probabilities, perfect=False)
+    return places, alphabet, model
+
+
+def transmit(
+    baseline: Baseline, code: Tensor, spatial: torch.Size, step: float
+) -> tuple[Tensor, Tensor]:
+    """Bytes of each code's message and what a receiver makes of them, ``(B,)``, ``(B, *spatial)``.
+
+    The bytes are without the weights; the receiver has those as 16-bit floats.
+    """
+    ordered, shape = code.ndim == 2, code.shape[1:]
+    messages = [pack(levels, ordered) for levels in quantize(code, step).numpy()]
+    received = np.stack([unpack(message, shape, ordered) for message in messages])
+    receiver = baseline.with_weights(
+        tuple(weight.half().to(code.dtype) for weight in baseline.weights)
+    )
+    length = torch.tensor([len(message) for message in messages], dtype=code.dtype)
+    return length, receiver.decode(torch.from_numpy(received).to(code.dtype) * step, spatial)
+
+
+def raw_bytes(spatial: torch.Size) -> int:
+    """Bytes of an example as it is stored: 2 for a sample of a signal, 1 for a pixel."""
+    return spatial.numel() * (2 if len(spatial) == 1 else 1)
+
+
+def evaluate_bytes(
+    baseline: Baseline, x: Tensor, code: Tensor, step: float, shared_by: int = 1
+) -> Tensor:
+    """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``.
+
+    Bytes are those of the message and of the weights, shared as in `inverse_compression_ratio`.
+    """
+    length, x_hat = transmit(baseline, code, x.shape[1:], step)
+    length = length + 2 * baseline.num_weights / shared_by
+    loss = san_core.normalized_loss(x, x_hat)
+    phi = san_core.phi(length / raw_bytes(x.shape[1:]), loss)
+    return torch.stack([length, loss, phi], dim=-1)
+
+
+def choose_step(baseline: Baseline, x: Tensor, shared_by: int = 1) -> float:
+    """The quantization step with the smallest mean phi of true bytes on (validation) examples.
+
+    Of 1/32 to 4 times the mean magnitude of the entries.
+    """
+    code = baseline.encode(x)
+    kept = code[code != 0].abs()
+    mean = kept.mean().item() if len(kept) else 1.0  # nothing to quantize: a dead network
+    steps = [mean * 2.0**power for power in range(-5, 3)]
+
+    def mean_phi(step):
+        return evaluate_bytes(baseline, x, code, step, shared_by)[:, 2].mean().item()
+
+    return min(steps, key=mean_phi)
+
+
+def lossless_bytes(x: Tensor) -> dict[str, float]:
+    """Bytes of an example without loss: as stored, by zlib, and signals by FLAC; means.
+
+    Signals are scaled to 16 bits, each to its own range. FLAC has all of them in one file, as its
+    header is longer than a short window.
+    """
+    if x.ndim == 3:
+        stored = (x * 255).round().to(torch.uint8).numpy()
+    else:
+        stored = (x / x.abs().amax(dim=1, keepdim=True) * 32_767).round().to(torch.int16).numpy()
+    sizes = {
+        "stored": float(raw_bytes(x.shape[1:])),
+        "zlib": float(np.mean([len(zlib.compress(example.tobytes(), 9)) for example in stored])),
+    }
+    if x.ndim == 2:
+        file = io.BytesIO()
+        soundfile.write(file, stored.ravel(), 8_000, format="FLAC", subtype="PCM_16")
+        sizes["FLAC"] = len(file.getvalue()) / len(x)
+    return sizes

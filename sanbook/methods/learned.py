@@ -1,0 +1,290 @@
+"""Methods that learn from the training examples: PCA, dictionaries, an autoencoder.
+
+Axes as in `san_core`: B examples, q atoms or hidden units, n samples of an example.
+"""
+
+import dataclasses
+import itertools
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import san_core
+from sanbook.methods.base import Baseline, Tried, evaluate_code
+from sanbook.methods.blocks import cut, join, patches
+from sanbook.scales.pursuit import Pursuit
+
+# scikit-learn and SPORCO are imported where they are used: they take 85 MB, and whoever measures
+# other methods does not need them.
+
+PATCHES = 1_000  # of the training examples, that the methods of patches learn from
+
+
+def patch_sizes(x: Tensor) -> list[int]:
+    """Sides of the patches that learned methods try, for examples ``(B, *spatial)``."""
+    return [8, 16, 32] if x.ndim == 2 else [4, 7]
+
+
+# --- principal components -------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class PrincipalComponents(Baseline):
+    """The first principal components of each patch, all kept and so sent in order. scikit-learn.
+
+    ``weights`` are the components ``(k, size^ndim)`` and the mean patch ``(size^ndim,)``.
+    """
+
+    size: int
+    weights: tuple[Tensor, Tensor] = dataclasses.field(repr=False)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; component by component for each patch in turn."""
+        components, mean = self.weights
+        blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
+        return ((blocks - mean) @ components.T).flatten(1)
+
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        components, mean = self.weights
+        grid = [-(-side // self.size) for side in spatial]
+        blocks = code.view(len(code), *grid, len(components)) @ components + mean
+        return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)
+
+
+def principal_components(train: Tensor, seed: int) -> Iterator[PrincipalComponents]:
+    """Candidates of PCA: size of the patches, up to a whole image, and number of components."""
+    from sklearn.decomposition import PCA
+
+    whole = [train.shape[1]] if train.ndim == 3 else []
+    for size in [*patch_sizes(train), *whole]:
+        learned = PCA(random_state=seed).fit(patches(train, size, PATCHES, seed).numpy())
+        mean, directions = map(torch.from_numpy, (learned.mean_, learned.components_))
+        for k in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32):
+            if k <= len(directions):
+                yield PrincipalComponents(size, (directions[:k].contiguous(), mean))
+
+
+# --- dictionary of patches ------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Dictionary(Baseline):
+    """Few atoms of a learned dictionary for each patch, by orthogonal matching pursuit.
+
+    Atoms are added to a patch until its squared error is at most ``tolerance``. ``weights`` are the
+    atoms ``(q, size^ndim)``. Learned by scikit-learn.
+    """
+
+    size: int
+    tolerance: float
+    weights: tuple[Tensor] = dataclasses.field(repr=False)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; ``(B, q, *grid of patches)``."""
+        (code,) = self.encode_within(x, [self.tolerance])
+        return code
+
+    def encode_within(self, x: Tensor, tolerances: list[float]) -> Iterator[Tensor]:
+        """The codes for each of several tolerances, by one pursuit."""
+        blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
+        patch, atoms = blocks.flatten(0, -2).double(), self.weights[0].double()
+        pursuit = Pursuit(
+            patch, strongest=lambda residual: (residual @ atoms.T).abs().argmax(dim=1),
+            draw=atoms.__getitem__, most=min(atoms.shape),
+        )  # fmt: skip
+        errors = [pursuit.residual.square().sum(dim=1)]
+        while (errors[-1] > min(tolerances)).any() and pursuit.steps < min(atoms.shape):
+            pursuit.going = (errors[-1] > min(tolerances)).nonzero().flatten()
+            pursuit.step()
+            errors.append(pursuit.residual.square().sum(dim=1))
+        for tolerance in tolerances:
+            steps = (torch.stack(errors) > tolerance).sum(dim=0)
+            code = pursuit.code(steps, len(atoms)).to(x.dtype)
+            yield code.view(*blocks.shape[:-1], len(atoms)).movedim(-1, 1)
+
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        blocks = code.movedim(1, -1) @ self.weights[0]
+        return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)
+
+
+@dataclasses.dataclass(frozen=True)
+class EachTolerance:
+    """A dictionary with each of several tolerances, tried in one go."""
+
+    dictionary: Dictionary
+    tolerances: list[float]
+
+    def try_on(self, x: Tensor) -> Iterator[Tried]:
+        """See `Baseline`."""
+        codes = self.dictionary.encode_within(x, self.tolerances)
+        for tolerance, code in zip(self.tolerances, codes, strict=True):
+            dictionary = dataclasses.replace(self.dictionary, tolerance=tolerance)
+            inverse_cr, loss, _ = evaluate_code(dictionary, x, code).unbind(dim=1)
+            yield dictionary, inverse_cr, loss
+
+
+def dictionaries(train: Tensor, seed: int) -> Iterator[EachTolerance]:
+    """Candidates of dictionary learning: size of the patches, number of atoms, tolerated error."""
+    from sklearn.decomposition import MiniBatchDictionaryLearning
+    from sklearn.exceptions import ConvergenceWarning
+
+    for size in patch_sizes(train):
+        examples = patches(train, size, PATCHES, seed).numpy()
+        energy = float((examples**2).sum(axis=1).mean())
+        tolerances = [share * energy for share in (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)]
+        for count in (4, 16) if train.ndim == 2 else (4, 16, 64):
+            learner = MiniBatchDictionaryLearning(
+                count, max_iter=5, batch_size=64, transform_algorithm="omp", random_state=seed
+            )
+            with warnings.catch_warnings():
+                # Atoms that are nearly alike: LARS goes on without one of them, which is harmless.
+                message = "Regressors in active set degenerate|Early stopping the lars path"
+                warnings.filterwarnings("ignore", message, ConvergenceWarning)
+                learner.fit(examples)
+            atoms = torch.from_numpy(learner.components_).to(train.dtype)
+            yield EachTolerance(Dictionary(size, tolerances[0], (atoms,)), tolerances)
+
+
+# --- convolutional dictionary ---------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolutionalDictionary(Baseline):
+    """Learned atoms drawn at any place, the code sparse by its l1 norm. SPORCO.
+
+    Convolution is circular, as SPORCO's. ``penalty`` weighs the l1 norm against the squared error;
+    ``weights`` are the atoms ``(q, *(size,) * ndim)``.
+    """
+
+    penalty: float
+    weights: tuple[Tensor] = dataclasses.field(repr=False)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; ``(B, q, *spatial)``."""
+        cbpdn = _sporco().admm.cbpdn
+        atoms, examples = _last_axes_first(self.weights[0]), _last_axes_first(x)
+        options = cbpdn.ConvBPDN.Options({"MaxMainIter": 60, "RelStopTol": 2e-3})
+        ndim = x.ndim - 1
+        solver = cbpdn.ConvBPDN(atoms, examples, self.penalty, options, dimK=1, dimN=ndim)
+        code = torch.from_numpy(solver.solve()).squeeze(ndim)  # (*spatial, B, q)
+        return code.movedim((-2, -1), (0, 1)).to(x.dtype).contiguous()
+
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        axes = tuple(range(-len(spatial), 0))
+        atoms_f = torch.fft.rfftn(self.weights[0], spatial, axes)
+        return torch.fft.irfftn((torch.fft.rfftn(code, dim=axes) * atoms_f).sum(1), spatial, axes)
+
+
+def _sporco():
+    """The library, set so that its results depend on no earlier run."""
+    import sporco.admm.cbpdn
+    import sporco.dictlrn.cbpdndl
+    import sporco.fft
+
+    # FFTW would measure anew which algorithm is fastest, and round differently for each.
+    sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
+    sporco.fft.pyfftw_threads = 1
+    return sporco
+
+
+def _last_axes_first(examples: Tensor) -> np.ndarray:
+    """The arrangement of SPORCO, ``(B, *spatial) -> (*spatial, B)``."""
+    return examples.movedim(0, -1).double().numpy()
+
+
+def convolutional_dictionaries(train: Tensor, seed: int) -> Iterator[ConvolutionalDictionary]:
+    """Candidates of convolutional dictionary learning: size and number of atoms, penalty."""
+    cbpdndl = _sporco().dictlrn.cbpdndl
+    ndim = train.ndim - 1
+    scale = train.std().item()
+    options = {"MaxMainIter": 40, "Verbose": False}
+    options = cbpdndl.ConvBPDNDictLearn.Options(options, dmethod="cns")
+    for size, count in itertools.product([16, 64] if ndim == 1 else [3, 7], (1, 4)):
+        start = np.random.default_rng(seed).normal(size=(*[size] * ndim, count))
+        learner = cbpdndl.ConvBPDNDictLearn(
+            start, _last_axes_first(train[:50]), scale, options, dmethod="cns", dimK=1, dimN=ndim
+        )
+        learner.solve()
+        atoms = torch.from_numpy(learner.getdict()).reshape(*[size] * ndim, count)
+        atoms = atoms.movedim(-1, 0).to(train.dtype).contiguous()
+        for share in (0.3, 1.0, 3.0):
+            yield ConvolutionalDictionary(share * scale, (atoms,))
+
+
+# --- k-sparse autoencoder -------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Autoencoder(Baseline):
+    """A k-sparse autoencoder of patches with one layer and tied weights (Makhzani and Frey 2013).
+
+    Of the hidden units of a patch the ``k`` of largest magnitude are kept. ``weights`` are the
+    layer ``(q, size^ndim)`` and the bias of the output ``(size^ndim,)``. torch.
+    """
+
+    size: int
+    k: int
+    weights: tuple[Tensor, Tensor] = dataclasses.field(repr=False)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; ``(B, q, *grid of patches)``."""
+        blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
+        return _hidden(blocks, *self.weights, self.k).movedim(-1, 1)
+
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        layer, bias = self.weights
+        blocks = code.movedim(1, -1) @ layer + bias
+        return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)
+
+
+def _hidden(patch: Tensor, layer: Tensor, bias: Tensor, k: int) -> Tensor:
+    """The ``k`` strongest hidden units, ``(..., size^ndim) -> (..., q)``."""
+    return san_core.topk_absolutes((patch - bias) @ layer.T, k)
+
+
+def autoencoders(train: Tensor, seed: int) -> Iterator[Autoencoder]:
+    """Candidates of the k-sparse autoencoder: size of the patches, hidden units, k."""
+    counts = (4, 16) if train.ndim == 2 else (4, 16, 64)
+    settings = list(itertools.product(counts, (1, 2)))
+    for size in patch_sizes(train):
+        examples = patches(train, size, PATCHES, seed)
+        trained = _train_autoencoders(examples, settings, seed)
+        for (_, k), weights in zip(settings, trained, strict=True):
+            yield Autoencoder(size, k, weights)
+
+
+def _train_autoencoders(
+    examples: Tensor, settings: list[tuple[int, int]], seed: int, steps: int = 200
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Layer and bias for each number of hidden units and k, by Adam on the squared error.
+
+    All are trained at once, each on batches of 64 patches of its own. Small layers are filled up
+    with units of weight 0, which stay 0: none of them is ever stronger than another.
+    """
+    generators = [torch.Generator().manual_seed(seed) for _ in settings]
+    size, most = examples.shape[1], max(count for count, _ in settings)
+    layers = torch.zeros(len(settings), most, size)
+    for layer, (count, _), generator in zip(layers, settings, generators, strict=True):
+        layer[:count] = torch.randn(count, size, generator=generator) / size**0.5
+    layers.requires_grad_()
+    biases = examples.mean(dim=0).repeat(len(settings), 1, 1).requires_grad_()
+    optimizer = torch.optim.Adam([layers, biases], lr=0.01)
+    for _ in range(steps):
+        batches = [torch.randint(len(examples), (64,), generator=g) for g in generators]
+        patch = examples[torch.stack(batches)]  # (settings, 64, size)
+        strongest = [
+            _hidden(*one, k) for *one, (_, k) in zip(patch, layers, biases, settings, strict=True)
+        ]
+        error = torch.stack(strongest) @ layers + biases - patch
+        optimizer.zero_grad()
+        error.square().mean(dim=(1, 2)).sum().backward()
+        optimizer.step()
+    for layer, bias, (count, _) in zip(layers.detach(), biases.detach(), settings, strict=True):
+        yield layer[:count].clone(), bias[0].clone()

@@ -1,0 +1,80 @@
+"""Trained SANs as methods, to be chosen and measured like any other.
+
+Axes as in `san_core`: B examples, q kernels or mothers.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from san_core import SAN
+from sanbook.methods.base import Baseline
+from sanbook.scales import ScaleSAN
+from sanbook.training import Trained
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedNetwork(Baseline):
+    """A trained network."""
+
+    model: SAN | ScaleSAN
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Baseline`; the activation maps."""
+        return self.model.encode(x)
+
+    @torch.no_grad()
+    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
+        """See `Baseline`."""
+        return self.model.decode(code)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedSAN(TrainedNetwork):
+    """A trained SAN; `weights` are its kernels."""
+
+    model: SAN
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The kernels."""
+        return tuple(kernel.detach() for kernel in self.model.kernels)
+
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedSAN":
+        """See `Baseline`."""
+        model = copy.deepcopy(self.model)
+        for kernel, other in zip(model.kernels, weights, strict=True):
+            kernel.data = other
+        return TrainedSAN(model)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedScales(TrainedNetwork):
+    """A trained SAN with scales; `weights` are its mothers."""
+
+    model: ScaleSAN
+
+    @property
+    def scale_paid(self) -> bool:
+        """See `Baseline`; its ``cost`` says so."""
+        return self.model.cost == 3
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The mothers, as one tensor ``(q, m)``."""
+        return (self.model.mothers.detach(),)
+
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedScales":
+        """See `Baseline`."""
+        (mothers,) = weights
+        return TrainedScales(ScaleSAN(mothers, self.model.lengths, self.model.cost))
+
+
+def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:
+    """Candidates of one activation function: the best epoch of every SAN of a sweep."""
+    for kernel_size, seed in trained.best:
+        yield TrainedSAN(trained.model(kernel_size, seed))

@@ -1,0 +1,243 @@
+"""A signal of one's own: cut into windows, scaled, split.
+
+Axes: n samples; a signal is (n,), a set of windows (windows, n).
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sanbook.data.dataset import Card, DataSet
+from sanbook.signals.formats import Recording, open_recording
+
+
+def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal") -> Tensor:
+    """Cut a signal into windows, one after the other, each with mean 0 and standard deviation 1.
+
+    From each window its mean is subtracted, and the rest is divided by the window's unbiased
+    standard deviation (sum of squares over `window` - 1, as `torch.std` does), so amplitudes are in
+    standard deviations. `signal` is (n,), floating point, in any units; samples after the last
+    whole window are left out. Computed in the precision of `signal`; returns float32 (n // window,
+    window). `origin` names the signal in errors. Raises ValueError for fewer samples than a window
+    has, for a window of less than 2, for samples that are NaN or infinite, and for a constant
+    window, which has no standard deviation to divide by.
+
+    >>> standardized_windows(torch.tensor([1.0, 2.0, 3.0, 50.0, 40.0, 30.0, 7.0]), 3)
+    tensor([[-1.,  0.,  1.],
+            [ 1.,  0., -1.]])
+    """
+    if not 2 <= window <= len(signal):
+        raise ValueError(
+            f"{origin}: expected a window of 2 to {len(signal)} samples, as many as the signal "
+            f"has, got {window}; choose another window or a longer signal"
+        )
+    bad = (~signal.isfinite()).nonzero().flatten()
+    if len(bad):
+        raise ValueError(
+            f"{origin}: expected finite samples, got {len(bad)} NaN or infinite, the first at "
+            f"index {bad[0]}; choose another record or fill the gap"
+        )
+    cut = signal[: len(signal) // window * window].reshape(-1, window)
+    constant = (cut.amax(1) == cut.amin(1)).nonzero().flatten().tolist()
+    if constant:
+        raise ValueError(
+            f"{origin}: expected windows that vary, got a constant window at {constant} (counted "
+            f"from 0, {window} samples each), which cannot be standardized; choose another record "
+            "or a part without it"
+        )
+    return ((cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)).float()
+
+
+# --- the windows of a recording -------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Samples ``values`` (n,) of a recording from its sample ``start`` on, in its units.
+
+    ``fault`` says why it cannot be standardized: it has a "gap" (a sample is missing or infinite),
+    is "constant", or is the "rest" behind the last whole window. Of others it is empty.
+    """
+
+    start: int
+    values: np.ndarray
+    fault: str = ""
+
+    @property
+    def mean(self) -> float:
+        """The mean, in the recording's units."""
+        return float(self.values.mean())
+
+    @property
+    def deviation(self) -> float:
+        """The unbiased standard deviation, in the recording's units."""
+        return float(self.values.std(ddof=1))
+
+    @property
+    def standardized(self) -> Tensor:
+        """Mean 0 and standard deviation 1, float32 ``(n,)``."""
+        return standardized_windows(torch.from_numpy(self.values), len(self.values))[0]
+
+
+def windows_of(recording: Recording, window: int) -> Iterator[Window]:
+    """Windows of ``window`` samples, one after the other, and at the end the rest, if any.
+
+    They do not depend on how the recording is read. ValueError for a window of less than 2, or for
+    samples so large that their squares have no sum.
+    """
+    if window < 2:
+        raise ValueError(f"expected a window of at least 2 samples, got {window}")
+    start, waiting = 0, np.empty(0)
+    for block in recording.blocks(window):
+        waiting = np.concatenate([waiting, block])
+        whole = len(waiting) // window * window
+        for values in waiting[:whole].reshape(-1, window):
+            yield Window(start, values, _fault_of(values, start, recording.origin))
+            start += window
+        waiting = waiting[whole:]
+    if len(waiting):
+        yield Window(start, waiting, "rest")
+
+
+def _fault_of(values: np.ndarray, start: int, origin: str) -> str:
+    if not np.isfinite(values).all():
+        return "gap"
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = values.std(ddof=1)
+    if not np.isfinite(deviation):
+        raise ValueError(
+            f"{origin}: expected samples up to about 1e150, got {np.abs(values).max():.3g} in the "
+            f"window from sample {start} on; save it in larger units"
+        )
+    return "" if deviation > 0 and values.max() > values.min() else "constant"
+
+
+class Faults:
+    """Counts the windows that were left out, to name them in a sentence."""
+
+    def __init__(self, window: int, sampling_rate: float | None = None) -> None:
+        self.window, self.sampling_rate = window, sampling_rate
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, int] = {}
+        self.rest = 0
+
+    def add(self, window: Window) -> None:
+        """Count a window, if it has a fault."""
+        if window.fault == "rest":
+            self.rest = len(window.values)
+        elif window.fault:
+            self.counts[window.fault] += 1
+            self.first.setdefault(window.fault, window.start)
+
+    def __str__(self) -> str:
+        """Parts of a sentence, divided by semicolons; empty if there was no fault.
+
+        >>> faults = Faults(100, sampling_rate=50)
+        >>> faults.add(Window(700, np.full(100, np.nan), "gap"))
+        >>> str(faults)
+        '1 window with a gap is left out, from sample 700 (14.0 s)'
+        """
+        names = {"gap": "with a gap", "constant": "of a constant value"}
+        parts = []
+        for fault, count in sorted(self.counts.items()):
+            at = f"sample {self.first[fault]}"
+            if self.sampling_rate:
+                at += f" ({self.first[fault] / self.sampling_rate:.1f} s)"
+            one = f"1 window {names[fault]} is left out, from {at}"
+            several = f"{count} windows {names[fault]} are left out, the first from {at} on"
+            parts.append(one if count == 1 else several)
+        if self.rest:
+            parts.append(f"the last {self.rest} samples are left out")
+        return "; ".join(parts)
+
+
+# --- a data set -----------------------------------------------------------------------------------
+
+
+def load_signal(
+    path: str | os.PathLike,
+    window: int,
+    column: str = "",
+    *,
+    rate: float | None = None,
+    most: int | None = None,
+) -> DataSet:
+    """Read a signal from a file, cut it into standardized windows and split these as the paper.
+
+    Half of the windows are for training, a sixth for validation and the rest for testing, in the
+    order of time (of twelve windows 6, 2 and 4, as in the article's section IV-A). Windows with
+    gaps and constant ones are left out, and the card says so.
+
+    Args:
+        path: as in `open_recording`.
+        window: samples of a window, as many as the slowest pattern needs, several times over.
+        column: as in `open_recording`.
+        rate: as in `open_recording`.
+        most: of more windows than that, every second, fourth or so on is taken.
+
+    Raises:
+        FileNotFoundError: as `open_recording`.
+        ValueError: as `open_recording`, or there are fewer than three windows.
+    """
+    return load_windows(open_recording(path, column, rate), window, most)[0]
+
+
+def load_windows(
+    recording: Recording, window: int, most: int | None = None
+) -> tuple[DataSet, Tensor, int]:
+    """The data set of a recording, see `load_signal`; deviations of the test windows; a count.
+
+    The deviations are in the recording's units, ``(B,)``: times them, a standardized window has its
+    own amplitude. The count is that of all windows of the recording that are not left out, of which
+    ``most`` may have taken a part.
+    """
+    kept: list[tuple[Tensor, float]] = []
+    usable, every, samples = 0, 1, 0
+    faults = Faults(window, recording.sampling_rate)
+    for cut in windows_of(recording, window):
+        samples += len(cut.values)
+        faults.add(cut)
+        if cut.fault:
+            continue
+        if usable % every == 0:
+            kept.append((cut.standardized, cut.deviation))
+        usable += 1
+        if most and len(kept) > most:
+            kept, every = kept[::2], 2 * every
+    if len(kept) < 3:
+        why = f" ({faults})" if str(faults) else ""
+        raise ValueError(
+            f"{recording.origin}: expected at least 3 windows of {window} samples, for training, "
+            f"validation and test, got {samples} samples{why}; choose a shorter window or a longer "
+            "signal"
+        )
+    cut = torch.stack([values for values, _ in kept])
+    train, validation = len(cut) // 2, max(1, len(cut) // 6)
+    parts = cut.split([train, validation, len(cut) - train - validation])
+    of_them = "" if every == 1 else f", every {every}th of {usable}"
+    card = Card(
+        name=Path(recording.name).stem,
+        signal="a signal of your own",
+        source="own",
+        note=f"{recording.origin}: {len(cut)} windows of {window} samples{of_them}"
+        + (f"; {faults}." if str(faults) else "."),
+        sampling_rate=recording.sampling_rate,
+        units=recording.units,
+        record=Path(recording.name).stem if recording.name.endswith(".hea") else None,
+        channel=recording.column or None,
+        sha256={file.name: _sha256(file) for file in recording.files},
+    )
+    deviations = torch.tensor([deviation for _, deviation in kept[-len(parts[2]) :]])
+    return DataSet(*parts, card), deviations, usable
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,336 @@
+"""Train Sparsely Activated Networks, one by one (`fit`) or all kernel sizes at once (`sweep`).
+
+`fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` trains many
+kernel sizes and seeds with the compiled loops of `sanbook.training.loops`, as many at the same time
+as the page has threads, and is tested to follow `fit`. Both minimise the mean absolute
+reconstruction error with Adam (article Sec. III-B; learning rate 0.01, betas 0.9 and 0.999), keep a
+copy of the weights of the epoch with the smallest mean phi on validation, and return the same tidy
+table.
+
+Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E``: epochs.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss, phi
+from sanbook.training import loops as sparse
+
+# Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
+LARGEST_BATCH = 2**21
+METRICS = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How SANs are trained; the defaults are those of the PhysioNet experiment (Sec. IV-A).
+
+    ``num_kernels`` is q, all of equal size; ``border_tolerance`` is in samples; ``init`` is
+    ``"constant"`` (0.1, as the published code) or ``"normal"`` (N(0, 0.1^2), as the article says).
+    """
+
+    epochs: int = 30
+    batch_size: int = 2
+    num_kernels: int = 1
+    border_tolerance: int = 3
+    init: str = "constant"
+    learning_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "num_kernels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training returns.
+
+    ``table`` has one row for each (kernel_size, seed, epoch, split) with the means over examples of
+    CR^-1, the normalized loss and phi. ``train`` rows are measured on the batches during the epoch,
+    ``validation`` rows after it; ``test`` rows exist for the best epoch and for the last.
+    ``best[kernel_size, seed]`` are the kernels ``(q, *(m,) * ndim)`` of the best epoch on
+    validation, ``last`` those of the last; `model` makes a SAN of them.
+    """
+
+    table: pd.DataFrame
+    best: dict[tuple[int, int], Tensor] = field(repr=False)
+    last: dict[tuple[int, int], Tensor] = field(repr=False)
+    activation: str
+    protocol: Protocol
+
+    def model(self, kernel_size: int, seed: int, rule: str = "best") -> SAN:
+        """The SAN of a kernel size and a seed, of the ``"best"`` or the ``"last"`` epoch."""
+        kernels = {"best": self.best, "last": self.last}[rule][kernel_size, seed]
+        ndim = kernels.ndim - 1
+        model = initial_san(kernel_size, seed, self.activation, ndim, self.protocol)
+        for kernel, trained in zip(model.kernels, kernels, strict=True):
+            kernel.data = trained.clone()
+        return model
+
+    def select(self) -> pd.DataFrame:
+        """Two test rows for each kernel size and seed, with the mean phi on validation.
+
+        ``rule`` is ``"best"``, the epoch with the smallest mean phi on validation (the first of
+        equals), or ``"last"``, the last epoch, which the published code tests.
+        """
+        keys = ["kernel_size", "seed"]
+        validation = self.table[self.table.split == "validation"]
+        best = validation.loc[validation.groupby(keys).phi.idxmin()]
+        last = validation[validation.epoch == validation.epoch.max()]
+        chosen = pd.concat([best.assign(rule="best"), last.assign(rule="last")])
+        chosen = chosen[[*keys, "epoch", "rule", "phi"]].rename(columns={"phi": "validation_phi"})
+        test = self.table[self.table.split == "test"]
+        return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
+
+
+# Of one training: rows (epoch, split, *METRICS), the kernels of the best epoch and of the last.
+Result = tuple[list[tuple], Tensor, Tensor]
+
+
+def initial_san(kernel_size: int, seed: int, activation: str, ndim: int, protocol: Protocol) -> SAN:
+    """The untrained SAN of a kernel size and a seed, whatever else is trained beside it.
+
+    Every kernel size draws its weights from a stream of its own, so that neighbouring sizes do not
+    start alike.
+    """
+    stream = np.random.SeedSequence([seed, kernel_size]).generate_state(1)[0]
+    return SAN(
+        [kernel_size] * protocol.num_kernels,
+        activation,
+        ndim,
+        protocol.border_tolerance,
+        protocol.init,
+        torch.Generator().manual_seed(int(stream)),
+    )
+
+
+def batches(count: int, protocol: Protocol, generator: torch.Generator) -> Iterator[Tensor]:
+    """Indices of the batches of one epoch, shuffled."""
+    yield from torch.randperm(count, generator=generator).split(protocol.batch_size)
+
+
+def orders_of_epochs(count: int, seed: int, protocol: Protocol) -> Tensor:
+    """Indices of `batches`, one after the other, of each epoch, ``(E, B)``."""
+    generator = torch.Generator().manual_seed(seed)
+    epochs = [batches(count, protocol, generator) for _ in range(protocol.epochs)]
+    return torch.stack([torch.cat(list(epoch)) for epoch in epochs])
+
+
+# --- one at a time --------------------------------------------------------------------------------
+
+
+def reconstruct(model: SAN, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Reconstructions and CR^-1 of examples, ``(B, *spatial) -> (B, *spatial), (B,)``.
+
+    >>> x_hat, inverse_cr = reconstruct(SAN([1], "identity", init="constant"), torch.ones(2, 10))
+    >>> x_hat[0, 0], inverse_cr[0]
+    (tensor(0.0100), tensor(2.1000))
+    """
+    model.similarities(x[:1])  # complains about the axes of x and about kernels larger than it
+    # In rows, whatever the strides of x: parts of it are written in place.
+    x_hat, counts = torch.empty(x.shape, dtype=x.dtype), torch.empty(len(x), dtype=torch.long)
+    share = max(1, -(-len(x) // torch.get_num_threads()))
+    parts = zip(x.split(share), x_hat.split(share), counts.split(share), strict=True)
+    for _ in in_threads(lambda part: reconstruct_into(model, *part), parts):
+        pass
+    inverse_cr = inverse_compression_ratio_from_counts(
+        counts, model.num_weights, x[0].numel(), model.ndim
+    )
+    return x_hat, inverse_cr
+
+
+def reconstruct_into(model: SAN, x: Tensor, x_hat: Tensor, counts: Tensor) -> None:
+    """Write reconstructions, as `reconstruct` gives them, and the counts of activations, ``(B,)``.
+
+    ``x_hat``, ``(B, *spatial)`` as ``x``, must be contiguous. All is done in the calling thread; by
+    the compiled loops, unless the activation function is not one of the paper's or the examples
+    are not in single precision.
+    """
+    if sparse.kind_of(model.activation) is not None and x.dtype == torch.float32:
+        counts[:] = sparse.reconstruct(model, sparse.as_images(x), sparse.as_images(x_hat))
+        return
+    at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
+    for start in range(0, len(x), at_once):
+        part = slice(start, start + at_once)
+        with torch.no_grad():
+            a = model.encode(x[part])
+            x_hat[part] = model.decode(a)
+        counts[part] = a.flatten(1).count_nonzero(dim=1)
+
+
+def evaluate(model: SAN, x: Tensor) -> Tensor:
+    """CR^-1, normalized loss and phi of each example, ``(B, *spatial) -> (B, 3)``.
+
+    >>> evaluate(SAN([1], "identity", init="constant"), torch.ones(2, 10))[0]
+    tensor([2.1000, 0.9900, 2.3217])
+    """
+    x_hat, inverse_cr = reconstruct(model, x)
+    loss = normalized_loss(x, x_hat)
+    return torch.stack([inverse_cr, loss, phi(inverse_cr, loss)], dim=-1)
+
+
+def fit(
+    data, activation: str, kernel_size: int, *, seed: int, protocol: Protocol = Protocol()
+) -> Trained:
+    """Train one SAN as published, plainly.
+
+    Args:
+        data: has ``train``, ``validation`` and ``test``, each ``(B, *spatial)``, such as
+            `sanbook.data.DataSet`.
+        activation: a name in `san_core.ACTIVATION_FUNCTIONS`.
+        kernel_size: m, in samples.
+        seed: of the weights and of the order of the batches.
+        protocol: see `Protocol`.
+    """
+    result = _fit(data, activation, kernel_size, seed, protocol)
+    return _trained({(kernel_size, seed): result}, activation, protocol)
+
+
+def _fit(data, activation, kernel_size, seed, protocol) -> Result:
+    model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
+    best, best_phi = model, torch.inf
+    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for epoch in range(1, protocol.epochs + 1):
+        seen = []
+        for batch in batches(len(data.train), protocol, generator):
+            x = data.train[batch]
+            seen.append(evaluate(model, x))
+            optimizer.zero_grad()
+            F.l1_loss(model(x), x).backward()
+            optimizer.step()
+        validation = evaluate(model, data.validation).mean(dim=0)
+        rows.append((epoch, "train", *torch.cat(seen).mean(dim=0).tolist()))
+        rows.append((epoch, "validation", *validation.tolist()))
+        if validation[-1] < best_phi:
+            best, best_phi, best_epoch = copy.deepcopy(model), validation[-1], epoch
+    for epoch, tested in {best_epoch: best, protocol.epochs: model}.items():
+        rows.append((epoch, "test", *evaluate(tested, data.test).mean(dim=0).tolist()))
+    best, last = (torch.stack([w.detach() for w in chosen.kernels]) for chosen in (best, model))
+    return rows, best, last
+
+
+def _trained(results: dict[tuple[int, int], Result], activation, protocol) -> Trained:
+    """What training returns, of the results by (kernel_size, seed)."""
+    table = pd.DataFrame(
+        [(*key, *row) for key, (rows, _, _) in results.items() for row in rows],
+        columns=["kernel_size", "seed", "epoch", "split", *METRICS],
+    )
+    best = {key: best for key, (_, best, _) in results.items()}
+    last = {key: last for key, (_, _, last) in results.items()}
+    return Trained(table, best, last, activation, protocol)
+
+
+# --- all at once ----------------------------------------------------------------------------------
+
+
+def in_threads(work: Callable, tasks: Iterable) -> Iterator:
+    """Results of ``work`` on each task, in their order, in as many threads as torch may use."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        yield from pool.map(work, tasks)
+
+
+def sweep(
+    data,
+    activation: str,
+    kernel_sizes: Sequence[int],
+    *,
+    seeds: Sequence[int] = (1,),
+    protocol: Protocol = Protocol(),
+) -> Trained:
+    """Train one SAN for each kernel size and seed.
+
+    Gives what `fit` gives for each of them, up to rounding. Each SAN is trained from the first
+    epoch to the last in one thread, so it depends neither on the others nor on how many threads
+    there are, and what it needs stays in the cache of one core. Activation functions that are not
+    the paper's are trained with `fit`. A progress bar shows in a terminal only.
+
+    Args:
+        data: as in `fit`.
+        activation: a name in `san_core.ACTIVATION_FUNCTIONS`.
+        kernel_sizes: every m to train, each from 1 to the shortest side of an example.
+        seeds: one SAN for each of them and each kernel size.
+        protocol: see `Protocol`.
+
+    Raises:
+        ValueError: a kernel size is out of range, an example is zero everywhere, or a training
+            diverged.
+    """
+    kernel_sizes, seeds = sorted(set(kernel_sizes)), list(seeds)
+    if not kernel_sizes or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            "a sweep needs kernel sizes and different seeds, but got kernel sizes "
+            f"{kernel_sizes} and seeds {seeds}"
+        )
+    shortest = min(data.train.shape[1:])
+    if kernel_sizes[0] < 1 or kernel_sizes[-1] > shortest:
+        raise ValueError(
+            f"kernel sizes must lie in 1..{shortest}, the shortest side of an example, "
+            f"but are {kernel_sizes[0]}..{kernel_sizes[-1]}"
+        )
+    splits = [data.train, data.validation, data.test]
+    for split in splits:
+        if not split.flatten(1).any(dim=1).all():
+            normalized_loss(split, split)  # complains: it costs memory, so only then
+    orders = {seed: orders_of_epochs(len(data.train), seed, protocol).numpy() for seed in seeds}
+    images = [sparse.as_images(split) for split in splits]
+
+    def train(kernel_size_and_seed) -> Result:
+        kernel_size, seed = kernel_size_and_seed
+        if sparse.kind_of(activation) is None:
+            return _fit(data, activation, kernel_size, seed, protocol)
+        model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
+        try:
+            return _train(model, *images, orders[seed], protocol)
+        except FloatingPointError as error:
+            raise ValueError(
+                f"the loss must be finite, but training with {activation} diverged at kernel size "
+                f"{kernel_size}, seed {seed}; use a smaller learning rate"
+            ) from error
+
+    # The largest kernels take longest: they start first, so that no thread waits for them alone.
+    tasks = [(m, seed) for m in reversed(kernel_sizes) for seed in seeds]
+    bar = tqdm(in_threads(train, tasks), activation, len(tasks), leave=False, disable=None)
+    results = dict(zip(tasks, bar, strict=True))
+    in_order = {(m, seed): results[m, seed] for seed in seeds for m in kernel_sizes}
+    return _trained(in_order, activation, protocol)
+
+
+def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> Result:
+    """Train one SAN on images ``(B, H, W)``. FloatingPointError if a loss is not finite."""
+    kernels, *seen = sparse.train(model, train, orders, protocol.batch_size, protocol.learning_rate)
+    n = train[0].size
+    seen = _mean_metrics(model, n, *seen)
+    validated = _mean_metrics(model, n, *sparse.measure(model, validation, kernels))
+    rows = []
+    for epoch, (of_train, of_validation) in enumerate(zip(seen, validated, strict=True), start=1):
+        rows += [(epoch, "train", *of_train), (epoch, "validation", *of_validation)]
+    phis = [of_epoch[-1] for of_epoch in validated]
+    best, last = phis.index(min(phis)), len(phis) - 1
+    chosen = sorted({best, last})
+    tested = _mean_metrics(model, n, *sparse.measure(model, test, kernels[chosen]))
+    rows += [(e + 1, "test", *of_test) for e, of_test in zip(chosen, tested, strict=True)]
+    return rows, kernels[best].clone(), kernels[last].clone()
+
+
+def _mean_metrics(model: SAN, n: int, counts: Tensor, losses: Tensor) -> list[list[float]]:
+    """Means over examples of CR^-1, normalized loss and phi, E times, from ``(E, B)``."""
+    losses = losses.double()
+    if not losses.isfinite().all():
+        raise FloatingPointError("a loss is not finite")
+    inverse_cr = inverse_compression_ratio_from_counts(
+        counts.double(), model.num_weights, n, model.ndim
+    )
+    metrics = torch.stack([inverse_cr, losses, phi(inverse_cr, losses)])  # (3, E, B)
+    return metrics.mean(dim=2).T.tolist()

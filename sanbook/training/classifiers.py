@@ -1,0 +1,457 @@
+"""Classifiers of what frozen SANs reconstruct (article Sec. IV-B, IV-C): `CNN`, `FNN`, `classify`.
+
+The networks are written with torch's layers. They are trained by compiled loops, one network after
+the other: its weights and moments then stay in the cache of a core.
+
+Axes as in `san_core` (B examples, n samples), and ``K``: classifiers; ``P``: weights of one; ``c``,
+``o``: channels or units that a layer reads and writes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss, phi
+from sanbook.training import (
+    Protocol,
+    Trained,
+    in_threads,
+    orders_of_epochs,
+    reconstruct_into,
+)
+from sanbook.training import loops as sparse
+
+# Samples of the inputs of one classifier that are held at once: 1 MB in single precision.
+LARGEST_INPUT = 2**18
+MOST_STORED = 2**23  # activations that are kept for the next epoch: 48 MB
+EXAMPLES = 1000  # that a SAN is measured on at once
+TAPS = 5  # of the kernels of the convolutions
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+
+class CNN(nn.Module):
+    """The article's classifier of signals of 178 samples (Sec. IV-B), ``(B, n) -> (B, classes)``.
+
+    Two convolutions of 5 samples, each with ReLU and a maximum over pairs, and three fully
+    connected layers.
+
+    >>> CNN(num_classes=3)(torch.zeros(2, 178)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv1d(1, 3, TAPS), nn.Conv1d(3, 16, TAPS)
+        self.fc1, self.fc2 = nn.Linear(656, 120), nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of the classes."""
+        maps = x[:, None]  # (B, 1, 178)
+        for conv in (self.conv1, self.conv2):  # to (B, 3, 87), to (B, 16, 41)
+            maps = F.max_pool1d(F.relu(conv(maps)), 2)
+        hidden = F.relu(self.fc2(F.relu(self.fc1(maps.flatten(1)))))  # (B, 84)
+        return self.fc3(hidden)
+
+
+class FNN(nn.Module):
+    """The article's classifier of images (Sec. IV-C), one layer, ``(B, 28, 28) -> (B, classes)``.
+
+    >>> FNN(num_classes=10)(torch.zeros(2, 28, 28)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(28 * 28, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of the classes."""
+        return self.layer(x.flatten(1))
+
+
+# --- the same as compiled loops -------------------------------------------------------------------
+
+# Sums may be fused and reordered, so that several are added at once.
+_compiled = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
+)
+
+
+@_compiled
+def _convolve(x, kernels, bias, pooled, second):
+    """Write the ReLU of the larger of each two neighbours of convolutions, and which it is.
+
+    ``x`` is (B, c, n), ``kernels`` (o, c, TAPS), ``bias`` (o,); ``pooled`` and ``second``, whether
+    the larger one is the second, are (B, o, (n - TAPS + 1) // 2).
+    """
+    similarities = np.empty(x.shape[2] - TAPS + 1, np.float32)
+    for b in range(len(x)):
+        for o in range(len(kernels)):
+            similarities[:] = bias[o]
+            for c in range(x.shape[1]):
+                samples, w = x[b, c], kernels[o, c]
+                for p in range(len(similarities)):
+                    total = similarities[p]
+                    for t in range(TAPS):
+                        total += w[t] * samples[p + t]
+                    similarities[p] = total
+            for p in range(pooled.shape[2]):
+                first, other = similarities[2 * p], similarities[2 * p + 1]
+                second[b, o, p] = other > first
+                larger = other if other > first else first
+                pooled[b, o, p] = np.float32(0) if larger < 0 else larger
+
+
+@_compiled
+def _add_gradients(gradient, x, kernels, pooled, second, of_x, of_kernels, of_bias):
+    """Add the gradients of what `_convolve` reads, given that of ``pooled``.
+
+    ``of_x`` may be empty: the gradient of the data themselves is of no use.
+    """
+    similarities = np.zeros(x.shape[2] - TAPS + 1, np.float32)  # their gradients
+    for b in range(len(x)):
+        for o in range(len(kernels)):
+            total = np.float32(0)
+            for p in range(gradient.shape[2]):
+                g = gradient[b, o, p] if pooled[b, o, p] > 0 else np.float32(0)
+                total += g
+                similarities[2 * p] = np.float32(0) if second[b, o, p] else g
+                similarities[2 * p + 1] = g if second[b, o, p] else np.float32(0)
+            of_bias[o] += total
+            for c in range(x.shape[1]):
+                for t in range(TAPS):
+                    samples, total = x[b, c, t:], np.float32(0)
+                    for p in range(len(similarities)):
+                        total += similarities[p] * samples[p]
+                    of_kernels[o, c, t] += total
+                    if len(of_x):
+                        of_samples, w = of_x[b, c, t:], kernels[o, c, t]
+                        for p in range(len(similarities)):
+                            of_samples[p] += w * similarities[p]
+
+
+@_compiled
+def _layers(values, convolutions, dense):
+    """Kernels (o, c, TAPS), matrices (o, c) and biases (o,) of all layers, views of values (P,).
+
+    ``convolutions`` and ``dense`` have a row (o, c) for each layer.
+    """
+    kernels = []
+    matrices = []
+    biases = []
+    at = 0
+    for i in range(len(convolutions)):
+        o, c = convolutions[i, 0], convolutions[i, 1]
+        kernels.append(values[at : at + o * c * TAPS].reshape(o, c, TAPS))
+        biases.append(values[at + o * c * TAPS : at + o * c * TAPS + o])
+        at += o * c * TAPS + o
+    for i in range(len(dense)):
+        o, c = dense[i, 0], dense[i, 1]
+        matrices.append(values[at : at + o * c].reshape(o, c))
+        biases.append(values[at + o * c : at + o * c + o])
+        at += o * c + o
+    return kernels, matrices, biases
+
+
+@_compiled
+def _forward(x, layers):
+    """What each layer reads, maps (B, c, n) and then units (B, c), and last the scores.
+
+    Also which of two neighbours was the larger one, of each convolution.
+    """
+    kernels, matrices, biases = layers
+    maps = [x.reshape(len(x), 1, -1)]
+    second = []
+    for i in range(len(kernels)):
+        shape = len(x), len(kernels[i]), (maps[i].shape[2] - TAPS + 1) // 2
+        maps.append(np.empty(shape, np.float32))
+        second.append(np.empty(shape, np.bool_))
+        _convolve(maps[i], kernels[i], biases[i], maps[i + 1], second[i])
+    units = [maps[-1].reshape(len(x), -1)]
+    for i in range(len(matrices)):
+        given = np.dot(units[i], matrices[i].T) + biases[len(kernels) + i]
+        units.append(given if i == len(matrices) - 1 else np.maximum(given, np.float32(0)))
+    return maps, second, units
+
+
+@_compiled
+def _differentiate(x, labels, values, gradient, convolutions, dense):
+    """Write the gradient (P,) of the mean cross-entropy of a batch (B, n)."""
+    gradient[:] = 0
+    layers = _layers(values, convolutions, dense)
+    kernels, matrices, _ = layers
+    of_kernels, of_matrices, of_biases = _layers(gradient, convolutions, dense)
+    maps, second, units = _forward(x, layers)
+    error = units[-1]  # derivative of the loss by the scores: softmax minus the true class
+    for b in range(len(error)):
+        error[b] = np.exp(error[b] - error[b].max())
+        error[b] /= error[b].sum()
+        error[b, labels[b]] -= np.float32(1)
+    error /= np.float32(len(x))
+    for i in range(len(matrices) - 1, -1, -1):
+        of_matrices[i][:] += np.dot(error.T, units[i])
+        of_biases[len(kernels) + i][:] += error.sum(axis=0)
+        if i or len(kernels):  # the gradient of the data themselves is of no use
+            error = np.dot(error, matrices[i])
+        if i:
+            error = np.where(units[i] > 0, error, np.float32(0))
+    for i in range(len(kernels) - 1, -1, -1):
+        of_maps = np.zeros_like(maps[i] if i else maps[0][:0])
+        error_of_maps = error.reshape(maps[i + 1].shape)
+        _add_gradients(
+            error_of_maps, maps[i], kernels[i], maps[i + 1], second[i],
+            of_maps, of_kernels[i], of_biases[i],
+        )  # fmt: skip
+        error = of_maps.reshape(len(of_maps), -1)
+
+
+@_compiled
+def _predict(x, values, convolutions, dense, predicted):
+    """Write the class of the largest score of examples (B, n)."""
+    _, _, units = _forward(x, _layers(values, convolutions, dense))
+    for b in range(len(x)):
+        predicted[b] = np.argmax(units[-1][b])
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What training classifiers returns.
+
+    ``table`` has a row for each classifier: its seed, the epoch with the best accuracy on
+    validation (the first of equals), that accuracy, and ``accuracy_percent`` on test at that epoch;
+    ``last_validation_accuracy_percent`` and ``last_accuracy_percent`` are those of the last epoch.
+    ``predictions`` are the classes that the best epoch gives the test examples, ``(K, B)``.
+    """
+
+    table: pd.DataFrame
+    predictions: Tensor = field(repr=False)
+
+
+def classify(
+    network: type[nn.Module],
+    inputs: dict[str, Tensor],
+    labels: dict[str, Tensor],
+    *,
+    seeds: Sequence[int],
+    protocol: Protocol,
+) -> Classified:
+    """Train a classifier for each seed.
+
+    Cross-entropy and Adam, with the epochs, the batch size and the learning rate of ``protocol``.
+    The weights of the epoch with the best accuracy on validation are kept and tested; the
+    published code tests the last epoch, and counts validation and test examples together.
+
+    Args:
+        network: `CNN` or `FNN`.
+        inputs: ``train``, ``validation`` and ``test``, each ``(K, B, *spatial)``: for each seed
+            its own view of the same examples.
+        labels: of the same parts, each ``(B,)``, counted from 0.
+        seeds: of the weights and of the order of the batches, K of them.
+        protocol: see `Protocol`.
+    """
+
+    def supply_of(k):
+        return lambda part, which: inputs[part][k, which]
+
+    return _classify(network, supply_of, inputs["train"][0, 0].numel(), labels, seeds, protocol)
+
+
+# Examples ``which`` ``(B,)`` of a part as a classifier sees them, ``(B, *spatial)``.
+Supply = Callable[[str, Tensor], Tensor]
+
+
+def _classify(
+    network: type[nn.Module],
+    supply_of: Callable[[int], Supply],
+    n: int,
+    labels: dict[str, Tensor],
+    seeds: Sequence[int],
+    protocol: Protocol,
+) -> Classified:
+    """Train a classifier for each of K seeds, which need not differ, each with its own supply.
+
+    That of number k is made when its classifier begins. Examples are asked for some batches ahead:
+    in memory the inputs of all classifiers would be larger than the data themselves, K times.
+    """
+    num_classes = 1 + max(int(part.max()) for part in labels.values())
+    ahead = max(1, LARGEST_INPUT // (n * protocol.batch_size)) * protocol.batch_size
+    of_seed = {seed: orders_of_epochs(len(labels["train"]), seed, protocol) for seed in set(seeds)}
+
+    def train(k):
+        return _classify_one(models[k], supply_of(k), ahead, labels, of_seed[seeds[k]], protocol)
+
+    models = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):  # torch's layers take no generator
+            torch.manual_seed(seed)
+            models.append(network(num_classes))
+    with threadpool_limits(1, user_api="blas"):  # each network has one thread
+        results = list(in_threads(train, range(len(seeds))))
+    columns = [
+        "epoch", "validation_accuracy_percent", "accuracy_percent",
+        "last_validation_accuracy_percent", "last_accuracy_percent",
+    ]  # fmt: skip
+    table = pd.DataFrame([row for row, _ in results], columns=columns)
+    table.insert(0, "seed", list(seeds))
+    return Classified(table, torch.stack([predictions for _, predictions in results]))
+
+
+def shapes_of(model: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+    """Channels that each convolution of a network writes and reads, then units of dense layers."""
+    weights = list(model.parameters())
+    return tuple(
+        np.array([w.shape[:2] for w in weights if w.ndim == ndim], np.int64).reshape(-1, 2)
+        for ndim in (3, 2)
+    )
+
+
+def _classify_one(
+    model: nn.Module,
+    supply: Supply,
+    ahead: int,
+    labels: dict[str, Tensor],
+    orders: Tensor,
+    protocol: Protocol,
+) -> tuple[tuple, Tensor]:
+    """Train one classifier; a row of `Classified` without its seed, and the predictions ``(B,)``.
+
+    ``orders`` ``(E, B)`` are the training examples of each epoch, ``ahead`` of them at a time.
+    """
+    convolutions, dense = shapes_of(model)
+    values = nn.utils.parameters_to_vector(model.parameters()).detach().numpy()
+    gradient, mean, square, step = *(np.zeros_like(values) for _ in range(3)), 0
+    # Adam wants kernels (q, R, m): all weights are one of a single row. It also wants a place for
+    # the kernels after its step, which here is where they are.
+    kernel, *moments = (part.reshape(1, 1, -1) for part in (values, gradient, mean, square))
+
+    def supplied(part, which):
+        return supply(part, which).flatten(1).contiguous().numpy()
+
+    def predict(part, *networks):
+        """Predictions of networks, and their accuracies in percent."""
+        predictions = np.empty((len(networks), len(labels[part])), np.int64)
+        for which in torch.arange(len(labels[part])).split(ahead):
+            x, chunk = supplied(part, which), slice(int(which[0]), int(which[-1]) + 1)
+            for predicted, network in zip(predictions, networks, strict=True):
+                _predict(x, network, convolutions, dense, predicted[chunk])
+        return predictions, 100 * (predictions == labels[part].numpy()).mean(axis=1)
+
+    best_accuracy = -1.0
+    for epoch, order in enumerate(orders, start=1):
+        for which in order.split(ahead):
+            x, y = supplied("train", which), labels["train"][which].numpy()
+            for start in range(0, len(y), protocol.batch_size):
+                batch = slice(start, start + protocol.batch_size)
+                _differentiate(x[batch], y[batch], values, gradient, convolutions, dense)
+                step += 1
+                sparse.adam(kernel, *moments, step, protocol.learning_rate, kernel)
+        _, (last_accuracy,) = predict("validation", values)
+        if last_accuracy > best_accuracy:
+            best, best_epoch, best_accuracy = values.copy(), epoch, last_accuracy
+    predictions, (accuracy, accuracy_of_last) = predict("test", best, values)
+    row = best_epoch, best_accuracy, accuracy, last_accuracy, accuracy_of_last
+    return row, torch.from_numpy(predictions[0])
+
+
+def classify_reconstructions(
+    trained: Trained, data, network: type[nn.Module]
+) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
+    """Classifiers of what the frozen SANs of a sweep reconstruct, and how good the SANs are.
+
+    ``data`` is as in `fit`, with ``labels``. Every run is read in two ways, ``rule``: ``"best"`` is
+    the SAN of the epoch with the smallest phi on validation, and its classifier of the epoch with
+    the best accuracy on validation; ``"last"`` is both of their last epoch, which the published
+    code tests. Returns a table with a row for each (kernel_size, seed, rule), and the predictions
+    on test of the best by (kernel_size, seed). The columns:
+
+    - ``validation_phi``; on test ``inverse_compression_ratio``,
+      ``normalized_reconstruction_loss`` and ``phi``;
+    - ``inverse_compression_ratio_qm`` and ``phi_qm``: the same with W = q * m, as the published
+      tables count weights, also those of images, where the definition says q * m * m;
+    - ``dead``: whether no test example has any activation;
+    - ``validation_accuracy_percent`` and ``accuracy_percent`` of the classifier.
+    """
+    run = ["kernel_size", "seed", "epoch"]
+    selected = trained.select()
+    # Where the best epoch is the last one, one SAN and one training of a classifier serve both.
+    runs = selected.drop_duplicates(run).reset_index(drop=True)
+    models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
+
+    def supply_of(k):
+        return _Reconstructions(models[k], data)
+
+    n, seeds = data.test[0].numel(), runs.seed.tolist()
+    classified = _classify(network, supply_of, n, data.labels, seeds, trained.protocol)
+    measured = pd.DataFrame(in_threads(lambda model: measure(model, data.test), models))
+    accuracies = classified.table.drop(columns=["seed", "epoch"])
+    of_run = pd.concat([runs[run], measured, accuracies], axis=1)
+    table = selected[[*run, "rule", "validation_phi"]].merge(of_run, on=run)
+    for name in ("validation_accuracy_percent", "accuracy_percent"):
+        table[name] = table[name].where(table.rule == "best", table.pop(f"last_{name}"))
+    table = table.drop(columns="epoch").sort_values(["kernel_size", "seed", "rule"])
+    predictions = {
+        (of.kernel_size, of.seed): predicted
+        for of, predicted in zip(runs.itertuples(), classified.predictions, strict=True)
+        if of.rule == "best"
+    }
+    return table.reset_index(drop=True), predictions
+
+
+class _Reconstructions:
+    """The supply of a classifier: what a SAN reconstructs of the examples of ``data``.
+
+    Each epoch asks for all of training and validation. Their codes are kept, if they are short.
+    """
+
+    def __init__(self, model: SAN, data) -> None:
+        self.model, self.data = model, data
+        self.codes = {
+            part: sparse.store(model, sparse.as_images(getattr(data, part)), MOST_STORED)
+            for part in ("train", "validation")
+        }
+
+    def __call__(self, part: str, which: Tensor) -> Tensor:
+        """Reconstructions of the examples ``which`` ``(B,)`` of a part, ``(B, *spatial)``."""
+        x = getattr(self.data, part)
+        x_hat = torch.empty(len(which), *x.shape[1:])
+        if codes := self.codes.get(part):
+            codes.draw(which.numpy(), sparse.as_images(x_hat))
+        else:
+            reconstruct_into(self.model, x[which], x_hat, torch.empty(len(x_hat), dtype=torch.long))
+        return x_hat
+
+
+def measure(model: SAN, x: Tensor) -> dict[str, float | bool]:
+    """How good a SAN is on test examples, with the weights counted in both ways."""
+    counts, losses = torch.empty(len(x), dtype=torch.long), torch.empty(len(x))
+    dead = True
+    for examples, part in zip(x.split(EXAMPLES), torch.arange(len(x)).split(EXAMPLES), strict=True):
+        x_hat, of_part = torch.empty_like(examples), torch.empty(len(part), dtype=torch.long)
+        reconstruct_into(model, examples, x_hat, of_part)
+        counts[part], losses[part] = of_part, normalized_loss(examples, x_hat)
+        dead = dead and not x_hat.any()
+    inverse_cr, inverse_cr_qm = (
+        inverse_compression_ratio_from_counts(counts, num_weights, x[0].numel(), model.ndim)
+        for num_weights in (model.num_weights, sum(len(kernel) for kernel in model.kernels))
+    )
+    return {
+        "inverse_compression_ratio": inverse_cr.mean().item(),
+        "normalized_reconstruction_loss": losses.mean().item(),
+        "phi": phi(inverse_cr, losses).mean().item(),
+        "inverse_compression_ratio_qm": inverse_cr_qm.mean().item(),
+        "phi_qm": phi(inverse_cr_qm, losses).mean().item(),
+        "dead": dead,
+    }

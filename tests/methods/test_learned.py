@@ -1,0 +1,94 @@
+"""PCA, dictionaries and the autoencoder: closed forms, and what scikit-learn gives."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from every_method import Data
+from sklearn.linear_model import orthogonal_mp_gram
+from torch.nn.functional import pad
+
+from sanbook.methods import base as methods
+from sanbook.methods import blocks, learned
+from sanbook.methods.learned import ConvolutionalDictionary, Dictionary, PrincipalComponents
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["signals", "images"])
+def data(request):
+    return Data(request.param)
+
+
+def test_all_components_lose_nothing(data):
+    size = 8 if data.train.ndim == 2 else 4
+    patches = blocks.patches(data.train, size, count=1000, seed=0)
+    mean, (_, _, directions) = patches.mean(dim=0), torch.linalg.svd(patches - patches.mean(dim=0))
+    method = PrincipalComponents(size, (directions, mean))
+    assert methods.evaluate(method, data.test)[:, 1].max() < 1e-5
+
+
+def test_one_atom_of_each_patch_is_found():
+    atoms = torch.eye(8)[:3]
+    x = torch.cat([2 * atoms[0], -3 * atoms[2]])[None]
+    code = Dictionary(8, 1e-6, (atoms,)).encode(x)
+    assert code.shape == (1, 3, 2)  # atoms, places
+    assert code[0].tolist() == [[2, 0], [0, 0], [0, -3]]
+
+
+@pytest.mark.parametrize(("tolerance", "entries"), [(0.5, 2), (1.0, 1), (2.0, 1), (6.0, 0)])
+def test_atoms_are_added_until_the_error_is_tolerated(tolerance, entries):
+    atoms = torch.eye(8)[:3]
+    x = (2 * atoms[0] + atoms[1])[None]  # squared errors 5, 1 and 0 with 0, 1 and 2 atoms
+    code = Dictionary(8, tolerance, (atoms,)).encode(x)
+    assert code.count_nonzero() == entries
+
+
+def test_codes_are_those_of_scikit_learn(data):
+    (family, *_) = learned.dictionaries(data.train, seed=0)
+    dictionary, tolerances = family.dictionary, family.tolerances
+    atoms = dictionary.weights[0].double().numpy()
+    pieces = blocks.cut(data.test, dictionary.size).flatten(data.test.ndim)
+    flat = pieces.flatten(0, -2).double().numpy()
+    energy = (flat**2).sum(axis=1)
+    codes = dictionary.encode_within(data.test, tolerances)
+    for tolerance, code in zip(tolerances, codes, strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # atoms that do not suffice
+            expected = orthogonal_mp_gram(
+                atoms @ atoms.T, atoms @ flat.T, tol=tolerance, norms_squared=energy
+            )
+        expected = expected.reshape(len(atoms), -1).T
+        expected[energy <= tolerance] = 0  # scikit-learn draws one atom even where none is needed
+        np.testing.assert_allclose(code.movedim(1, -1).reshape(expected.shape), expected, atol=1e-5)
+
+
+def test_atom_is_drawn_where_the_code_says(data):
+    ndim = data.train.ndim - 1
+    atom = torch.arange(1.0, 1 + 3**ndim).view(1, *[3] * ndim)
+    code = torch.zeros(1, 1, *[8] * ndim)
+    code[(0, 0, *[2] * ndim)] = 2.0
+    x = ConvolutionalDictionary(0.1, (atom,)).decode(code, torch.Size([8] * ndim))
+    torch.testing.assert_close(x[0], pad(2 * atom[0], [2, 3] * ndim))
+
+
+def test_autoencoders_trained_together_are_those_trained_alone(data):
+    examples = blocks.patches(data.train, 4, count=200, seed=0)
+    settings = [(4, 1), (4, 2), (16, 2)]
+    together = learned._train_autoencoders(examples, settings, seed=3, steps=20)
+    for setting, weights in zip(settings, together, strict=True):
+        (alone,) = learned._train_autoencoders(examples, [setting], seed=3, steps=20)
+        for weight, other in zip(weights, alone, strict=True):
+            torch.testing.assert_close(weight, other)
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_learning_from_examples_that_are_nearly_alike_warns_of_nothing(ndim):
+    few = torch.randn(
+        2, *[64, 12][ndim - 1 : ndim] * ndim, generator=torch.Generator().manual_seed(0)
+    )
+    train = few.repeat(6, *[1] * ndim).round()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for fit in (learned.dictionaries, learned.principal_components, learned.autoencoders):
+            for candidate in fit(train, seed=0):
+                list(candidate.try_on(few))

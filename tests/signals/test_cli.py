@@ -1,0 +1,507 @@
+"""The command `san`: round trips, streams, long recordings, and inputs that cannot be used."""
+
+import io
+import os
+import re
+import resource
+import shlex
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from san_core import SAN
+from sanbook.signals import cli
+from sanbook.signals.events import EventModel, fit_model, read_events, write_events
+from sanbook.signals.formats import _read_lines, open_recording
+from sanbook.signals.windows import load_signal, windows_of
+from sanbook.training.files import save_model
+
+ROOT = Path(__file__).parent.parent.parent
+RATE, WINDOW = 50, 100
+
+
+def beats(samples, seed=0):
+    """Pulses at uneven distances, on a wandering line, with noise; in mV."""
+    random = np.random.default_rng(seed)
+    time = np.arange(samples)
+    places = np.cumsum(random.integers(20, 40, size=samples // 20))
+    pulses = sum(np.exp(-(((time - place) / 2.5) ** 2)) for place in places)
+    return 1e-2 * random.normal(size=samples) + pulses + 0.3 * np.sin(time / 200) + 5
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Beats as CSV, and a model of them."""
+    folder = tmp_path_factory.mktemp("san")
+    pd.DataFrame({"t": 0, "ecg": beats(2050)}).to_csv(folder / "ecg.csv", index=False)
+    signal = [folder / "ecg.csv", "--column", "ecg", "--rate", RATE, "--window", WINDOW]
+    training = ["--kernel-sizes", "5,9,15,25", "--seeds", "0,1"]
+    assert run("fit", *signal, *training, "-o", folder / "m.safetensors") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return EventModel.load(folder / "m.safetensors")
+
+
+# --- there and back -------------------------------------------------------------------------------
+
+
+def test_events_and_back_is_the_reconstruction_of_the_network(folder, model, tmp_path, capsys):
+    assert run("events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg",
+               "-o", tmp_path / "events.csv") == 0  # fmt: skip
+    assert capsys.readouterr().err == "ecg.csv, ecg: the last 50 samples are left out\n"
+    events = tmp_path / "events.csv"
+    assert run("rebuild", folder / "m.safetensors", events, "-o", tmp_path / "rebuilt.csv") == 0
+    rebuilt = pd.read_csv(tmp_path / "rebuilt.csv")
+    assert [*rebuilt] == ["sample", "seconds", "value"]
+    np.testing.assert_allclose(rebuilt.seconds, np.arange(2000) / RATE, atol=1e-6)
+    values = pd.read_csv(folder / "ecg.csv").ecg.to_numpy()[:2000].reshape(-1, WINDOW)
+    mean, deviation = values.mean(1, keepdims=True), values.std(1, ddof=1, keepdims=True)
+    x = torch.from_numpy((values - mean) / deviation).float()
+    expected = model.network(x).detach().double().numpy() * deviation + mean
+    np.testing.assert_allclose(rebuilt.value, expected.ravel(), rtol=0, atol=1e-6)
+    assert np.abs(rebuilt.value - values.ravel()).mean() < 0.1  # of beats 1 mV high
+
+
+def test_events_are_the_activations_in_units_at_their_places(folder, model):
+    found = pd.DataFrame(model.events(open_recording(folder / "ecg.csv", "ecg")))
+    assert [*found] == ["seconds", "sample", "amplitude", "kernel", "length"]
+    first = load_signal(folder / "ecg.csv", WINDOW, "ecg").train[:1]
+    values = pd.read_csv(folder / "ecg.csv").ecg.to_numpy()[:WINDOW]
+    a = model.network.encode(first)[0, 0].detach()
+    of_first = found[found["sample"] < WINDOW]
+    assert of_first.kernel.tolist() == ["mean", *["0"] * int(a.count_nonzero())]
+    np.testing.assert_allclose(of_first.amplitude.iloc[0], values.mean())
+    places = a.nonzero().flatten().tolist()
+    assert of_first["sample"].tolist() == [0, *places]
+    np.testing.assert_allclose(of_first.seconds, of_first["sample"] / RATE)
+    for place, amplitude in zip(places, of_first.amplitude.iloc[1:], strict=True):
+        alone = torch.zeros(1, 1, 3 * WINDOW)
+        alone[0, 0, place + WINDOW] = a[place]
+        drawn = model.network.decode(alone)[0].detach().numpy() * values.std(ddof=1)
+        np.testing.assert_allclose(amplitude, drawn[np.abs(drawn).argmax()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_no_unit_is_too_small_or_too_large(model, scale):
+    values = scale * beats(100)
+    (cut,) = windows_of(recording_of(values), WINDOW)
+    (drawn,) = model.rebuild(model.find(cut))
+    plain = model.network(cut.standardized[None])[0].detach().double().numpy()
+    np.testing.assert_allclose(drawn, plain * cut.deviation + cut.mean, rtol=0, atol=1e-6 * scale)
+
+
+def recording_of(values):
+    text = io.StringIO()
+    pd.DataFrame({"x": values}).to_csv(text, index=False)
+    text.seek(0)
+    return _read_lines("made up", text, "", None)
+
+
+def test_gaps_and_constant_windows_come_back_as_what_they_are(model, tmp_path):
+    values = beats(500)
+    values[130], values[300:400] = np.nan, 2.5
+    np.save(tmp_path / "own.npy", values)
+    opened = open_recording(tmp_path / "own.npy")
+    events = list(model.events(opened))
+    heads = [(event.sample, event.kernel) for event in events if event.kernel in ("mean", "gap")]
+    assert heads == [(0, "mean"), (100, "gap"), (200, "mean"), (300, "mean"), (400, "mean")]
+    drawn = np.concatenate(list(model.rebuild(events)))
+    assert np.isnan(drawn[100:200]).all()
+    assert (drawn[300:400] == 2.5).all()
+    assert np.isfinite(np.delete(drawn, slice(100, 200))).all()
+    text = io.StringIO()
+    write_events(text, events)
+    (tmp_path / "events.csv").write_text(text.getvalue())
+    read = np.concatenate(list(model.rebuild(read_events(tmp_path / "events.csv"))))
+    np.testing.assert_allclose(read, drawn, rtol=1e-7, atol=1e-7)
+
+
+def test_model_file_keeps_what_the_command_needs(folder, model):
+    data = load_signal(folder / "ecg.csv", WINDOW, "ecg", rate=RATE)
+    again, seeds = fit_model(data, "extrema", [5, 9, 15, 25], shared_by=20, seeds=[0, 1])
+    assert (model.window, model.sampling_rate, model.units) == (WINDOW, RATE, "unknown")
+    assert torch.equal(model.network.kernels[0], again.network.kernels[0])
+    assert set(seeds.kernel_size) == {len(model.network.kernels[0])}
+
+
+@pytest.fixture(scope="module")
+def scales(folder):
+    """A SAN with scales of the beats."""
+    signal = [folder / "ecg.csv", "--column", "ecg", "--rate", RATE, "--window", WINDOW]
+    assert run("fit", *signal, "--method", "scales", "-o", folder / "scales.safetensors") == 0
+    return EventModel.load(folder / "scales.safetensors")
+
+
+def test_events_of_a_san_with_scales_come_back_too(folder, scales, tmp_path):
+    arguments = [folder / "ecg.csv", "--column", "ecg", "-o", tmp_path / "events.csv"]
+    assert run("events", folder / "scales.safetensors", *arguments) == 0
+    rebuilt = np.concatenate(list(scales.rebuild(read_events(tmp_path / "events.csv"))))
+    opened = open_recording(folder / "ecg.csv", "ecg")
+    expected = [
+        scales.network(cut.standardized[None])[0].detach().numpy() * cut.deviation + cut.mean
+        for cut in windows_of(opened, WINDOW)
+        if not cut.fault
+    ]
+    np.testing.assert_allclose(rebuilt, np.concatenate(expected), rtol=0, atol=2e-6)
+    found = pd.DataFrame(read_events(tmp_path / "events.csv")).query("kernel != 'mean'")
+    assert set(found.length) <= set(scales.network.lengths)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
+def test_plot_draws_a_window(folder, tmp_path, suffix):
+    figure = tmp_path / f"window{suffix}"
+    arguments = ["plot", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg"]
+    assert run(*arguments, "--at", 3.5, "-o", figure) == 0
+    assert figure.stat().st_size > 1000
+
+
+def test_compare_says_what_to_take_and_which_seeds_disagree(folder, capsys):
+    arguments = ["compare", folder / "ecg.csv", "--column", "ecg", "--window", WINDOW]
+    assert run(*arguments, "--kernel-sizes", "5,15", "--seeds", "0,1") == 0
+    said = capsys.readouterr().out
+    for method in ("wavelets", "DCT", "straight lines", "Identity", "ReLU", "Extrema"):
+        assert f"\n{method} " in said
+    assert "For compression take " in said
+    assert "; for a list of events take " in said
+    assert run(*arguments, "--kernel-sizes", "5,15", "--seeds", "0,1") == 0
+    assert capsys.readouterr().out == said
+
+
+# --- streams and long recordings ------------------------------------------------------------------
+
+
+def program(*arguments, **options):
+    command = [sys.executable, "-m", "sanbook.signals.cli", *map(str, arguments)]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, text=True, **{**pipes, **options})
+
+
+def test_stream_gives_each_window_as_soon_as_it_has_come(folder, tmp_path):
+    lines = (folder / "ecg.csv").read_text().splitlines(keepends=True)
+    process = program("events", folder / "m.safetensors", "-", "--column", "ecg")
+    head, first, rest = lines[:1], lines[1 : WINDOW + 1], lines[WINDOW + 1 :]
+    process.stdin.write("".join(head + first))
+    process.stdin.flush()
+    said = [process.stdout.readline() for _ in range(3)]  # while nothing more is sent
+    assert said[0].startswith("seconds,sample")
+    assert said[1].startswith("0.000000,0,")
+    process.stdin.write("".join(rest))
+    process.stdin.close()
+    streamed = "".join(said) + process.stdout.read()
+    assert process.wait() == 0
+    run("events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg",
+        "-o", tmp_path / "events.csv")  # fmt: skip
+    assert streamed == (tmp_path / "events.csv").read_text()
+
+
+PEAK = """
+import sys
+from sanbook.signals.cli import main
+assert main(sys.argv[1:]) == 0
+print(*[line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")])
+"""
+
+
+def test_memory_does_not_grow_with_the_recording(folder, tmp_path):
+    def peak(name, values):
+        np.save(tmp_path / f"{name}.npy", values)
+        command = [sys.executable, "-c", PEAK, "events", folder / "m.safetensors",
+                   tmp_path / f"{name}.npy", "-o", tmp_path / f"{name}.csv"]  # fmt: skip
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return 1024 * int(said.stdout)
+
+    few = beats(1000)
+    many = np.concatenate([few, np.full(10_000_000, 5.0), few])  # 80 MB; constant is quickly done
+    assert peak("many", many) < peak("few", few) + many.nbytes / 2
+
+
+# --- whole or absent ------------------------------------------------------------------------------
+
+
+def test_nothing_is_overwritten_without_force(folder, tmp_path, capsys):
+    (tmp_path / "out.csv").write_text("mine")
+    arguments = ["events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg"]
+    assert run(*arguments, "-o", tmp_path / "out.csv") == 1
+    assert "expected no such file yet; choose another name or --force" in capsys.readouterr().err
+    assert (tmp_path / "out.csv").read_text() == "mine"
+    assert run(*arguments, "-o", tmp_path / "out.csv", "--force") == 0
+    assert (tmp_path / "out.csv").read_text().startswith("seconds,")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_output_is_absent(folder, tmp_path, number):
+    out = tmp_path / "out"
+    out.mkdir()
+    process = program(
+        "events", folder / "m.safetensors", "-", "--column", "ecg", "-o", out / "e.csv",
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # ignored where tests run behind
+    )  # fmt: skip
+    process.stdin.write((folder / "ecg.csv").read_text())
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not list(out.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(out.iterdir())  # it has begun
+    process.send_signal(number)
+    assert process.wait(timeout=30) != 0
+    assert list(out.iterdir()) == []
+
+
+def test_full_disk_leaves_nothing(folder, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    out = tmp_path / "out"
+    out.mkdir()
+    process = program("events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg",
+                      "-o", out / "e.csv", preexec_fn=limit)  # fmt: skip
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said.startswith("san: ")
+    assert said.count("\n") == 1
+    assert list(out.iterdir()) == []
+
+
+# --- inputs that cannot be used -------------------------------------------------------------------
+
+
+def npy(values):
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def edf(rate=50, records=20, signals=1, samples=None):
+    """The bytes of an EDF file of a saw tooth, as its specification says."""
+    samples = samples or rate
+    fields = [("ECG", 16), ("", 80), ("mV", 8), ("-1", 8), ("1", 8), ("-100", 8), ("100", 8),
+              ("", 80), (str(samples), 8), ("", 32)]  # fmt: skip
+    header = "".join(text.ljust(size) for text, size in [
+        ("0", 8), ("X X X X", 80), ("Startdate X X X X", 80), ("01.01.20", 8), ("00.00.00", 8),
+        (str(256 * (1 + signals)), 8), ("", 44), (str(records), 8), ("1", 8), (str(signals), 4),
+    ])  # fmt: skip
+    header += "".join(text.ljust(size) * signals for text, size in fields)
+    values = [i * 7 % 101 for i in range(samples * signals * records)]
+    return header.encode() + struct.pack(f"<{len(values)}h", *values)
+
+
+def ecg(**changes):
+    """Beats as CSV; changes map a line ("line3") to another text."""
+    lines = ["ecg", *map(str, beats(400))]
+    for line, text in changes.items():
+        lines[int(line.removeprefix("line")) - 1] = text
+    return "\n".join(lines).encode()
+
+
+HEADER = "own 1 50 400\nown.dat 16 200 12 0 0 0 0 ECG\n"
+SIGNAL = (200 * beats(400)).astype("<i2").tobytes()
+COMPARE = ["compare", "FILE", "--window", "50"]
+FIT = ["fit", "FILE", "--window", "50", "-o", "out.safetensors"]
+EVENTS = ["events", "good.safetensors", "FILE", "-o", "out.csv"]
+REBUILD = ["rebuild", "good.safetensors", "FILE", "-o", "out.csv"]
+NAMED = "names the columns"
+HEAD = "sample,amplitude,kernel,length\n"
+
+# Name and bytes of a file (None: it is not there), the command, and what its sentence says.
+UNUSABLE = [
+    ("own.csv", b"", COMPARE, "got an empty first line"),
+    ("own.csv", b"\n\n\n", COMPARE, "got an empty first line"),
+    ("own.csv", b"ecg\n", COMPARE, "got 0 samples; choose a shorter window or a longer signal"),
+    ("own.csv", b"ecg\n1\n", COMPARE, "at least 3 windows of 50 samples.* got 1 samples"),
+    ("own.csv", b"1\n2\n3\n", COMPARE, "got the numbers 1; write a line of names"),
+    (
+        "own.csv",
+        b"ecg\n" + b"low\n" * 400,
+        COMPARE,
+        "real numbers in column 'ecg', got 'low' in line 2",
+    ),
+    ("own.csv", ecg(line300="lost"), EVENTS, "got 'lost' in line 300; choose another column"),
+    ("own.csv", b"ecg\n" + b"nan\n" * 400, COMPARE, "8 windows with a gap are left out"),
+    ("own.csv", b"ecg\n" + b"\n" * 400, FIT, "8 windows with a gap are left out"),
+    ("own.csv", b"ecg\n" + b"7\n" * 400, COMPARE, "8 windows of a constant value are left out"),
+    ("own.csv", b"t;ecg\n" + b"1;2\n" * 400, COMPARE, "commas between the columns, got ';'"),
+    ("own.csv", b"t\tecg\n" + b"1\t2\n" * 400, COMPARE, "commas between the columns, got '.t'"),
+    ("own.csv", b"ecg\n" + b"0,5\n" * 400, COMPARE, "expected 1 columns .* got 2 in line 2"),
+    ("own.csv", b"t,ecg\n" + b"1,2\n" * 400, COMPARE, r"one column of \['t', 'ecg'\], got ''"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"one column of \['ecg'\], got 'eeg'"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"one column of \['ecg'\], got '1'"),
+    ("own.csv", b"a,a\n" + b"1,2\n" * 400, [*COMPARE, "--column", "a"], r"\['a', 'a'\], got 'a'"),
+    ("own.csv", ecg(line200="1e308", line201="-1e308"), EVENTS, "up to about 1e150, got 1e.308"),
+    ("own.csv", b"\xff\xfe\x00e\x00c", COMPARE, "lines of text as CSV, got: .*utf-8"),
+    ("own.csv", ecg(line50="\x00"), COMPARE, "got '.x00' in line 50|as CSV, got"),
+    ("own.csv", b'ecg\n"' + b"1" * 200_000, COMPARE, "as CSV, got: field larger"),
+    ("own.csv", None, COMPARE, "expected a signal, but there is no such file"),
+    ("own.mat", b"MATLAB 5.0", COMPARE, "one of the kinds .csv.* got .mat"),
+    ("own", b"ecg\n1\n", COMPARE, "one of the kinds .csv.* got none of them"),
+    ("", None, COMPARE, "expected a file, but it is a folder"),
+    ("own.npy", b"", COMPARE, "arrays of numbers as np.save or np.savez write them"),
+    ("own.npy", npy(beats(400))[:-100], COMPARE, "np.savez write them, got: mmap|np.savez write"),
+    ("own.npy", npy(np.ones((400, 2))), COMPARE, r"shape \(n,\), got float64 of shape \(400, 2\)"),
+    ("own.npy", npy(np.ones(400, complex)), COMPARE, r"got complex128 of shape \(400,\)"),
+    ("own.npy", npy(np.array(["a"] * 400)), COMPARE, r"real numbers of shape \(n,\), got <U1"),
+    ("own.npy", npy(np.array([])), COMPARE, "got 0 samples"),
+    ("own.npy", npy(1e300 * beats(400)), COMPARE, "up to about 1e150"),
+    ("own.npz", b"PK\x03\x04", COMPARE, "np.savez write them, got: "),
+    ("own.npz", npz(a=beats(400), b=beats(400)), COMPARE, r"one column of \['a', 'b'\], got ''"),
+    ("own.npz", npz(), COMPARE, r"one column of \[\], got ''"),
+    ("own.hea", b"", COMPARE, "expected a WFDB header"),
+    ("own.hea", b"own 1 50 400\n", COMPARE, "with a line for each of its 1 signals, got 0"),
+    ("own.hea", HEADER.encode(), COMPARE, "names own.dat, which is not beside it"),
+    ("own.hea", (HEADER, SIGNAL[:-2]), COMPARE, "expected 800 bytes by its header, got 798"),
+    ("own.hea", (HEADER.replace(" 16 ", " 99 "), SIGNAL), COMPARE, "a WFDB signal format"),
+    ("own.hea", (HEADER.replace("400", "0"), SIGNAL), COMPARE, "at least 1 samples, got"),
+    (
+        "own.hea",
+        (HEADER.replace("own.dat", "../own.dat"), SIGNAL),
+        COMPARE,
+        "expected a WFDB header, got invalid syntax in signal line",
+    ),
+    ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--channel", "PPG"], r"one column of \['ECG'\]"),
+    ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--rate", "360"], "states, 50 Hz, got 360"),
+    ("own.edf", b"", COMPARE, "expected a whole EDF file, got"),
+    ("own.edf", edf()[:-100], COMPARE, "expected a whole EDF file, got: EDF header indicates 20"),
+    ("own.edf", edf()[:300], COMPARE, "expected a whole EDF file, got"),
+    (
+        "own.edf",
+        edf(rate=128),
+        EVENTS,
+        "expected 50 Hz, the rate of .*good.safetensors, got 128 Hz",
+    ),
+    (
+        "own.edf",
+        edf(),
+        [*COMPARE, "--rate", "100"],
+        "the rate that the file states, 50 Hz, got 100",
+    ),
+    ("own.edf", edf(records=1), [*COMPARE], "at least 3 windows of 50 samples"),
+    ("own.csv", ecg(), [*COMPARE, "--rate", "-5"], "a rate in Hz, a number above 0, got -5"),
+    ("own.csv", ecg(), [*COMPARE, "--rate", "nan"], "a rate in Hz, a number above 0, got nan"),
+    (
+        "own.csv",
+        ecg(),
+        ["compare", "FILE", "--window", "1"],
+        "a window of at least 2 samples, got 1",
+    ),
+    ("own.csv", ecg(), ["compare", "FILE"], "at least 3 windows of 1000 samples"),
+    ("own.csv", ecg(), [*FIT, "--kernel-sizes", "60"], "kernel sizes must lie in 1..50"),
+    ("own.csv", ecg(), [*FIT, "--kernel-sizes", "0"], "kernel sizes must lie in 1..50"),
+    ("own.csv", ecg(), [*FIT[:-1], "out.txt"], "expected the output to be one of .safetensors"),
+    ("own.csv", ecg(), [*FIT[:-1], "no/out.safetensors"], "expected a folder .*no, got none"),
+    ("own.csv", b"ecg\n1\n2\n", EVENTS, "at least one window of 100 samples, got 2"),
+    ("own.csv", b"ecg\n", EVENTS, "expected samples, got none"),
+    ("own.safetensors", b"", ["events", "FILE", "good.csv"], "it is not a whole safetensors file"),
+    ("own.safetensors", None, ["events", "FILE", "good.csv"], "[Nn]o such file"),
+    ("own.safetensors", "other", ["events", "FILE", "good.csv"], "with its window and units"),
+    ("own.safetensors", "tensors", ["events", "FILE", "good.csv"], "a SAN that save_model wrote"),
+    ("own.csv", b"", REBUILD, "got no column amplitude, kernel, length, sample"),
+    ("own.csv", ecg(), REBUILD, "expected events as `san events` writes them, got no column"),
+    ("own.csv", HEAD.encode(), REBUILD, "expected events, got none"),
+    ("own.csv", f"{HEAD}0,1.5,mean,99\n".encode(), REBUILD, "100 samples long, got one of 99"),
+    ("own.csv", f"{HEAD}100,1.5,mean,100\n".encode(), REBUILD, "from sample 0 on.*from sample 100"),
+    ("own.csv", f"{HEAD}5,1,0,15\n".encode(), REBUILD, '"mean" or "gap" of a window before'),
+    ("own.csv", f"{HEAD}0,1,mean,100\n5,1,7,15\n".encode(), REBUILD, "one of the kernels 0, got"),
+    ("own.csv", f"{HEAD}0,1,mean,100\n5,inf,0,15\n".encode(), REBUILD, "a finite amplitude"),
+    ("own.csv", f"{HEAD}0,1,mean,100\n200,1,0,15\n".encode(), REBUILD, "of a window before"),
+    ("own.csv", f"{HEAD}0,high,mean,100\n".encode(), REBUILD, "line 2 of own.csv: expected a"),
+    ("own.csv", f"{HEAD}0\n".encode(), REBUILD, "line 2 of own.csv: expected a sample"),
+]
+
+
+def make(folder, name, content):
+    path = folder / name
+    if content == "other":
+        save_model(SAN([5], "extrema"), path)
+    elif content == "tensors":
+        save_file({"weight": torch.ones(3)}, path)
+    elif isinstance(content, tuple):
+        path.write_text(content[0])
+        path.with_suffix(".dat").write_bytes(content[1])
+    elif content is not None:
+        path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("name", "content", "command", "message"), UNUSABLE)
+def test_input_that_cannot_be_used_is_refused_in_a_sentence(
+    folder, tmp_path, monkeypatch, capsys, recwarn, name, content, command, message
+):
+    if name.endswith(".edf"):
+        pytest.importorskip("edfio")
+    (tmp_path / "good.safetensors").write_bytes((folder / "m.safetensors").read_bytes())
+    (tmp_path / "good.csv").write_bytes(ecg())
+    path = make(tmp_path, name, content)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    monkeypatch.chdir(tmp_path)
+    assert run(*[path if word == "FILE" else word for word in command]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("san: ")
+    assert said.err.count("\n") == 1
+    assert len(said.err) < 400
+    assert re.search(message, said.err), said.err
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
+
+
+def test_there_are_at_least_fifty_inputs_that_cannot_be_used():
+    assert len(UNUSABLE) >= 50
+    assert len({(name, str(content), *command) for name, content, command, _ in UNUSABLE}) == len(
+        UNUSABLE
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_file_that_may_not_be_read(tmp_path, capsys):
+    path = make(tmp_path, "own.csv", ecg())
+    path.chmod(0)
+    assert run("compare", path) == 1
+    assert "Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["tell"], ["fit", "a.csv"], ["fit", "a.csv", "-o", "b", "--kernel-sizes", "1,x"],
+     ["fit", "a.csv", "-o", "b", "--seeds", "1,1"], ["fit", "a.csv", "-o", "b", "--method", "pca"]],
+)  # fmt: skip
+def test_wrong_command_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert ended.value.code == 2
+    assert "usage: san" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "compare", "fit", "events", "rebuild", "plot"])
+def test_help_has_examples_that_parse(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(*command.split(), "--help")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:\n  " in text
+    for line in text.splitlines():
+        if line.startswith("  san ") and "..." not in line:
+            cli.parser().parse_args(shlex.split(line)[1:])

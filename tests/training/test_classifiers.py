@@ -1,0 +1,338 @@
+"""Tests of the classifiers and of the tables that are made of them."""
+
+import copy
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+
+import sanbook.show.tables
+import sanbook.training
+import sanbook.training.classifiers
+from san_core import inverse_compression_ratio, normalized_loss, phi
+from sanbook.training import Protocol, evaluate, reconstruct, sweep
+from sanbook.training.classifiers import CNN, FNN, classify, classify_reconstructions
+
+SPATIAL = {CNN: (178,), FNN: (28, 28)}
+each_network = pytest.mark.parametrize("network", [CNN, FNN])
+
+
+def examples(network, counts=(40, 20, 30), classes=3, seeds=1, strength=2.0):
+    """Noisy copies of one random pattern for each class, and their labels."""
+    generator = torch.Generator().manual_seed(1)
+    patterns = torch.randn(classes, *SPATIAL[network], generator=generator)
+    inputs, labels = {}, {}
+    for part, count in zip(("train", "validation", "test"), counts, strict=True):
+        labels[part] = torch.randint(classes, (count,), generator=generator)
+        labels[part][:classes] = torch.arange(classes)
+        noise = torch.randn(seeds, count, *SPATIAL[network], generator=generator)
+        inputs[part] = patterns[labels[part]] + strength * noise
+    return inputs, labels
+
+
+def classify_one(network, inputs, labels, seed, protocol):
+    """One classifier, plainly: best epoch, its accuracies in percent, its predictions."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = network(3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+
+    def accuracy(model, part):
+        predicted = model(inputs[part]).argmax(dim=1)
+        return 100 * (predicted == labels[part]).double().mean().item(), predicted
+
+    best_accuracy = -1.0
+    for epoch in range(1, protocol.epochs + 1):
+        order = torch.randperm(len(labels["train"]), generator=generator)
+        for batch in order.split(protocol.batch_size):
+            loss = F.cross_entropy(model(inputs["train"][batch]), labels["train"][batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if accuracy(model, "validation")[0] > best_accuracy:
+            best, best_epoch = copy.deepcopy(model), epoch
+            best_accuracy = accuracy(model, "validation")[0]
+    return best_epoch, best_accuracy, *accuracy(best, "test")
+
+
+@each_network
+def test_classify_gives_what_each_classifier_gives_alone(network):
+    protocol = Protocol(epochs=4, batch_size=16)
+    inputs, labels = examples(network, seeds=2)
+    seeds = [3, 8]
+    classified = classify(network, inputs, labels, seeds=seeds, protocol=protocol)
+    for i, seed in enumerate(seeds):
+        own = {part: x[i] for part, x in inputs.items()}
+        epoch, validation, test, predicted = classify_one(network, own, labels, seed, protocol)
+        row = classified.table.iloc[i]
+        assert (row.seed, row.epoch) == (seed, epoch)
+        assert row.validation_accuracy_percent == pytest.approx(validation)
+        assert row.accuracy_percent == pytest.approx(test)
+        assert torch.equal(classified.predictions[i], predicted)
+
+
+@each_network
+def test_the_last_epoch_is_tested_too(network):
+    inputs, labels = examples(network)
+    table = classify(network, inputs, labels, seeds=[3], protocol=Protocol(4, 16)).table
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = network(3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(4):
+        for batch in torch.randperm(len(labels["train"]), generator=generator).split(16):
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs["train"][0, batch]), labels["train"][batch]).backward()
+            optimizer.step()
+    for part, column in (
+        ("validation", "last_validation_accuracy_percent"),
+        ("test", "last_accuracy_percent"),
+    ):
+        right = model(inputs[part][0]).argmax(dim=1) == labels[part]
+        assert table[column][0] == pytest.approx(100 * right.double().mean().item())
+
+
+@each_network
+def test_classes_far_apart_are_told_apart(network):
+    inputs, labels = examples(network, strength=0.3)
+    table = classify(network, inputs, labels, seeds=[0], protocol=Protocol(10, 8)).table
+    assert table.accuracy_percent[0] == 100
+
+
+def test_the_kept_epoch_is_the_best_on_validation_and_not_the_last():
+    inputs, labels = examples(FNN)
+    labels["validation"] = torch.tensor([2, 1, 0])[labels["validation"]]  # learning makes it worse
+    protocol = Protocol(epochs=6, batch_size=8)
+    classified = classify(FNN, inputs, labels, seeds=[0], protocol=protocol)
+    epoch, *_, predicted = classify_one(
+        FNN, {part: x[0] for part, x in inputs.items()}, labels, 0, protocol
+    )
+    assert classified.table.epoch[0] == epoch < protocol.epochs
+    assert torch.equal(classified.predictions[0], predicted)
+
+
+def test_accuracy_counts_test_examples_alone():
+    inputs, labels = examples(FNN)
+    classified = classify(FNN, inputs, labels, seeds=[0], protocol=Protocol(2, 8))
+    right = (classified.predictions[0] == labels["test"]).sum().item()
+    assert classified.table.accuracy_percent[0] == pytest.approx(100 * right / 30)
+
+
+def test_classify_leaves_the_global_random_state_alone():
+    inputs, labels = examples(FNN)
+    before = torch.random.get_rng_state()
+    classify(FNN, inputs, labels, seeds=[0], protocol=Protocol(1, 8))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@each_network
+def test_compiled_gradients_and_predictions_are_those_of_torch(network):
+    x = examples(network)[0]["train"][0]
+    x[::2] *= torch.rand(x[::2].shape, generator=torch.Generator().manual_seed(0)) > 0.9
+    x[0] = 0  # mostly zeros, as reconstructions are: neighbours are equal
+    labels = torch.arange(len(x)) % 3
+    model = network(3)
+    weights = list(model.parameters())
+    plain = torch.autograd.grad(F.cross_entropy(model(x), labels), weights)
+    values = torch.nn.utils.parameters_to_vector(weights).detach().numpy()
+    shapes = sanbook.training.classifiers.shapes_of(model)
+    gradient, predicted = np.full_like(values, np.nan), np.zeros(len(x), np.int64)
+    flat = x.flatten(1).numpy()
+    sanbook.training.classifiers._differentiate(flat, labels.numpy(), values, gradient, *shapes)
+    sanbook.training.classifiers._predict(flat, values, *shapes, predicted)
+    expected = torch.cat([part.flatten() for part in plain])
+    torch.testing.assert_close(torch.from_numpy(gradient), expected, rtol=1e-4, atol=1e-6)
+    assert (predicted == model(x).argmax(dim=1).numpy()).all()
+
+
+def test_layers_are_those_of_the_article():
+    shapes = [tuple(weights.shape) for weights in CNN(3).parameters()]
+    assert shapes == [(3, 1, 5), (3,), (16, 3, 5), (16,), (120, 656), (120,), (84, 120), (84,),
+                      (3, 84), (3,)]  # fmt: skip
+    assert [tuple(weights.shape) for weights in FNN(10).parameters()] == [(10, 784), (10,)]
+
+
+# --- reconstructions ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def swept(request):
+    """A short sweep of signals or images with labels."""
+    network = {1: CNN, 2: FNN}[request.param]
+    inputs, labels = examples(network, counts=(24, 12, 10))
+    data = SimpleNamespace(**{part: x[0].abs() for part, x in inputs.items()}, labels=labels)
+    protocol = Protocol(epochs=2, batch_size=8, num_kernels=2, border_tolerance=2, init="normal")
+    trained = sweep(data, "extrema-pool indices", [2, 5], seeds=[0, 4], protocol=protocol)
+    return trained, data, network
+
+
+def test_reconstruct_is_decode_of_encode(swept):
+    trained, data, _ = swept
+    model = trained.model(5, 4)
+    x_hat, inverse_cr = reconstruct(model, data.test)
+    assert torch.allclose(x_hat, model(data.test), atol=1e-6)
+    a = model.encode(data.test)
+    expected = inverse_compression_ratio(a, model.num_weights, model.ndim)
+    assert torch.allclose(inverse_cr, expected)
+
+
+def test_classify_reconstructions_has_the_metrics_of_each_model(swept):
+    trained, data, network = swept
+    table, predictions = classify_reconstructions(trained, data, network)
+    keys = [(m, seed, rule) for m in (2, 5) for seed in (0, 4) for rule in ("best", "last")]
+    assert list(zip(table.kernel_size, table.seed, table.rule, strict=True)) == keys
+    assert set(predictions) == {(2, 0), (2, 4), (5, 0), (5, 4)}
+    selected = trained.select().set_index(["kernel_size", "seed", "rule"])
+    for row in table.itertuples():
+        model = trained.model(row.kernel_size, row.seed, row.rule)
+        expected = evaluate(model, data.test).mean(dim=0)
+        ours = [getattr(row, metric) for metric in sanbook.training.METRICS]
+        assert ours == pytest.approx(expected.tolist(), abs=1e-6)
+        key = row.kernel_size, row.seed, row.rule
+        assert row.validation_phi == selected.validation_phi[key]
+        x_hat, inverse_cr = reconstruct(model, data.test)
+        n, ndim = data.test[0].numel(), data.test.ndim - 1
+        counted = inverse_cr - 2 * (row.kernel_size**ndim - row.kernel_size) / n
+        assert row.inverse_compression_ratio_qm == pytest.approx(counted.mean().item(), abs=1e-6)
+        published_way = phi(counted, normalized_loss(data.test, x_hat)).mean().item()
+        assert row.phi_qm == pytest.approx(published_way, abs=1e-6)
+        assert not row.dead
+    assert not table.filter(like="last_").columns.any()
+
+
+def test_both_rules_test_their_own_san_and_classifier(swept):
+    trained, data, network = swept
+    first = {key: 1.01 * kernels for key, kernels in trained.best.items() if key == (5, 4)}
+    trained = dataclasses.replace(trained, best={**trained.best, **first})
+    validation = (trained.table.split == "validation") & (trained.table.epoch == 1)
+    changed = validation & (trained.table.kernel_size == 5) & (trained.table.seed == 4)
+    table = trained.table.assign(phi=trained.table.phi.where(~changed, 0.0))  # the best epoch
+    test = table[(table.split == "test") & (table.kernel_size == 5) & (table.seed == 4)]
+    table = pd.concat([table, test.assign(epoch=1)]).drop_duplicates(
+        ["kernel_size", "seed", "epoch", "split"]
+    )
+    trained = dataclasses.replace(trained, table=table)
+    rows, predictions = classify_reconstructions(trained, data, network)
+    for rule in ("best", "last"):
+        model = trained.model(5, 4, rule)
+        inputs = {part: model(getattr(data, part)).detach()[None] for part in data.labels}
+        alone = classify(network, inputs, data.labels, seeds=[4], protocol=trained.protocol)
+        row = rows[(rows.kernel_size == 5) & (rows.seed == 4) & (rows.rule == rule)].iloc[0]
+        prefix = "" if rule == "best" else "last_"
+        assert row.accuracy_percent == alone.table[f"{prefix}accuracy_percent"][0]
+        assert (
+            row.validation_accuracy_percent
+            == alone.table[f"{prefix}validation_accuracy_percent"][0]
+        )
+        if rule == "best":
+            assert torch.equal(predictions[5, 4], alone.predictions[0])
+
+
+def test_inputs_are_asked_for_a_few_batches_ahead(swept, monkeypatch):
+    trained, data, network = swept
+    together, _ = classify_reconstructions(trained, data, network)
+    monkeypatch.setattr(sanbook.training.classifiers, "LARGEST_INPUT", 1)  # one batch at a time
+    pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], together)
+
+
+def test_codes_that_are_kept_change_nothing(swept, monkeypatch):
+    trained, data, network = swept
+    kept, _ = classify_reconstructions(trained, data, network)
+    monkeypatch.setattr(sanbook.training.classifiers, "MOST_STORED", 0)
+    pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], kept)
+
+
+def test_classifiers_see_the_reconstructions_of_their_own_seed(swept):
+    trained, data, network = swept
+    table, predictions = classify_reconstructions(trained, data, network)
+    model = trained.model(5, 4)
+    inputs = {part: model(getattr(data, part)).detach()[None] for part in data.labels}
+    alone = classify(network, inputs, data.labels, seeds=[4], protocol=trained.protocol)
+    assert torch.equal(predictions[5, 4], alone.predictions[0])
+    row = table.query("kernel_size == 5 and seed == 4 and rule == 'best'").iloc[0]
+    assert row.accuracy_percent == pytest.approx(alone.table.accuracy_percent[0])
+
+
+def test_a_network_without_activations_is_dead(swept):
+    trained, data, network = swept
+    # On positive data a negative kernel has no positive similarity.
+    best = {key: -kernels.abs() for key, kernels in trained.best.items()}
+    table, _ = classify_reconstructions(
+        dataclasses.replace(trained, activation="relu", best=best, last=best), data, network
+    )
+    assert table.dead.all()
+    weights = 2 * table.kernel_size ** (data.test.ndim - 1)
+    assert np.allclose(table.inverse_compression_ratio, weights / data.test[0].numel())
+    assert (table.normalized_reconstruction_loss == 1).all()
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def rows(**columns):
+    """Two kernel sizes of two activation functions with two seeds; one network of ReLU is dead."""
+    table = pd.DataFrame(
+        [(m, activation, seed) for m in (1, 2) for activation in ("relu", "extrema")
+         for seed in (0, 1)],
+        columns=["kernel_size", "activation", "seed"],
+    )  # fmt: skip
+    for name in (*sanbook.training.METRICS, "accuracy_percent", "validation_phi"):
+        table[name] = np.arange(1.0, 9)
+    table["inverse_compression_ratio_qm"], table["phi_qm"] = table.phi - 1, table.phi - 1
+    table["dead"] = [True, False] + [False] * 6
+    return table.assign(**columns)
+
+
+def published():
+    return rows().drop_duplicates(["kernel_size", "activation"]).iloc[:3]
+
+
+def test_dead_networks_are_counted_and_not_averaged():
+    table = sanbook.show.tables.compare_classified(rows(), published(), baseline=5.0)
+    assert list(table["dead"]) == ["1 of 2", "0 of 2", "0 of 2", "0 of 2"]
+    assert list(table["φ̄"]) == [2.0, 3.5, 5.5, 7.5]
+    assert list(table["range of φ̄"])[:2] == ["2.000 to 2.000", "3.000 to 4.000"]
+    assert list(table["φ̄ with W = qm"]) == [1.0, 2.5, 4.5, 6.5]
+    assert list(table["minus baseline"]) == ["-3.0", "-1.5", "0.5", "2.5"]
+
+
+def test_what_has_no_living_network_or_no_published_row_is_left_empty():
+    dead = [True, True] + [False] * 6
+    table = sanbook.show.tables.compare_classified(rows(dead=dead), published(), baseline=5.0)
+    assert table.loc[0, ["φ̄", "range of φ̄", "ours (%)", "its range", "minus baseline"]].isna().all()
+    assert list(table["paper's φ̄"].fillna("-")) == ["1.00", "3.00", "5.00", "-"]
+
+
+def test_one_seed_has_no_range():
+    one = rows().query("seed == 0")
+    table = sanbook.show.tables.compare_classified(one, published(), baseline=5.0)
+    assert not [name for name in table if "range" in name]
+    assert list(table["dead"]) == ["yes", "no", "no", "no"]
+
+
+def test_second_way_to_count_weights_is_shown_only_where_it_differs():
+    table = rows()
+    same = table.assign(phi_qm=table.phi, inverse_compression_ratio_qm=table.phi)
+    assert "φ̄ with W = qm" not in sanbook.show.tables.compare_classified(same, published(), 5.0)
+
+
+def test_selected_kernel_sizes_have_the_smallest_phi_of_each_activation_and_seed():
+    table = rows(validation_phi=[9, 9, 1, 9, 2, 2, 2, 2]).assign(rule="best")
+    last = table.assign(rule="last", validation_phi=0.5, phi=0.5)  # chosen by no rule
+    chosen = sanbook.show.tables.select_kernel_sizes(pd.concat([table, last]))
+    assert (chosen.selection == "published_m").sum() == len(table)
+    assert (chosen.selection == "published_m_last").sum() == len(last)
+    validation = chosen[chosen.selection == "validation"].set_index(["activation", "seed"])
+    assert validation.kernel_size.to_dict() == {
+        ("relu", 0): 2,
+        ("relu", 1): 2,
+        ("extrema", 0): 1,
+        ("extrema", 1): 2,
+    }
+    assert (chosen.kernel_size[chosen.selection == "test"] == 1).all()

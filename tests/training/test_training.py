@@ -1,0 +1,549 @@
+"""Tests of sanbook.training: the sweep against plain training, tested against the paper."""
+
+import os
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import sanbook.data
+from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, SAN, phi
+from sanbook.training import (
+    METRICS,
+    Protocol,
+    evaluate,
+    fit,
+    initial_san,
+    reconstruct,
+    sweep,
+)
+from sanbook.training.files import load_model, save_model
+
+KEYS = ["kernel_size", "seed", "epoch", "split"]
+SHORT = Protocol(epochs=3, init="normal")
+each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+each_ndim = pytest.mark.parametrize("ndim", [1, 2])
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def data_set(ndim=1, seed=0, scale=1.0):
+    """Normal noise: no two similarities are so close that rounding decides what is kept."""
+    train, validation, test = (7, 2, 4) if ndim == 2 else (6, 2, 4)
+    examples = scale * normal(train + validation + test, *[(60,), (9, 8)][ndim - 1], seed=seed)
+    split = examples.split([train, validation, test])
+    return SimpleNamespace(train=split[0], validation=split[1], test=split[2])
+
+
+# --- sweep and fit --------------------------------------------------------------------------------
+
+CASES = [
+    # activation, ndim, kernel sizes, q, init
+    ("identity", 1, [1, 4, 7], 1, "constant"),
+    ("identity", 2, [2, 5], 2, "normal"),
+    ("relu", 1, [3, 6], 2, "normal"),
+    ("relu", 2, [1, 4], 1, "constant"),
+    ("top-k absolutes", 1, [5, 8, 60], 1, "constant"),
+    ("top-k absolutes", 1, [6, 9], 2, "normal"),
+    ("top-k absolutes", 2, [2, 3], 2, "normal"),
+    ("extrema-pool indices", 1, [4, 11], 1, "constant"),
+    ("extrema-pool indices", 1, [7, 10], 2, "normal"),
+    ("extrema-pool indices", 2, [3, 8], 1, "constant"),
+    ("extrema", 1, [2, 13], 1, "constant"),
+    ("extrema", 1, [8, 15], 2, "normal"),
+    ("extrema", 2, [4, 5], 2, "normal"),
+]
+each_case = pytest.mark.parametrize(
+    ("activation", "ndim", "kernel_sizes", "num_kernels", "init"), CASES
+)
+
+
+def both_ways(activation, ndim, kernel_sizes, models, protocol):
+    """The sweep of two seeds, and some of its models (kernel size, seed) trained one at a time."""
+    data = data_set(ndim)
+    swept = sweep(data, activation, kernel_sizes, seeds=[1, 7], protocol=protocol)
+    plain = {
+        (m, seed): fit(data, activation, m, seed=seed, protocol=protocol) for m, seed in models
+    }
+    return swept, plain
+
+
+def rows(trained, kernel_size=None, seed=None):
+    """The table, or that of one model, indexed by what identifies a row."""
+    table = trained.table.set_index(KEYS, verify_integrity=True).sort_index()
+    return table if seed is None else table.loc[[kernel_size]].loc[:, [seed], :]
+
+
+def assert_frames_close(actual, expected):
+    pd.testing.assert_frame_equal(actual, expected, check_dtype=False, rtol=0, atol=1e-3)
+
+
+@each_case
+def test_sweep_trains_the_kernels_that_fit_trains(
+    activation, ndim, kernel_sizes, num_kernels, init
+):
+    protocol = Protocol(epochs=3, num_kernels=num_kernels, init=init)
+    models = [(kernel_sizes[0], 1), (kernel_sizes[-1], 7)]
+    swept, plain = both_ways(activation, ndim, kernel_sizes, models, protocol)
+    assert swept.last.keys() == {(m, seed) for m in kernel_sizes for seed in (1, 7)}
+    for model, one in plain.items():
+        assert one.last[model].shape == (num_kernels, *[model[0]] * ndim)
+        torch.testing.assert_close(swept.last[model], one.last[model], rtol=0, atol=1e-4)
+        torch.testing.assert_close(swept.best[model], one.best[model], rtol=0, atol=1e-4)
+
+
+@each_case
+def test_sweep_gives_the_table_of_fit(activation, ndim, kernel_sizes, num_kernels, init):
+    protocol = Protocol(epochs=30, batch_size=3, num_kernels=num_kernels, init=init)
+    model = kernel_sizes[-1], 7
+    swept, plain = both_ways(activation, ndim, kernel_sizes, [model], protocol)
+    assert_frames_close(rows(swept, *model), rows(plain[model]))
+    assert list(swept.table.columns) == list(plain[model].table.columns)
+
+
+def near_maximum(s, d, ndim):
+    """Not one of the paper's: keeps what is at least 1/d as strong as the strongest entry."""
+    strongest = s.abs().amax(dim=tuple(range(-ndim, 0)), keepdim=True)
+    return torch.where(s.abs() >= strongest / d, s, 0.0)
+
+
+HALF_MAXIMUM = near_maximum, lambda m, spatial, border_tolerance: 2
+
+
+@each_ndim
+def test_activation_of_ones_own_trains_alone_and_in_a_sweep(monkeypatch, tmp_path, ndim):
+    monkeypatch.setitem(ACTIVATION_FUNCTIONS, "half maximum", HALF_MAXIMUM)
+    protocol = Protocol(epochs=5, num_kernels=2, init="normal")
+    models = [(2, 1), (5, 7)]
+    swept, plain = both_ways("half maximum", ndim, [2, 5], models, protocol)
+    for model, one in plain.items():
+        torch.testing.assert_close(swept.last[model], one.last[model], rtol=0, atol=1e-4)
+        assert_frames_close(rows(swept, *model), rows(one))
+    model, x = swept.model(5, 7), data_set(ndim).test
+    s, a = model.similarities(x), model.encode(x)
+    assert torch.equal(a != 0, s.abs() >= s.abs().flatten(2).amax(2)[(..., *[None] * ndim)] / 2)
+    save_model(model, tmp_path / "model.safetensors")
+    assert torch.equal(load_model(tmp_path / "model.safetensors").encode(x), a)
+
+
+@each_ndim
+def test_sweep_trains_an_activation_that_changes_what_it_keeps(monkeypatch, ndim):
+    soft = lambda s: s.sign() * (s.abs() - 0.1).relu()  # noqa: E731
+    monkeypatch.setitem(ACTIVATION_FUNCTIONS, "soft threshold", (soft, None))
+    swept, plain = both_ways("soft threshold", ndim, [2, 5], [(5, 7)], SHORT)
+    assert_frames_close(rows(swept, 5, 7), rows(plain[5, 7]))
+    x = data_set(ndim).test
+    x_hat, _ = reconstruct(swept.model(5, 7), x)
+    assert torch.allclose(x_hat, swept.model(5, 7)(x), atol=1e-6)
+
+
+def test_reconstruct_examples_in_any_order_of_memory():
+    x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)).T
+    model = initial_san(3, 0, "extrema", 1, SHORT)
+    x_hat, _ = reconstruct(model, x)
+    assert torch.allclose(x_hat, model(x), atol=1e-6)
+
+
+@each_ndim
+@each_activation
+def test_twin_kernels_stay_identical_in_fit(activation, ndim):
+    protocol = Protocol(epochs=3, num_kernels=2, init="constant")
+    trained = fit(data_set(ndim), activation, 4, seed=0, protocol=protocol)
+    first, second = trained.last[4, 0]
+    assert torch.equal(first, second)
+
+
+@each_ndim
+@each_activation
+def test_twin_kernels_stay_identical_in_a_sweep(activation, ndim):
+    protocol = Protocol(epochs=3, num_kernels=2, init="constant")
+    trained = sweep(data_set(ndim), activation, [1, 3, 4], seeds=[0, 1], protocol=protocol)
+    for first, second in trained.last.values():
+        assert torch.equal(first, second)
+
+
+@each_activation
+def test_one_seed_gives_identical_tables_and_another_seed_does_not(activation):
+    data = data_set()
+    first, again = (sweep(data, activation, [3, 8], protocol=SHORT) for _ in range(2))
+    pd.testing.assert_frame_equal(first.table, again.table, check_exact=True)
+    other = sweep(data, activation, [3, 8], seeds=[2], protocol=SHORT)
+    phis = [trained.table.query("split == 'train'").phi for trained in (first, other)]
+    assert not np.isclose(*phis).any()
+    plain = fit(data, activation, 3, seed=1, protocol=SHORT)
+    again = fit(data, activation, 3, seed=1, protocol=SHORT)
+    pd.testing.assert_frame_equal(plain.table, again.table, check_exact=True)
+
+
+@each_ndim
+@each_activation
+def test_model_does_not_depend_on_what_else_is_swept(activation, ndim):
+    data = data_set(ndim)
+    alone = sweep(data, activation, [4], seeds=[5], protocol=SHORT)
+    among = sweep(data, activation, [8, 4, 1], seeds=[2, 5], protocol=SHORT)
+    torch.testing.assert_close(among.last[4, 5], alone.last[4, 5], rtol=0, atol=1e-4)
+    assert_frames_close(rows(among, 4, 5), rows(alone))
+
+
+def test_initial_weights_belong_to_kernel_size_and_seed():
+    def weights(m, seed, **settings):
+        model = initial_san(m, seed, "relu", 1, Protocol(init="normal", **settings))
+        return torch.stack(list(model.kernels))
+
+    assert torch.equal(weights(5, 1), weights(5, 1))
+    assert not torch.equal(weights(5, 1), weights(5, 2))
+    assert not torch.equal(weights(5, 1), weights(6, 1)[:, :5])
+    first, second = weights(5, 1, num_kernels=2)
+    assert not torch.equal(first, second)
+
+
+@each_activation
+def test_training_lowers_the_loss(activation):
+    t = torch.arange(60.0)
+    periods = torch.tensor([[8.0], [9.0], [10.0], [11.0]])
+    x = torch.sin(2 * torch.pi * t / periods)
+    data = SimpleNamespace(train=x, validation=x[:2], test=x)
+    table = sweep(data, activation, [9], protocol=Protocol(init="normal")).table
+    loss = table[table.split == "validation"].normalized_reconstruction_loss.to_numpy()
+    assert loss[-1] < 0.9 * loss[0]
+
+
+@pytest.mark.parametrize("train", [sweep, fit])
+def test_global_random_states_are_left_alone(train):
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    sizes, settings = ([4], {"seeds": [1]}) if train is sweep else (4, {"seed": 1})
+    train(data_set(), "relu", sizes, protocol=SHORT, **settings)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]
+    assert random.getstate() == before[2]
+
+
+def test_data_are_left_as_they_were():
+    data, untouched = data_set(), data_set()
+    sweep(data, "extrema", [4], protocol=SHORT)
+    fit(data, "extrema", 4, seed=1, protocol=SHORT)
+    for split in ("train", "validation", "test"):
+        assert torch.equal(getattr(data, split), getattr(untouched, split))
+
+
+@each_activation
+def test_results_do_not_depend_on_the_number_of_threads(activation):
+    data, swept = data_set(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        swept.append(sweep(data, activation, [3, 4, 9], seeds=[1, 2], protocol=SHORT))
+    torch.set_num_threads(1)
+    pd.testing.assert_frame_equal(swept[0].table, swept[1].table, check_exact=True)
+    for key, kernels in swept[0].last.items():
+        assert torch.equal(kernels, swept[1].last[key])
+
+
+@each_ndim
+def test_double_precision_is_evaluated_in_double_precision(ndim, monkeypatch):
+    model, x = initial_san(4, 1, "extrema", ndim, SHORT).double(), data_set(ndim).test.double()
+    monkeypatch.setattr("sanbook.training.LARGEST_BATCH", 1)  # one example after the other
+    x_hat, _ = reconstruct(model, x)
+    assert x_hat.dtype == torch.float64
+    assert torch.allclose(x_hat, model(x), rtol=1e-12)
+
+
+@each_ndim
+def test_reconstruct_complains_as_the_model_does(ndim):
+    model, x = initial_san(8, 1, "extrema", ndim, SHORT), data_set(ndim).test
+    with pytest.raises(ValueError, match="expected a tensor"):
+        reconstruct(model, x[0])
+    with pytest.raises(ValueError, match="kernel size must lie in"):
+        reconstruct(model, x[..., :7])
+
+
+# --- the table, and which epoch is tested ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def overfitted():
+    """Trainings whose best epochs on validation differ, some before the last epoch."""
+    protocol = Protocol(epochs=12, init="normal", learning_rate=0.1)
+    return sweep(data_set(), "relu", [9, 2, 30, 9], seeds=[4, 1], protocol=protocol)
+
+
+def test_columns_of_the_table(overfitted):
+    assert list(overfitted.table.columns) == [*KEYS, *METRICS]
+    assert overfitted.table.notna().all(axis=None)
+
+
+def test_rows_of_the_table(overfitted):
+    table = overfitted.table
+    assert not table.duplicated(KEYS).any()
+    models = {(m, seed) for m in (2, 9, 30) for seed in (1, 4)}
+    for split in ("train", "validation"):
+        of_model = table[table.split == split].groupby(["kernel_size", "seed"]).epoch
+        assert of_model.agg(list).to_dict() == {model: list(range(1, 13)) for model in models}
+    best = best_epochs(table)
+    assert len(set(best.values())) > 1, "the fixture shows nothing"
+    assert min(best.values()) < 12, "the fixture shows nothing"
+    test = table[table.split == "test"]
+    tested = set(test[["kernel_size", "seed", "epoch"]].itertuples(index=False, name=None))
+    assert tested == {(*model, epoch) for model in models for epoch in (best[model], 12)}
+
+
+def best_epochs(table):
+    """By (kernel size, seed), the first epoch with the smallest phi on validation."""
+    validation = table[table.split == "validation"]
+    return {
+        key: min(zip(group.phi, group.epoch, strict=True))[1]
+        for key, group in validation.groupby(["kernel_size", "seed"])
+    }
+
+
+def test_select_takes_the_epoch_of_smallest_validation_phi_and_the_last(overfitted):
+    table, selected = overfitted.table.set_index(KEYS), overfitted.select()
+    best = best_epochs(overfitted.table)
+    assert len(selected) == 2 * len(best)
+    for row in selected.itertuples():
+        assert row.epoch == {"best": best[row.kernel_size, row.seed], "last": 12}[row.rule]
+        key = row.kernel_size, row.seed, row.epoch
+        assert row.validation_phi == table.phi[*key, "validation"]
+        for metric in METRICS:
+            assert getattr(row, metric) == table[metric][*key, "test"]
+
+
+@pytest.mark.parametrize("rule", ["best", "last"])
+def test_models_give_their_test_rows_again(overfitted, rule):
+    selected = overfitted.select()
+    for row in selected[selected.rule == rule].itertuples():
+        model = overfitted.model(row.kernel_size, row.seed, rule)
+        again = evaluate(model, data_set().test).mean(dim=0).tolist()
+        assert again == pytest.approx([getattr(row, metric) for metric in METRICS], rel=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["best", "last"])
+@each_ndim
+def test_models_of_fit_give_their_test_rows_again(ndim, rule):
+    protocol = Protocol(epochs=12, num_kernels=2, init="normal", learning_rate=0.1)
+    trained = fit(data_set(ndim), "relu", 5, seed=1, protocol=protocol)
+    selected = trained.select().set_index("rule").loc[rule]
+    again = evaluate(trained.model(5, 1, rule), data_set(ndim).test).mean(dim=0).tolist()
+    assert again == pytest.approx(selected[list(METRICS)].tolist(), rel=1e-6)
+    assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
+
+
+def test_first_of_equally_good_epochs_is_the_best():
+    data, protocol = data_set(), Protocol(epochs=3, learning_rate=0.0)
+    for trained in (
+        sweep(data, "relu", [4], protocol=protocol),
+        fit(data, "relu", 4, seed=1, protocol=protocol),
+    ):
+        assert trained.select().set_index("rule").epoch.to_dict() == {"best": 1, "last": 3}
+
+
+def test_best_epoch_is_a_copy_that_further_training_does_not_change(overfitted):
+    epochs = best_epochs(overfitted.table)
+    for model, best in overfitted.best.items():
+        assert torch.equal(best, overfitted.last[model]) == (epochs[model] == 12)
+
+
+def test_changing_a_model_does_not_change_what_it_was_made_of(overfitted):
+    before = overfitted.best[9, 1].clone()
+    overfitted.model(9, 1).kernels[0].data.zero_()
+    assert torch.equal(overfitted.best[9, 1], before)
+
+
+def test_phi_in_the_table_is_the_mean_of_phi_not_phi_of_the_means():
+    data = data_set()
+    data.test = torch.stack([normal(60), torch.eye(60)[30], 0.5 * torch.eye(60)[3]])
+    trained = sweep(data, "relu", [3], protocol=SHORT)
+    row = trained.select().set_index("rule").loc["last"]
+    each = evaluate(trained.model(3, 1, "last"), data.test)
+    assert row.phi == pytest.approx(each[:, 2].mean().item(), rel=1e-5)
+    assert row.phi != pytest.approx(phi(*each[:, :2].mean(dim=0)).item(), rel=1e-2)
+
+
+def test_train_rows_are_measured_before_each_step():
+    data, protocol = data_set(), Protocol(epochs=1, batch_size=6, init="normal")
+    before = evaluate(initial_san(4, 1, "relu", 1, protocol), data.train).mean(dim=0)
+    for trained in (
+        sweep(data, "relu", [4], protocol=protocol),
+        fit(data, "relu", 4, seed=1, protocol=protocol),
+    ):
+        row = trained.table[trained.table.split == "train"].iloc[0]
+        assert row[list(METRICS)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
+
+
+def test_progress_bar_shows_in_a_terminal_only(capsys):
+    sweep(data_set(), "relu", [4], protocol=SHORT)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out == ""
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ndim", "m", "message"),
+    [
+        (1, 0, r"kernel sizes must lie in 1\.\.60.*are 0\.\.4"),
+        (1, 61, r"kernel sizes must lie in 1\.\.60.*are 4\.\.61"),
+        (2, 9, r"kernel sizes must lie in 1\.\.8.*are 4\.\.9"),
+    ],
+)
+def test_sweep_of_a_kernel_size_out_of_range_is_an_error(ndim, m, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(data_set(ndim), "relu", [m, 4], protocol=SHORT)
+
+
+@pytest.mark.parametrize(("m", "message"), [(0, r"are \[0\]"), (61, r"in 1\.\.60.*but is 61")])
+def test_fit_of_a_kernel_size_out_of_range_is_an_error(m, message):
+    with pytest.raises(ValueError, match=message):
+        fit(data_set(), "relu", m, seed=1, protocol=SHORT)
+
+
+@pytest.mark.parametrize("train", [sweep, fit])
+def test_unknown_activation_is_an_error(train):
+    sizes, settings = ([4], {}) if train is sweep else (4, {"seed": 1})
+    with pytest.raises(ValueError, match=r"activation must be one of .*but is 'softmax'"):
+        train(data_set(), "softmax", sizes, protocol=SHORT, **settings)
+
+
+@pytest.mark.parametrize("train", [sweep, fit])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_blank_example_is_an_error(split, train):
+    data = data_set()
+    getattr(data, split)[1] = 0
+    sizes, settings = ([4], {}) if train is sweep else (4, {"seed": 1})
+    with pytest.raises(ValueError, match=r"undefined: examples \[\d\] of \d are zero everywhere"):
+        train(data, "relu", sizes, protocol=SHORT, **settings)
+
+
+@each_activation
+def test_divergence_is_an_error_that_names_kernel_size_and_seed(activation):
+    protocol = Protocol(epochs=3, init="normal", learning_rate=1e30)
+    with pytest.raises(ValueError, match=rf"{activation} diverged at kernel size 4, seed 9"):
+        sweep(data_set(), activation, [4], seeds=[9], protocol=protocol)
+    with pytest.raises(ValueError, match=r"the loss must be finite.*divergence"):
+        fit(data_set(), activation, 4, seed=9, protocol=protocol)
+
+
+def test_divergence_names_the_kernel_size_that_diverged():
+    data = data_set()
+    data.train = 1e36 * data.train.abs()  # overflows once 60 of them are summed, and once more
+    with pytest.raises(ValueError, match="diverged at kernel size 60, seed 1"):
+        sweep(data, "identity", [1, 60], protocol=Protocol(epochs=1))
+
+
+# --- the paper ------------------------------------------------------------------------------------
+
+REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
+
+
+@pytest.mark.skipif(
+    not (REAL / "physionet" / "mitdb").is_dir(),
+    reason="needs the recordings: set SAN_DATA to a folder that has physionet/mitdb",
+)
+@pytest.mark.parametrize(
+    ("activation", "m", "expected", "tolerance"),
+    [
+        ("top-k absolutes", 7, 0.589, 0.01),
+        ("extrema-pool indices", 10, 0.488, 0.01),
+        ("extrema", 229, 0.449, 0.03),
+        ("identity", 1, 2.001, 0.002),
+    ],
+)
+def test_mitdb_has_the_phi_of_the_paper(activation, m, expected, tolerance):
+    selected = sweep(sanbook.data.load("mitdb"), activation, [m], seeds=[0]).select()
+    assert selected.rule.tolist() == ["best", "last"]
+    assert selected.phi.tolist() == pytest.approx([expected] * 2, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "num_kernels"])
+def test_protocol_refuses_nothing_to_do(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, but is 0"):
+        Protocol(**{name: 0})
+
+
+@pytest.mark.parametrize(("kernel_sizes", "seeds"), [([], [1]), ([3], []), ([3], [1, 1])])
+def test_sweep_refuses_no_sizes_and_equal_seeds(kernel_sizes, seeds):
+    data = SimpleNamespace(
+        train=torch.ones(2, 9), validation=torch.ones(2, 9), test=torch.ones(2, 9)
+    )
+    with pytest.raises(ValueError, match="kernel sizes and different seeds"):
+        sweep(data, "identity", kernel_sizes, seeds=seeds)
+
+
+# --- files of trained networks --------------------------------------------------------------------
+
+
+@each_ndim
+@each_activation
+def test_saved_san_gives_the_same_codes_when_loaded(tmp_path, activation, ndim):
+    sizes = [4, 3, 5, *[2] * 9]  # more than ten, so that their order is not that of their names
+    seeded = torch.Generator().manual_seed(0)
+    model = SAN(sizes, activation, ndim, border_tolerance=1, generator=seeded)
+    state = torch.random.get_rng_state()
+    save_model(model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for name in ("activation", "ndim", "border_tolerance", "num_weights"):
+        assert getattr(loaded, name) == getattr(model, name)
+    x = torch.randn(3, *(17, 19)[:ndim], generator=seeded)
+    assert torch.equal(loaded.encode(x), model.encode(x))
+    assert torch.equal(loaded(x), model(x))
+
+
+def test_saved_san_keeps_double_precision(tmp_path):
+    model = SAN([3], "relu").double()
+    save_model(model, tmp_path / "model.safetensors")
+    (kernel,) = load_model(tmp_path / "model.safetensors").kernels
+    assert kernel.dtype == torch.float64
+    assert torch.equal(kernel, model.kernels[0])
+
+
+SETTINGS = {"activation": "relu", "border_tolerance": "2"}
+
+
+@pytest.mark.parametrize(
+    ("kernels", "metadata", "message"),
+    [
+        (
+            {"kernel 0": torch.ones(3)},
+            None,
+            r"its metadata are \[\] and its tensors \['kernel 0'\]",
+        ),
+        ({"kernel 1": torch.ones(3)}, SETTINGS, r"its tensors \['kernel 1'\]"),
+        ({"kernel 0": torch.ones(3, 4)}, SETTINGS, r"shapes \[\(3, 4\)\]"),
+        ({"kernel 0": torch.ones(3), "kernel 1": torch.ones(3, 3)}, SETTINGS, r"shapes \[\(3,\)"),
+        ({"kernel 0": torch.ones(2, 2, 2)}, SETTINGS, "ndim must be 1"),
+        ({}, SETTINGS, "kernel_sizes must be one or more"),
+        ({"kernel 0": torch.ones(3)}, SETTINGS | {"activation": "softmax"}, "but is 'softmax'"),
+        ({"kernel 0": torch.ones(3)}, SETTINGS | {"border_tolerance": "two"}, "'two'"),
+    ],
+)
+def test_file_that_save_did_not_write_is_refused(tmp_path, kernels, metadata, message):
+    path = tmp_path / "other.safetensors"
+    save_file(kernels, path, metadata)
+    with pytest.raises(ValueError, match=rf"other.safetensors: expected a SAN .*{message}"):
+        load_model(path)
+
+
+def test_pickle_and_broken_file_are_refused_and_nothing_in_them_runs(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path / "sprung").touch, ()
+
+    torch.save(Trap(), tmp_path / "model.pt")
+    save_model(SAN([30], "relu"), tmp_path / "whole")
+    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-1])
+    (tmp_path / "empty").touch()
+    for name in ("model.pt", "cut", "empty"):
+        with pytest.raises(ValueError, match=f"{name}: expected a SAN .* not a whole safetensors"):
+            load_model(tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+    with pytest.raises(FileNotFoundError, match="absent"):
+        load_model(tmp_path / "absent")
