@@ -33,8 +33,8 @@ from torch import Tensor
 from sanbook.data import fetch, labelled
 from sanbook.data import simulate as stand_ins
 from sanbook.data.dataset import Card, DataSet
-from sanbook.signals import formats as recordings
 from sanbook.signals import windows as signals
+from sanbook.signals.formats import wfdb as recordings
 
 SAMPLES = 12_000  # of a recording
 WINDOW = 1_000  # samples
