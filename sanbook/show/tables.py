@@ -20,7 +20,7 @@ NAMES = {
     "extrema-pool indices": "Extrema-Pool indices",
     "extrema": "Extrema",
 }
-METRICS = {
+SYMBOLS = {
     "inverse_compression_ratio": "CR⁻¹",
     "normalized_reconstruction_loss": "L̃",
     "phi": "φ̄",
@@ -30,7 +30,7 @@ PUBLISHED = Path(__file__).parent.parent.parent / "data" / "published"
 
 def format_published(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics of a published table under their symbols, with its two decimals."""
-    return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)
+    return table[list(SYMBOLS)].map("{:.2f}".format).rename(columns=SYMBOLS)
 
 
 def compare_classified(
@@ -52,7 +52,7 @@ def compare_classified(
     columns = {
         "m": counts.index.get_level_values(0),
         "activation": counts.index.get_level_values(1).map(NAMES),
-        **{f"paper's {symbol}": paper[name] for name, symbol in METRICS.items()},
+        **{f"paper's {symbol}": paper[name] for name, symbol in SYMBOLS.items()},
         "ours CR⁻¹": means.inverse_compression_ratio,
         "L̃": means.normalized_reconstruction_loss,
         "φ̄": means.phi,

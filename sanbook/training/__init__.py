@@ -13,7 +13,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,18 @@ class Protocol:
         for name in ("epochs", "batch_size", "num_kernels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+
+
+_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal")
+
+#: The protocol of each experiment: PhysioNet (Sec. IV-A), UCI-epilepsy in the batches of the
+#: thesis (the article's are of 64, Sec. IV-B), MNIST and Fashion-MNIST (Sec. IV-C).
+PROTOCOLS = {
+    "physionet": Protocol(),
+    "uci_epilepsy": replace(_IMAGES, batch_size=32),
+    "mnist": _IMAGES,
+    "fashion_mnist": _IMAGES,
+}
 
 
 @dataclass(frozen=True)
@@ -312,14 +324,14 @@ def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> R
     kernels, *seen = sparse.train(model, train, orders, protocol.batch_size, protocol.learning_rate)
     n = train[0].size
     seen = _mean_metrics(model, n, *seen)
-    validated = _mean_metrics(model, n, *sparse.measure(model, validation, kernels))
+    validated = _mean_metrics(model, n, *sparse.counts_and_losses(model, validation, kernels))
     rows = []
     for epoch, (of_train, of_validation) in enumerate(zip(seen, validated, strict=True), start=1):
         rows += [(epoch, "train", *of_train), (epoch, "validation", *of_validation)]
     phis = [of_epoch[-1] for of_epoch in validated]
     best, last = phis.index(min(phis)), len(phis) - 1
     chosen = sorted({best, last})
-    tested = _mean_metrics(model, n, *sparse.measure(model, test, kernels[chosen]))
+    tested = _mean_metrics(model, n, *sparse.counts_and_losses(model, test, kernels[chosen]))
     rows += [(e + 1, "test", *of_test) for e, of_test in zip(chosen, tested, strict=True)]
     return rows, kernels[best].clone(), kernels[last].clone()
 
