@@ -248,7 +248,7 @@ def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
     parts = mnist.train, mnist.validation, mnist.test
     count, few = sum(map(len, parts)), mnist.test[:2000]
     ((protocol, _),) = protocols_of(GRIDS["mnist"], 1)
-    san = initial_san(3, 0, "extrema", 2, protocol)
+    san = initial_san(3, 0, "extrema", few, protocol)
     with torch.no_grad():
         plain = median_seconds(lambda: [san(x) for x in few.split(500)], 3)
     yield Row(
