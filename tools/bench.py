@@ -32,9 +32,9 @@ import sanbook.data
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
-from sanbook.scales import ScaleSAN, initial_mothers, ladder
+from sanbook.scales import MultiscaleSAN, initial_prototypes, ladder
 from sanbook.show.names import NAMES
-from sanbook.training import Protocol, evaluate, fit, initial_san, reconstruct, sweep
+from sanbook.training import PROTOCOLS, Protocol, evaluate, fit, initial_san, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
 from sanbook.training.loops import kept
 

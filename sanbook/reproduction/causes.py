@@ -15,7 +15,7 @@ import pandas as pd
 from sanbook.data.dataset import DataSet
 from sanbook.reproduction.ledger import KEYS, TABLES, tolerance_of, within
 from sanbook.training import PROTOCOLS, Protocol, sweep
-from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, test_metrics
+from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, table_metrics
 
 SEED = "further seeds"
 EXPLAINED, OPEN = ["cause", "tested_by"], "not explained"
@@ -61,7 +61,7 @@ def try_experiments(
         else:
             read = [(seed, rule) for seed in seeds for rule in ("best", "last")]
             models = [swept.model(key.kernel_size, *run) for run in read]
-            runs = pd.DataFrame([test_metrics(model, data.test) for model in models])
+            runs = pd.DataFrame([table_metrics(model, data.test) for model in models])
             runs = pd.concat([pd.DataFrame(read, columns=["seed", "rule"]), runs], axis=1)
         runs = runs.assign(
             phi=runs.phi_qm, inverse_compression_ratio=runs.inverse_compression_ratio_qm

@@ -43,7 +43,7 @@ VERDICTS = ("strict", "lenient", "likely")
 INITIALISATION = {"physionet": "constant"}
 TOLERANCE = 0.02
 ACCURACY_TOLERANCE = 1.5  # percentage points
-METRICS = {**sanbook.show.names.METRICS, "accuracy_percent": "accuracy (%)"}
+LABELS = {**sanbook.show.names.METRICS, "accuracy_percent": "accuracy (%)"}
 TABLES = {
     "physionet": "PhysioNet",
     "uci_epilepsy": "UCI-epilepsy",

@@ -42,7 +42,7 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collecti
 
     The three travel in the metadata of the output, from where `sanbook.build.execute` takes them to
     where Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows,
-    as `sanbook.data.Provenance.source` has them: a figure of what stands in for the paper's data is
+    as `sanbook.data.Provenance.source` has them: a figure of placeholder data is
     marked.
     """
     metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
@@ -204,7 +204,7 @@ def show_explorer(
 
     ``x`` is the first of the test ``examples`` ("windows") of the data set ``label``, a signal
     ``(n,)`` or an image ``(height, width)``. ``points`` has the means over all of them:
-    activation, kernel_size and `SYMBOLS`. ``models[activation][kernel_size]`` is a SAN. The figure
+    activation, kernel_size and `METRICS`. ``models[activation][kernel_size]`` is a SAN. The figure
     starts with the activation function ``first``, and each of them with its size in ``chosen``.
     """
     name = label.partition(":")[0]

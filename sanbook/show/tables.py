@@ -8,7 +8,7 @@ from sanbook.show.names import METRICS, NAMES
 
 def format_published(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics of a published table under their symbols, with its two decimals."""
-    return table[list(SYMBOLS)].map("{:.2f}".format).rename(columns=SYMBOLS)
+    return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)
 
 
 def compare_classified(
@@ -30,7 +30,7 @@ def compare_classified(
     columns = {
         "m": counts.index.get_level_values(0),
         "activation": counts.index.get_level_values(1).map(NAMES),
-        **{f"paper's {symbol}": paper[name] for name, symbol in SYMBOLS.items()},
+        **{f"paper's {symbol}": paper[name] for name, symbol in METRICS.items()},
         "ours CR⁻¹": means.inverse_compression_ratio,
         "L̃": means.normalized_reconstruction_loss,
         "φ̄": means.phi,

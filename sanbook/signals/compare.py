@@ -16,7 +16,7 @@ from sanbook.data.dataset import DataSet
 from sanbook.methods import fixed as transforms
 from sanbook.methods.base import Method, choose, entries, evaluate, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes, raw_bytes
-from sanbook.methods.networks import TrainedSAN, TrainedScales
+from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
 from sanbook.show.names import NAMES
 from sanbook.signals.events import (
     PROTOCOL,

@@ -27,7 +27,7 @@ from sanbook.training import loops as sparse
 
 # Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
 LARGEST_BATCH = 2**21
-METRICS = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
+MEASURES = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
 INITS = ("normal", "constant", "segment")
 
 
@@ -109,7 +109,7 @@ class Trained:
         return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
 
 
-# Of one training: rows (epoch, split, *METRICS), the kernels of the best epoch and of the last.
+# Of one training: rows (epoch, split, *MEASURES), the kernels of the best epoch and of the last.
 Result = tuple[list[tuple], Tensor, Tensor]
 
 
@@ -271,7 +271,7 @@ def _trained(results: dict[tuple[int, int], Result], activation, protocol) -> Tr
     """What training returns, of the results by (kernel_size, seed)."""
     table = pd.DataFrame(
         [(*key, *row) for key, (rows, _, _) in results.items() for row in rows],
-        columns=["kernel_size", "seed", "epoch", "split", *METRICS],
+        columns=["kernel_size", "seed", "epoch", "split", *MEASURES],
     )
     best = {key: best for key, (_, best, _) in results.items()}
     last = {key: last for key, (_, _, last) in results.items()}

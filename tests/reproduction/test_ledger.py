@@ -12,7 +12,7 @@ import scipy.stats
 
 import sanbook.reproduction.ledger
 from sanbook.reproduction.causes import open_numbers
-from sanbook.reproduction.ledger import METRICS, Evidence, ledger, prediction_interval
+from sanbook.reproduction.ledger import LABELS, Evidence, ledger, prediction_interval
 from sanbook.reproduction.results import PUBLISHED, write_record
 
 KEY = {"table": "mnist", "database": "mnist", "activation": "extrema", "kernel_size": 3}
