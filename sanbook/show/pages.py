@@ -6,7 +6,6 @@
 import base64
 import io
 import itertools
-import json
 import re
 from collections.abc import Collection, Sequence
 from html import escape
@@ -19,8 +18,8 @@ from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from san_core import ACTIVATIONS, SAN, inverse_compression_ratio, normalized_loss, phi
-from sanbook.show.figures import COLORS
-from sanbook.show.tables import NAMES, plain
+from sanbook.files import as_json
+from sanbook.show.names import COLORS, NAMES
 
 MANY_COLUMNS = 15  # of numbers fit beside each other only under heads that stand upright
 
@@ -43,7 +42,7 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collecti
 
     The three travel in the metadata of the output, from where `sanbook.build.execute` takes them to
     where Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows,
-    as `sanbook.data.Card.source` has them: a figure of what stands in for the paper's data is
+    as `sanbook.data.Provenance.source` has them: a figure of placeholder data is
     marked.
     """
     metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
@@ -55,9 +54,9 @@ def draw_svg(figure: Figure, sources: Collection[str]) -> str:
 
     On a dark page ``book/_static/book.css`` turns its light shades into dark ones.
     """
-    stand_ins = set(sources) - {"real", "own"}
-    if stand_ins:
-        mark = " and ".join(sorted(stand_ins)) + (" in part" if "real" in sources else "")
+    placeholders = set(sources) - {"real", "own"}
+    if placeholders:
+        mark = " and ".join(sorted(placeholders)) + (" in part" if "real" in sources else "")
         width, height = figure.get_size_inches() * 72  # points
         size = min(40, 0.5 * height, 1.4 * width / len(mark))  # all of it is seen
         style = {"ha": "center", "va": "center", "fontsize": size, "zorder": 10}
@@ -180,7 +179,7 @@ def show_interactive(
     script runs, the ``still`` figure stands in its place, with the text alternative ``alt`` and
     marked by ``sources`` as in `show`.
     """
-    text = json.dumps(data, default=plain, allow_nan=False, separators=(",", ":"))
+    text = as_json(data)
     text = text.replace("</", "<\\/")  # would end the script
     shown = "This figure moves in the built book, with JavaScript."
     if still:
