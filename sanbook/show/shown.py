@@ -259,7 +259,7 @@ def _alone(name: str, body: str) -> str:
         "--pst-color-success: #009E73; } body { font-family: sans-serif; margin: 0; }"
     )
     styles = f"<style>{colors}{(STATIC / 'book.css').read_text()}</style>"
-    used = [f"{script}.js" for script in ("san", "san2d", "plot", name)]
+    used = [f"{script}.js" for script in ("san", "plot", name)]
     scripts = "".join(f"<script>{(STATIC / script).read_text()}</script>" for script in used)
     fit = "frameElement.style.height = document.documentElement.offsetHeight + 'px'"
     observed = f"<script>new ResizeObserver(() => {fit}).observe(document.body)</script>"
