@@ -30,7 +30,6 @@ import san_core
 import sanbook.data
 import sanbook.reproduction.ledger
 import sanbook.show.names
-import sanbook.show.pages
 import task_book
 from sanbook.build.render import contents_of
 from sanbook.build.switches import read_switches
@@ -95,39 +94,10 @@ def test_record_survives_the_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.json"]
 
 
-def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
-    counts = pd.array([1, None], dtype="Int64")
-    table = pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]})
-    sanbook.show.pages.show_table(table, name="tab-change", caption="What <m> changes.")
-    assert re.findall(r"<td.*?>(.*?)</td>", shown[0]) == ["1", "0.000", "φ̄", "-", "-", "-"]
-    assert '<td class="text">φ̄' in shown[0]
-    assert '<caption id="tab-change">What &lt;m&gt; changes.</caption>' in shown[0]
-
-
 def test_record_with_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         write_record(tmp_path / "page.json", {"phi": float("nan")})
     assert not (tmp_path / "page.json").exists()
-
-
-def test_table_has_no_column_for_the_name_of_its_columns(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
-    table = pd.DataFrame({"method": ["DCT"], "phi": [0.5], "data": ["mitdb"]})
-    pivoted = table.pivot(index="data", columns="method", values="phi").reset_index()
-    sanbook.show.pages.show_table(pivoted, name="tab-pivoted", caption="A pivoted table.")
-    assert re.findall(r"<t[dh].*?>(.*?)</t[dh]>", shown[0]) == ["data", "DCT", "mitdb", "0.500"]
-
-
-def test_heads_of_very_many_columns_stand_upright(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
-    for columns in (sanbook.show.pages.MANY_COLUMNS, sanbook.show.pages.MANY_COLUMNS + 1):
-        table = pd.DataFrame([range(columns)])
-        sanbook.show.pages.show_table(table, name="tab-wide", caption="A wide table.")
-    assert ["many-columns" in table for table in shown] == [False, True]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -161,7 +131,7 @@ def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_
     shown = "".join(str(output.get("data", "")) + output.get("text", "") for output in outputs)
     assert "own.csv, ecg: 12 windows of 100 samples; the last 10 samples are left out" in shown
     figures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
-    assert [figure.metadata["image/svg+xml"]["name"] for figure in figures] == [
+    assert [figure.metadata["sanbook"]["name"] for figure in figures] == [
         "fig-own-new",
         "fig-own-close",
     ]
