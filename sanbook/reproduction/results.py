@@ -1,18 +1,9 @@
-"""The published tables, and the results that the pages leave for each other: one file a page."""
+"""The results that the pages leave for each other: one file a page."""
 
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from sanbook.files import as_json, whole
-
-PUBLISHED = Path(__file__).parent.parent.parent / "data" / "published"
-
-
-def published(name: str) -> pd.DataFrame:
-    """A table of the paper: physionet, uci_epilepsy, mnist, fashion_mnist."""
-    return pd.read_csv(PUBLISHED / f"{name}.csv")
 
 
 def write_record(path: str | Path, record: dict) -> None:
