@@ -1,4 +1,4 @@
-// The pursuit of one window by a SAN with scales: activations come one by one, the strongest first.
+// The pursuit of one window by a multiscale SAN: activations come one by one, the strongest first.
 // The page has the window, the kernels and where the pursuit placed them; san.refit does the rest.
 document.addEventListener("DOMContentLoaded", () => plot.start("pursuit", startPursuit));
 

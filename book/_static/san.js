@@ -190,7 +190,7 @@ const san = (() => {
     });
   }
 
-  // --- The SAN with scales ----------------------------------------------------------------------
+  // --- The multiscale SAN ----------------------------------------------------------------------
 
   // What a kernel draws at a place of n samples, mirrored as in `correlate`.
   function draw(kernel, place, n) {

@@ -187,8 +187,8 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
     for name in ("database", "dataset"):
         if name in defaults and name in specification.parameters:
             own = specification.parameters[name]
-            stand_in = sources.get(own) not in (None, "real")
-            title = f"{own} ({sources[own]})" if stand_in else own
+            placeholder = sources.get(own) not in (None, "real")
+            title = f"{own} ({sources[own]})" if placeholder else own
             heading = heading.replace(defaults[name], title)
     executed.cells[0].source = heading + newline + rest
     if sources and set(sources.values()) == {"simulated"}:

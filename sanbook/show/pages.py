@@ -42,7 +42,7 @@ def show(figure: Figure, *, name: str, caption: str, alt: str, sources: Collecti
 
     The three travel in the metadata of the output, from where `sanbook.build.execute` takes them to
     where Jupyter Book looks for them. ``sources`` are those of the data sets that the figure shows,
-    as `sanbook.data.Card.source` has them: a figure of what stands in for the paper's data is
+    as `sanbook.data.Provenance.source` has them: a figure of placeholder data is
     marked.
     """
     metadata = {"image/svg+xml": {"name": name, "caption": caption, "alt": alt}}
@@ -54,9 +54,9 @@ def draw_svg(figure: Figure, sources: Collection[str]) -> str:
 
     On a dark page ``book/_static/book.css`` turns its light shades into dark ones.
     """
-    stand_ins = set(sources) - {"real", "own"}
-    if stand_ins:
-        mark = " and ".join(sorted(stand_ins)) + (" in part" if "real" in sources else "")
+    placeholders = set(sources) - {"real", "own"}
+    if placeholders:
+        mark = " and ".join(sorted(placeholders)) + (" in part" if "real" in sources else "")
         width, height = figure.get_size_inches() * 72  # points
         size = min(40, 0.5 * height, 1.4 * width / len(mark))  # all of it is seen
         style = {"ha": "center", "va": "center", "fontsize": size, "zorder": 10}

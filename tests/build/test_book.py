@@ -461,7 +461,7 @@ def test_a_share_that_differs_is_noticed():
     ]
 
 
-def test_no_finding_comes_from_stand_ins(book):
+def test_no_finding_comes_from_placeholder_data(book):
     absent = sanbook.reproduction.ledger.provenance()["absent"]
     for page in OF_RECORD:
         findings = [li.get_text() for li in article_of(book, page).select(".findings li")]
@@ -715,7 +715,7 @@ def test_results_of_scales_with_classes_have_their_columns(book):
     columns = ["batch_size", "network", "seed", *sanbook.show.names.METRICS, "accuracy_percent"]
     assert list(results.columns) == columns
     assert not results.duplicated(["batch_size", "network", "seed"]).any()
-    scaled = results[results.network.str.startswith("SAN with scales")]
+    scaled = results[results.network.str.startswith("multiscale SAN")]
     assert len(scaled) == 4  # two counts, two protocols
     assert results.accuracy_percent.between(0, 100).all()
     below = results.loc[results.network == "Extrema", "phi"].min()
@@ -745,7 +745,7 @@ def test_page_that_is_asked_for_is_made_again_and_only_that(own_book):
 
 def test_first_page_says_which_book_it_is(book):
     text = BeautifulSoup((book / "_build/html/intro.html").read_text(), "html.parser").get_text()
-    assert "quick profile with the seed 0, from simulated stand-ins: apnea-ecg, bidmc" in text
+    assert "quick profile with the seed 0, from simulated data: apnea-ecg, bidmc" in text
 
 
 def test_every_page_says_how_it_was_made(book):
@@ -781,7 +781,7 @@ def test_every_page_says_how_it_was_made(book):
     assert made["physionet/mitdb"]["cards"][0]["name"] == "mitdb"
 
 
-def test_every_figure_of_stand_ins_is_marked(book):
+def test_every_figure_of_placeholder_data_is_marked(book):
     marked = {}
     for path in (book / BUILT / "pages").rglob("*.ipynb"):
         cells = nbformat.read(path, as_version=4).cells

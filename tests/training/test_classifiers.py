@@ -192,7 +192,7 @@ def test_classify_reconstructions_has_the_metrics_of_each_model(swept):
     for row in table.itertuples():
         model = trained.model(row.kernel_size, row.seed, row.rule)
         expected = evaluate(model, data.test).mean(dim=0)
-        ours = [getattr(row, metric) for metric in sanbook.training.METRICS]
+        ours = [getattr(row, metric) for metric in sanbook.training.MEASURES]
         assert ours == pytest.approx(expected.tolist(), abs=1e-6)
         key = row.kernel_size, row.seed, row.rule
         assert row.validation_phi == selected.validation_phi[key]
@@ -282,7 +282,7 @@ def rows(**columns):
          for seed in (0, 1)],
         columns=["kernel_size", "activation", "seed"],
     )  # fmt: skip
-    for name in (*sanbook.training.METRICS, "accuracy_percent", "validation_phi"):
+    for name in (*sanbook.training.MEASURES, "accuracy_percent", "validation_phi"):
         table[name] = np.arange(1.0, 9)
     table["inverse_compression_ratio_qm"], table["phi_qm"] = table.phi - 1, table.phi - 1
     table["dead"] = [True, False] + [False] * 6
