@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sanbook.reproduction.published import KEYS, LABELS, TABLES, published_numbers, rounding_of
+from sanbook.reproduction.published import KEYS, LABELS, published_numbers, rounding_of
 
 CRITERIA = {
     "mean_matches": "mean matches",
@@ -40,12 +40,12 @@ RUNS = [*KEYS, *LABELS, "seed", "init", "selection", "dead"]
 class Evidence:
     """What was measured by the paper's protocols on the paper's data.
 
-    ``runs`` has the columns `RUNS`: for each seed and start a row at each published kernel size, of
-    the best epoch on validation (selection "published_m") and of the last ("published_m_last"). For
-    each PhysioNet recording and activation function the procedure adds, for each seed and start, the
-    kernel size chosen on test after the last epoch ("test", as the published code does) and on
-    validation after the best one ("validation", as the text says). ``absent`` says of each table or
-    data set without rows why.
+    ``runs`` has the columns `RUNS`. Each seed and start has a row at each published kernel size, of
+    the best epoch on validation (selection "published_m") and of the last ("published_m_last").
+    Each seed and start of the PhysioNet procedure adds the kernel size chosen on test after the
+    last epoch ("test", as the published code does), and the one chosen on validation after the best
+    epoch ("validation", as the text says). ``absent`` says of each table or data set without rows
+    why.
     """
 
     runs: pd.DataFrame

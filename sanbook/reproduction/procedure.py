@@ -8,10 +8,10 @@ mean (the winner's curse). `choose` repeats the choice as the code does, and as 
 
 import pandas as pd
 
-from sanbook.training import METRICS, Trained
+from sanbook.training import MEASURES, Trained
 
 KERNEL_SIZES = range(1, 250)
-COLUMNS = ["kernel_size", *METRICS, "validation_phi", "seed"]
+COLUMNS = ["kernel_size", *MEASURES, "validation_phi", "seed"]
 
 
 def choose(swept: Trained, published_m: int) -> pd.DataFrame:
