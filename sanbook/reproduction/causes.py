@@ -13,14 +13,14 @@ import pandas as pd
 from torch import Tensor
 
 from sanbook.data.dataset import DataSet
-from sanbook.reproduction.criteria import tolerance_of, within
+from sanbook.reproduction.criteria import UNEXPLAINED, tolerance_of, within
 from sanbook.reproduction.published import KEYS, TABLES, rounding_of
 from sanbook.training import PROTOCOLS, Protocol, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, table_metrics
 
 SEED = "further seeds"
 ONE_CLASS = "a classifier that predicts one class"
-EXPLAINED, OPEN = ["cause", "rate", "tested_by"], "not explained"
+EXPLAINED = ["cause", "rate", "tested_by"]
 
 
 def experiments(table: str) -> dict[str, Protocol]:
@@ -119,7 +119,7 @@ def explain(numbers: pd.DataFrame, runs: pd.DataFrame, labels: Tensor | None) ->
     for number, metric, published in zip(
         numbers.index, numbers.metric, numbers.published, strict=True
     ):
-        tested, cause, rate = [], OPEN, ""
+        tested, cause, rate = [], UNEXPLAINED, ""
         if metric == "accuracy_percent" and (of := class_of(published, labels)) is not None:
             share = 100 * (labels == of).double().mean().item()
             cause = ONE_CLASS
@@ -135,7 +135,7 @@ def explain(numbers: pd.DataFrame, runs: pd.DataFrame, labels: Tensor | None) ->
             said += f", {dead} dead" if dead else ""
             said += "" if near or dead == len(group) else f", the nearest at {distance:.2f}"
             tested.append(said)
-            if near and cause == OPEN:
+            if near and cause == UNEXPLAINED:
                 rate = f"{near} of {len(group)}"
                 cause = "the seed" if experiment == SEED else experiment
                 cause += ", last epoch" if rule == "last" else ""

@@ -29,6 +29,7 @@ CRITERIA = {
 }
 EITHER = "a run matches or inside"
 DIFFERS, NOT_RUN = "differs", "not run"
+UNEXPLAINED = "not explained"  # no experiment of `sanbook.reproduction.causes` reaches the number
 TOLERANCE = 0.02
 ACCURACY_TOLERANCE = 1.5  # percentage points
 AT_PUBLISHED_M = ["published_m", "published_m_last"]

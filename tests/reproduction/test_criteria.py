@@ -73,7 +73,10 @@ def test_other_initialisations_and_the_last_epoch_count_as_a_run_only(one_publis
 
 
 def test_what_the_procedure_gives_counts_as_a_run_and_has_an_interval(one_published_row):
-    drawn = [run(selection="test", phi=round(0.55 + s / 50, 2), seed=s, kernel_size=3 + s) for s in range(3)]
+    drawn = [
+        run(selection="test", phi=round(0.55 + s / 50, 2), seed=s, kernel_size=3 + s)
+        for s in range(3)
+    ]
     row = verdicts(run(phi=0.9), *drawn).loc["phi"]
     assert (row.verdict, row.chosen_low, row.chosen_high) == ("a run matches", 0.55, 0.59)
     assert (row.m_chosen, row["mean"]) == (1, 0.9)
