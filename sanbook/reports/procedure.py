@@ -112,10 +112,10 @@ class Procedure:
         self.runs = runs[runs.table == "physionet"]
         self.every_run = runs
         table = published("physionet").set_index(["database", "activation"])
-        self.recordings = list(self.runs.database.unique())
+        self.recordings = list(self.runs[self.runs.selection == "validation"].database.unique())
         pairs = pd.MultiIndex.from_product([self.recordings, FUNCTIONS])
         self.table = table.loc[pairs]
-        self.seeds = self.runs.seed.nunique()
+        self.seeds = self.chosen("normal").seed.nunique()
 
     def chosen(self, init: str, selection: str = "test") -> pd.DataFrame:
         """The runs of a start and a selection."""
@@ -237,8 +237,8 @@ class Procedure:
             name="fig-ranks",
             caption="Ranks of the published numbers among ours, in fifths. If the published "
             "numbers and ours are draws of the same distribution, each fifth has about as many "
-            "(dashed). Left: the published number is smaller than most of ours. p: Kolmogorov and Smirnov's "
-            "test against the uniform distribution.",
+            "(dashed). Left: the published number is smaller than most of ours. p: test of "
+            "Kolmogorov and Smirnov against the uniform distribution.",
             alt="Histograms of ranks in fifths. " + "; ".join(said) + ".",
             sources=["real"],
         )
