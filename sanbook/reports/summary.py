@@ -141,7 +141,7 @@ class Summary:
         normal = mine[mine.init == "normal"]
         at = {rule: normal[normal.selection == rule][:1] for rule in ("validation", "test")}
         apart = pd.concat([same_m.phi, at["test"].phi]) - row.phi
-        mean = same_m[same_m.init == "constant"].phi.mean()
+        mean = same_m[same_m.init == "normal"].phi.mean()
         columns = {
             "ours": f"{mean:.2f} ({same_m.phi.min():.2f}–{same_m.phi.max():.2f})",
             "mean": f"{mean - row.phi:+z.2f}" if real else None,
