@@ -144,6 +144,29 @@ def at_rate(name: str, stated: float | None, rate: float | None, where: str = ""
     )
 
 
+def check_gap(name: str, samples: float, where: str) -> None:
+    """Refuse a gap that would take hours to pass over, as a wrong clock makes it."""
+    if samples > LONGEST_GAP:
+        raise FileError(
+            f"{name}: {samples:.0f} samples are missing {where}, more than {LONGEST_GAP}. Cut the "
+            "file there."
+        )
+
+
+def missing(samples: int) -> Iterator[np.ndarray]:
+    """So many missing samples, in blocks."""
+    for first in range(0, samples, BLOCK):
+        yield np.full(min(BLOCK, samples - first), math.nan)
+
+
+def decode(text: bytes) -> str:
+    """Text of a header in UTF-8 or Latin-1, without what pads it."""
+    try:
+        return text.decode().strip(" \0")
+    except UnicodeDecodeError:
+        return text.decode("latin-1").strip(" \0")
+
+
 @contextlib.contextmanager
 def in_a_sentence(name: str) -> Iterator[None]:
     """Whatever a library raises or warns of becomes a `FileError`; a missing file stays one."""
