@@ -117,7 +117,7 @@ class Report:
         examples: the data, see `sanbook.data.load`.
         runs: a `Run` of each (batch size, activation function); the first batch size is that of
             the published table.
-        baseline: classifiers of the original data, see `sanbook.training.classifiers.classify`.
+        baseline: the classifiers of the original data, see `sanbook.training.classifiers.classify`.
         profile: "paper" or "quick".
 
     Attributes:
@@ -173,15 +173,16 @@ class Report:
         means = self.living.groupby(["activation", "kernel_size"]).accuracy_percent.mean()
         best_activation, best_size = means.idxmax()
         original = self.baseline.accuracy_percent.mean()
-        gain = means.max() - original
+        gain = round(means.max() - original, 1)
+        difference = f"{abs(gain):.1f} points {'above' if gain > 0 else 'below'}"
+        difference = difference if gain else "as much as"
         return show.findings(
             f"**{NAMES[self.winner]} scores best.** With m = {at_size} it reaches φ̄ = "
             f"{of_winner.phi[at_size]:.3f}, and a classifier trained on its reconstructions reaches "
             f"{of_winner.accuracy_percent[at_size]:.1f} %.",
             f"**The most accurate classifier** sees reconstructions by {NAMES[best_activation]} "
-            f"with m = {best_size}. It reaches {means.max():.1f} %, {abs(gain):.1f} points "
-            f"{'above' if gain > 0 else 'below'} the baseline on the original data "
-            f"({original:.1f} %).",
+            f"with m = {best_size}. It reaches {means.max():.1f} %, {difference} the baseline on the "
+            f"original data ({original:.1f} %).",
             describe_dead(self.ours),
         )
 
@@ -312,8 +313,9 @@ class Report:
         """A live figure: any of the SANs of the first seed on the first test example."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
         smallest = of_seed.loc[of_seed.groupby("activation").validation_phi.idxmin()]
+        sizes = of_seed.kernel_size.unique().tolist()
         networks = {
-            a: {m: self._trained(a).model(m, self.seeds[0]) for m in of_seed.kernel_size.unique()}
+            a: {m: self._trained(a).model(m, self.seeds[0]) for m in sizes}
             for a in self.activations
         }
         return explorer(

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.files import write_record
 from sanbook.reports.explorer import explorer
 from sanbook.reproduction import results
 from sanbook.reproduction.ledger import TOLERANCE, within
@@ -258,13 +257,9 @@ class Report:
         if not directory:
             return
         card = self.recording.card
-        epochs = [
-            t.table.query("split == 'validation' and kernel_size == @self.chosen.kernel_size[@a]")
-            for a, t in self.trained.items()
-        ]
-        epochs = pd.concat(
-            [rows.assign(activation=a) for a, rows in zip(self.trained, epochs, strict=True)]
-        )
+        epochs = pd.concat([t.table.assign(activation=a) for a, t in self.trained.items()])
+        of_chosen = epochs.kernel_size == epochs.activation.map(self.chosen.kernel_size)
+        epochs = epochs[(epochs.split == "validation") & of_chosen]
         record = {
             "database": self.database,
             "cards": {card.name: vars(card)},
