@@ -59,7 +59,7 @@ def kernel_sizes(window: int, profile: str) -> list[int]:
     """The kernel sizes to train, in samples: those of `san compare`, or every eighth of them.
 
     >>> kernel_sizes(1000, "quick")
-    [3, 14, 68]
+    [3, 17, 79]
     """
     return default_kernel_sizes(window)[:: 1 if profile == "paper" else 8]
 
@@ -211,10 +211,8 @@ class Report:
         results.write_record(path.with_suffix(".json"), record)
 
 
-def reconstruct(
-    model: EventModel, window: Window
-) -> tuple[list[Event], np.ndarray, np.ndarray]:
-    """Events of a window, and of each sample the error and the deviation from the mean, ``(n,)``."""
+def reconstruct(model: EventModel, window: Window) -> tuple[list[Event], np.ndarray, np.ndarray]:
+    """Events of a window; the error of each sample and its deviation from the mean, ``(n,)``."""
     found = model.find(window)
     (drawn,) = model.rebuild(e._replace(sample=e.sample - window.start) for e in found)
     return found, np.abs(drawn - window.values), np.abs(window.values - window.mean)

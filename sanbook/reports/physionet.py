@@ -111,7 +111,8 @@ class Report:
         self.same_m = self.runs.query("selection == 'published_m'")
         self.by_test = by_test.set_index("activation")
         self.chosen = by_validation.set_index("activation").loc[self.activations]
-        self.models = {a: t.model(self.chosen.kernel_size[a], self.seed) for a, t in trained.items()}
+        sizes = self.chosen.kernel_size
+        self.models = {a: of_a.model(sizes[a], self.seed) for a, of_a in trained.items()}
         self.winner = self.chosen.phi.idxmin()
         self.medians = self.same_m.groupby(["activation", "init"]).phi.median().unstack()
 
@@ -272,6 +273,7 @@ class Report:
         results.write_record(f"{directory}/physionet/{self.database}.json", record)
 
 
+@figures.style()
 def plot_plane(points: pd.DataFrame, chosen: Mapping[str, SAN]) -> Figure:
     """CR^-1 against loss for every kernel size, the kernels of the ``chosen`` SANs on the right.
 

@@ -23,6 +23,7 @@ from sanbook.reports.networks import PaperSANs
 from sanbook.reproduction import results
 from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
 from sanbook.scales.pursuit import Atoms, code_of, pursue
+from sanbook.show import figures
 from sanbook.show.names import METRICS
 from sanbook.signals.formats import open_recording
 from sanbook.signals.windows import windows_of
@@ -363,9 +364,7 @@ def compare(compared: pd.DataFrame, cost: int) -> str:
     if table.shape[1] == 1:
         return f"**{label}:** φ̄ is {scores}."
     best = reports.listed([f"{method} on {count}" for method, count in wins.items()])
-    return (
-        f"**{label}:** mean φ̄ is {scores}. The smallest φ̄ of a recording comes from {best}."
-    )
+    return f"**{label}:** mean φ̄ is {scores}. The smallest φ̄ of a recording comes from {best}."
 
 
 def with_costs(table: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -378,6 +377,7 @@ def with_costs(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return free + charged.reindex(free.index).fillna("")
 
 
+@figures.style()
 def plot_steps(ablation: pd.DataFrame, compared: pd.DataFrame) -> Figure:
     """φ̄ of each recording from step to step, their mean, and the means of other methods."""
     figure, axes = plt.subplots(figsize=(8, 4))
@@ -395,6 +395,7 @@ def plot_steps(ablation: pd.DataFrame, compared: pd.DataFrame) -> Figure:
     return figure
 
 
+@figures.style()
 def plot_prototypes(shown: Mapping[str, Fitted]) -> Figure:
     """The prototypes of each recording at the start (grey) and learned."""
     most = max(len(fit.initial) for fit in shown.values())
@@ -412,6 +413,7 @@ def plot_prototypes(shown: Mapping[str, Fitted]) -> Figure:
     return figure
 
 
+@figures.style()
 def plot_kernels(model: MultiscaleSAN, x: Tensor) -> Figure:
     """A window ``(1, n)`` and its reconstruction over its kernels, the longest on top."""
     a = model.encode(x)
