@@ -173,13 +173,13 @@ class Report:
         """How far φ̄ falls, and how multiscale SANs compare with other methods."""
         weights = [fit.model.num_weights for fit in self.shown.values()]
         in_bytes = self.compared[self.compared.cost == 2].groupby("method").bytes_phi.mean()
-        scores = [f"{value:.3f} for {name}" for name, value in in_bytes.sort_values().items()]
-        over = "on {}" if len(self.recordings) == 1 else "over {}"
+        scores = [f"{value:.3f} for *{name}*" for name, value in in_bytes.sort_values().items()]
+        (first, *others), count = self.recordings, len(self.recordings)
+        over = f"mean φ̄ over {count} recordings" if others else f"φ̄ on {first}"
         return show.findings(
-            f"**The multiscale SAN reduces the mean φ̄ from {self.by_step[PAPER]:.3f} to "
-            f"{self.by_step[LEARNED]:.3f}** "
-            f"{over.format(reports.counted(len(self.recordings), 'recording'))}, compared with the "
-            f"best SAN of the paper. It has {reports.between(weights, '{}')} weights.",
+            f"**The multiscale SAN reduces the {over} from {self.by_step[PAPER]:.3f} to "
+            f"{self.by_step[LEARNED]:.3f}**, compared with the best SAN of the paper. It has "
+            f"{reports.between(weights, '{}')} weights.",
             compare(self.compared, 2),
             compare(self.compared, 3),
             f"**Encoded size:** φ̄ computed from bytes is {reports.listed(scores)}.",
@@ -226,7 +226,8 @@ class Report:
     def encoded_size(self) -> show.Shown:
         """Bytes of a window, and φ̄ computed from them."""
         table = self.compared.pivot_table(["bytes", "bytes_phi"], ["method", "cost"], sort=False)
-        table = table.reset_index().assign(cost=lambda rows: rows.cost.map(COSTS))
+        table = table.reset_index()
+        table = table.assign(cost=table.cost.map(COSTS), bytes=table.bytes.map("{:.0f}".format))
         names = {"cost": "stopping rule", "bytes": "bytes per window",
                  "bytes_phi": "φ̄ from bytes"}  # fmt: skip
         return show.table(
@@ -355,15 +356,15 @@ def compare(compared: pd.DataFrame, cost: int) -> str:
 
     >>> rows = pd.DataFrame({"dataset": "a", "method": ["x", "y"], "cost": 2, "phi": [0.1, 0.2]})
     >>> compare(rows, 2)
-    '**2 numbers per activation:** φ̄ is 0.100 for x and 0.200 for y.'
+    '**2 numbers per activation:** φ̄ is 0.100 for *x* and 0.200 for *y*.'
     """
     table = compared[compared.cost == cost].pivot(index="method", columns="dataset", values="phi")
     mean, wins = table.mean(axis=1).sort_values(), table.idxmin().value_counts()
-    scores = reports.listed([f"{value:.3f} for {method}" for method, value in mean.items()])
+    scores = reports.listed([f"{value:.3f} for *{method}*" for method, value in mean.items()])
     label = COSTS[cost][0].upper() + COSTS[cost][1:]
     if table.shape[1] == 1:
         return f"**{label}:** φ̄ is {scores}."
-    best = reports.listed([f"{method} on {count}" for method, count in wins.items()])
+    best = reports.listed([f"*{method}* on {count}" for method, count in wins.items()])
     return f"**{label}:** mean φ̄ is {scores}. The smallest φ̄ of a recording comes from {best}."
 
 
@@ -371,7 +372,8 @@ def with_costs(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """Mean φ̄ with 2 numbers per activation and, in brackets, with the scale charged."""
     means = table.groupby([by, "dataset", "cost"], sort=False).phi.mean()
     wide = means.unstack("dataset")[list(dict.fromkeys(table.dataset))]
-    wide.insert(0, "mean", wide.mean(axis=1))
+    if len(wide.columns) > 1:
+        wide.insert(0, "mean", wide.mean(axis=1))
     free = wide.xs(2, level="cost").map("{:.3f}".format)
     charged = wide.xs(3, level="cost").map(" ({:.3f})".format)
     return free + charged.reindex(free.index).fillna("")
