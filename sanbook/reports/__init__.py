@@ -1,8 +1,25 @@
-"""What each page computes and says: one module a page, whose methods return `sanbook.show.Shown`.
+"""What each page computes and says: one module for each notebook, with one class for its page.
 
-A notebook loads, trains, chooses and measures; its report makes the figures, tables and sentences
-of that, and leaves the results file. `check` refuses wrong parameters of a notebook in a sentence,
-and `find_results` looks for what another page computed.
+A notebook shows the science: it loads, trains, chooses and measures in a few visible lines. Its
+report takes what they gave; each method of the report is a section and returns what is shown, a
+`sanbook.show.Shown` or a list of several. ``write_results`` leaves the results of the page for other
+pages and does nothing without a folder. So a notebook reads::
+
+    reports.check(globals())        # refuses a wrong parameter in one sentence
+    recording = sanbook.data.load(database)
+    trained = {a: sweep(recording, a, kernel_sizes) for a in ACTIVATIONS}
+    report = physionet.Report(recording, trained, ...)
+    report.findings()
+    report.write_results(results)   # the last cell, tagged remove-cell
+
+Figures that two pages share are in `sanbook.show.figures`, all others stand in the module of their
+page, under ``@figures.style()``. Sentences with numbers are `sanbook.show.say`: no sentence is put
+together in a notebook, and prose without numbers stays there.
+
+A report reads what other pages left through `sanbook.reproduction.results.find`: in the folder that
+the notebook names, else in the build of the paper profile, else of the quick one. If there is none,
+the report falls back on the committed reference results where they suffice, or trains. The page
+says which.
 """
 
 import ast
@@ -11,15 +28,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import sanbook
 import sanbook.data
 from sanbook import show
 from sanbook.data import DATABASES, MODES, NAMES
 from sanbook.data.dataset import DataSet
+from sanbook.reproduction.results import PROFILES, find
 
-ROOT = Path(sanbook.__file__).parent.parent
 LABELLED = tuple(name for name in NAMES if name not in DATABASES)
-PROFILES = ("paper", "quick")
 
 
 # --- the parameters of a notebook -----------------------------------------------------------------
@@ -242,20 +257,17 @@ def between(values, form: str = "{:.3f}") -> str:
 
 
 class Found(NamedTuple):
-    """Results of another page: the content of their JSON file, and whose they are in words."""
+    """Results of another page: the content of their JSON file, and where they are, in words."""
 
     results: dict
     origin: str
 
 
 def find_results(page: str, directory: str = "") -> Found | None:
-    """The results of a page from ``directory``, else of the last full or quick build, or None."""
-    places = {
-        "this build": Path(directory) if directory else None,
-        "the last full build": ROOT / "_build" / "paper" / "results",
-        "the last quick build": ROOT / "_build" / "quick" / "results",
-    }
-    for origin, folder in places.items():
-        if folder and (folder / f"{page}.json").exists():
-            return Found(json.loads((folder / f"{page}.json").read_text()), origin)
-    return None
+    """The results of a page, None if there are none; see `sanbook.reproduction.results.find`."""
+    try:
+        folder = find(f"{page}.json", directory)
+    except FileNotFoundError:
+        return None
+    content = json.loads((folder / f"{page}.json").read_text())
+    return Found(content, f"the results in `{'/'.join(folder.parts[-3:])}`")

@@ -67,7 +67,7 @@ class PaperSANs:
         names: dict[str, list[str]] = {}
         for name in self.used:
             found = self.found.get(name)
-            origin = f"the results of {found.origin}" if found else HERE
+            origin = found.origin if found else HERE
             names.setdefault(origin, []).append(name)
         each = [f"{origin} ({reports.listed(of_origin)})" for origin, of_origin in names.items()]
         return show.say(f"The SANs of the paper on this page come from {reports.listed(each)}.")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from sanbook import reports
 from sanbook.reports import ParameterError, check, find_results
+from sanbook.reproduction import results
 
 CELLS = ["", 'database: str = "mitdb"  # a name\nseeds: list = [0]']
 
@@ -52,13 +52,14 @@ def test_a_mistyped_parameter_of_papermill_is_refused():
     check({"database": "bidmc", "In": [*CELLS, '# Parameters\ndatabase = "bidmc"\n', "x = 1"]})
 
 
-def test_results_are_found_in_this_build_then_paper_then_quick(tmp_path, monkeypatch):
-    monkeypatch.setattr(reports, "ROOT", tmp_path)
+def test_results_are_found_in_a_folder_or_in_the_last_build(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "BUILD", tmp_path)
     assert find_results("scales") is None
     for name in ("quick", "paper", "own"):
-        folder = tmp_path / "_build" / name / "results"
+        folder = tmp_path / name / "results"
         folder.mkdir(parents=True)
         (folder / "scales.json").write_text(json.dumps({"profile": name}))
         own = str(folder) if name == "own" else ""
         assert find_results("scales", own).results == {"profile": name}
-    assert find_results("scales").origin == "the last full build"
+    assert find_results("scales").origin.endswith("paper/results`")
+    assert find_results("study", str(tmp_path)) is None
