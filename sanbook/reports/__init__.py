@@ -2,8 +2,8 @@
 
 A notebook shows the science: it loads, trains, chooses and measures in a few visible lines. Its
 report takes what they gave; each method of the report is a section and returns what is shown, a
-`sanbook.show.Shown` or a list of several. ``write_results`` leaves the results of the page for other
-pages and does nothing without a folder. So a notebook reads::
+`sanbook.show.Shown` or a list of several. ``write_results`` leaves the results of the page for
+other pages and does nothing without a folder. So a notebook reads::
 
     reports.check(globals())        # refuses a wrong parameter in one sentence
     recording = sanbook.data.load(database)
