@@ -18,7 +18,8 @@ from sanbook.reports.labelled_tables import (
     describe_dead,
     select_kernel_sizes,
 )
-from sanbook.reproduction import results
+from sanbook.reproduction.published import PUBLISHED, published
+from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 from sanbook.training import Trained
@@ -144,7 +145,7 @@ class Report:
         self.examples, self.runs, self.profile = examples, dict(runs), profile
         self.card, self.things = examples.card, things(examples)
         self.name, self.baseline = examples.card.name, baseline
-        self.published = results.published(table_name(self.name))
+        self.published = published(table_name(self.name))
         tables = [run.table.assign(activation=a, batch_size=b) for (b, a), run in runs.items()]
         self.rows = pd.concat(tables)
         self.rows = self.rows.sort_values("kernel_size", kind="stable", ignore_index=True)
@@ -231,7 +232,7 @@ class Report:
     def original_data(self) -> show.Shown:
         """The accuracy on the original data."""
         ours = self.baseline.accuracy_percent
-        of_paper = pd.read_csv(results.PUBLISHED / "supervised_baselines.csv")
+        of_paper = pd.read_csv(PUBLISHED / "supervised_baselines.csv")
         printed = of_paper.set_index("dataset").accuracy_percent[self.name]
         spread = f" ({reports.between(ours, '{:.1f}')})" if len(ours) > 1 else ""
         return show.say(
@@ -391,4 +392,4 @@ class Report:
             "rows": table,
             "kernels": kernels,
         }
-        results.write_record(f"{path}.json", record)
+        write_record(f"{path}.json", record)

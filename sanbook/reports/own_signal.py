@@ -11,7 +11,7 @@ import sanbook.data
 from sanbook import reports, show
 from sanbook.data import fetch
 from sanbook.data.dataset import DataSet, Provenance
-from sanbook.reproduction import results
+from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 from sanbook.signals.compare import Comparison
@@ -208,7 +208,7 @@ class Report:
             "model": path.name,
             "few": self.compared.few_events.method,
         }
-        results.write_record(path.with_suffix(".json"), record)
+        write_record(path.with_suffix(".json"), record)
 
 
 def reconstruct(model: EventModel, window: Window) -> tuple[list[Event], np.ndarray, np.ndarray]:

@@ -11,8 +11,9 @@ from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.reports.explorer import explorer
-from sanbook.reproduction import results
-from sanbook.reproduction.ledger import TOLERANCE, within
+from sanbook.reproduction.criteria import TOLERANCE, within
+from sanbook.reproduction.published import published as published_table
+from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import COLORS, METRICS, NAMES
 from sanbook.training import Trained
@@ -23,7 +24,7 @@ COLUMNS = ["activation", "kernel_size", *METRICS, "seed", "init", "selection"]
 
 def published(database: str) -> pd.DataFrame:
     """The rows of Table I of one database, one for each activation function."""
-    return results.published("physionet").query("database == @database")
+    return published_table("physionet").query("database == @database")
 
 
 def kernel_sizes(database: str, profile: str) -> list[int]:
@@ -135,8 +136,8 @@ class Report:
         start, paper = self.medians.loc[a], self.published.loc[a]
         effect_of_start = (
             f"**The initialization matters most for {NAMES[a]}** (m = {paper.kernel_size}): "
-            f"the median φ̄ is {start.constant:.3f} with constant and {start.normal:.3f} with "
-            f"normal weights. The published value is {paper.phi:.2f}."
+            f"the median φ̄ is {start.normal:.3f} with normal and {start.constant:.3f} with "
+            f"constant weights. The published value is {paper.phi:.2f}."
         )
         return show.findings(best, effect_of_start, self._agreement())
 
@@ -172,8 +173,8 @@ class Report:
                     f"published {symbol}": self.published[metric].map("{:.2f}".format)
                     for metric, symbol in METRICS.items()
                 },
-                "φ̄, constant init.": self.medians.constant,
                 "φ̄, normal init.": self.medians.normal,
+                "φ̄, constant init.": self.medians.constant,
                 "φ̄, range": spread.agg(reports.between),
                 "m (validation)": self.chosen.kernel_size,
                 "φ̄ (validation m)": self.chosen.phi,
@@ -270,7 +271,7 @@ class Report:
             "epochs": epochs[["activation", "epoch", *METRICS]],
             "kernels": {a: m.kernels[0].detach().numpy() for a, m in self.models.items()},
         }
-        results.write_record(f"{directory}/physionet/{self.database}.json", record)
+        write_record(f"{directory}/physionet/{self.database}.json", record)
 
 
 @figures.style()

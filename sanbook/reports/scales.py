@@ -20,7 +20,7 @@ from sanbook.methods import SCALED, Measurement, measure
 from sanbook.methods.base import Method, choose, evaluate, evaluate_code
 from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
 from sanbook.reports.networks import PaperSANs
-from sanbook.reproduction import results
+from sanbook.reproduction.results import write_record
 from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
 from sanbook.scales.pursuit import Atoms, code_of, pursue
 from sanbook.show import figures
@@ -348,7 +348,7 @@ class Report:
             },
             "history": pd.concat(history).fillna(-1),
         }
-        results.write_record(f"{directory}/scales.json", record)
+        write_record(f"{directory}/scales.json", record)
 
 
 def compare(compared: pd.DataFrame, cost: int) -> str:
