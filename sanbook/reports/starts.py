@@ -14,7 +14,7 @@ from sanbook import show
 from sanbook.data.dataset import DataSet
 from sanbook.reports.procedure import APART, FUNCTIONS, STARTS
 from sanbook.reproduction.procedure import best_of
-from sanbook.reproduction.reference import describe_reference, read_reference
+from sanbook.reproduction.reference import REPRODUCED, describe_reference, read_reference
 from sanbook.reproduction.results import write_record
 from sanbook.show.names import NAMES
 from sanbook.training import PROTOCOLS, Protocol, batches, initial_san, sweep
@@ -29,6 +29,8 @@ CLASSES_SEEDS = 2
 VARIANTS = ("as published", "annealed distance", "adjoint decoding")
 VARIANTS_SIZES = (17, 65, 129)  # odd, so that the flipped kernel is the adjoint
 VARIANTS_SEEDS = 2
+# Before the first `make record` with this page there is nothing to show.
+NOT_YET = "The reference results have no runs of this yet: `make record` makes them."
 
 
 # --- computing ------------------------------------------------------------------------------------
@@ -258,6 +260,8 @@ class Starts:
 
     def classes(self) -> show.Shown:
         """Segments of EEG and images from normal weights and from patches."""
+        if not (REPRODUCED / "starts_classes.csv").exists():
+            return show.say(NOT_YET)
         rows = read_reference("starts_classes")
         each = rows.groupby(["dataset", "activation", "init"], sort=False)
         means = each[["phi", "accuracy_percent"]].mean().unstack()
@@ -289,6 +293,8 @@ class Starts:
 
     def variants(self) -> show.Shown:
         """The two changes that the paper's outlook suggests."""
+        if not (REPRODUCED / "variants.csv").exists():
+            return show.say(NOT_YET)
         rows = read_reference("variants")
         phi_of = rows.groupby(["database", "variant"]).phi.mean().unstack()[list(VARIANTS)]
         table = pd.DataFrame(
