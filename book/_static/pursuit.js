@@ -6,7 +6,7 @@ function startPursuit(root, { x, places, maps, kernels, num_weights: weights, co
   const atoms = places.map((place, k) => san.draw(kernels[maps[k]], place, x.length));
   const { losses, residuals, amplitudes } = san.refit(x, atoms);
   const inverseCr = losses.map((_, k) => (weights + cost * k) / x.length);
-  const phis = losses.map((loss, k) => san.phi(inverseCr[k], loss));
+  const phis = losses.map((loss, k) => Math.hypot(inverseCr[k], loss));
   const best = phis.indexOf(Math.min(...phis));
   const samples = [0, x.length - 1];
 
