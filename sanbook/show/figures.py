@@ -103,10 +103,9 @@ def plot_events(model, window, origin: str = "") -> Figure:
     above.legend(ncols=2, fontsize=8)
     below.axhline(0, color="0.85", linewidth=0.6)
     places = [event.sample / rate for event in activations]
-    below.vlines(places, 0, [event.amplitude for event in activations], color="#0072B2", linewidth=1)
-    below.set(
-        xlabel="time (s)" if model.sampling_rate else "sample", ylabel=f"amplitude ({units})"
-    )
+    heights = [event.amplitude for event in activations]
+    below.vlines(places, 0, heights, color="#0072B2", linewidth=1)
+    below.set(xlabel="time (s)" if model.sampling_rate else "sample", ylabel=f"amplitude ({units})")
     return figure
 
 

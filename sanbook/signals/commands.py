@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from sanbook.files import whole, write_table
 from sanbook.signals import compare as comparison
 from sanbook.signals.cli import FIGURES
+from sanbook.signals.compare import WINDOWS
 from sanbook.signals.events import (
     SCALES,
     EventModel,
@@ -27,8 +27,6 @@ from sanbook.signals.events import (
 from sanbook.signals.formats import Recording, open_file
 from sanbook.signals.windows import Faults, Window, load_windows, windows_of
 from sanbook.training import Protocol
-
-WINDOWS = 24  # the most windows of a long recording that are for training, choosing and testing
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -130,17 +128,16 @@ def rebuild(options: argparse.Namespace) -> None:
     with whole_file(options, ".csv") as unfinished:
         model = EventModel.load(options.model)
         windows = model.rebuild(read_events(options.events))
-        rate, sample = rate_of_events(options.events) or model.sampling_rate, 0
+        rate, sample = rate_of_events(options.events) or model.sampling_rate, None
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["sample", "seconds", "value"] if rate else ["sample", "value"])
-            for values in tqdm(windows, "windows", unit="", leave=False, disable=None):
-                for sample, value in enumerate(values.tolist(), start=sample):
-                    text = "" if math.isnan(value) else f"{value:.9g}"
-                    seconds = [f"{sample / rate:.6f}"] if rate else []
-                    writer.writerow([sample, *seconds, text])
-                sample += 1
-        if sample == 0:
+            bar = tqdm(windows, "windows", unit="", leave=False, disable=None)
+            for sample, value in enumerate(value for values in bar for value in values.tolist()):
+                text = "" if math.isnan(value) else f"{value:.9g}"
+                seconds = [f"{sample / rate:.6f}"] if rate else []
+                writer.writerow([sample, *seconds, text])
+        if sample is None:
             raise ValueError(f"{options.events}: has no events. Find them again.")
 
 

@@ -34,6 +34,7 @@ METHODS = {**NAMES, SCALES: "multiscale SAN"}
 SPARSE = [METHODS[name] for name in (*ACTIVATIONS[2:], SCALES)]
 #: Seeds whose mean phi on validation differ by more than that disagree.
 DISAGREEMENT = 0.05
+WINDOWS = 24  # the most windows of a long recording that are for training, choosing and testing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,37 +90,30 @@ class Comparison:
         return self.table[self.table.method.isin(SPARSE)]
 
     @property
-    def advice(self) -> str:
-        """Which method to take, by which measure."""
+    def advice(self) -> list[str]:
+        """Which method to use for what, and the measure that says so."""
         best, small, events, few = self.compression, self.few_bytes, self.events, self.few_events
-        sentences = [
-            f"For compression take {self._in_bytes(best)}. It has the smallest phi in bytes, which "
-            f"weighs the {best.stored_bytes:.0f} stored bytes of a window against the error."
+        said = [
+            f"To compress the signal, use {self._in_bytes(best)}. Of all methods it has the "
+            f"smallest φ in bytes, relative to {best.stored_bytes:.0f} stored bytes per window."
         ]
         if small.method != best.method:
-            sentences.append(f"The fewest bytes has {self._in_bytes(small)}.")
+            said.append(f"For the fewest bytes, use {self._in_bytes(small)}.")
         if events.shared_phi >= 1:
-            return " ".join([*sentences, "For a list of events take none: zeros are better."])
-        sentences.append(
-            f"For a list of events take {self._in_events(events)}. It has the smallest phi with W "
-            "shared."
+            return [*said, "No SAN makes a useful list of events: none scores below φ = 1."]
+        said.append(
+            f"For events that follow the signal, use {self._in_events(events)}. Of the sparse SANs "
+            "it has the smallest φ with W shared."
         )
         if few.method != events.method:
-            sentences.append(f"The fewest events has {self._in_events(few)}.")
-        return " ".join(sentences)
+            said.append(f"For the shortest list of events, use {self._in_events(few)}.")
+        return said
 
     def _in_bytes(self, row) -> str:
-        return f"{self._named(row)}: {row.bytes:.0f} bytes a window, {self._error(row)}"
+        return f"{_named(row)} ({row.bytes:.0f} bytes per window, {self._error(row)})"
 
     def _in_events(self, row) -> str:
-        return f"{self._named(row)}: {row.events:.1f} events a window, {self._error(row)}"
-
-    def _named(self, row) -> str:
-        if pd.isna(row.kernel_size):
-            return row.method
-        if row.method == METHODS[SCALES]:
-            return f"the {row.method} ({row.kernel_size:.0f} weights)"
-        return f"{row.method} with a kernel of {row.kernel_size:.0f} samples"
+        return f"{_named(row)} ({row.events:.1f} events per window, {self._error(row)})"
 
     def _error(self, row) -> str:
         units = self.data.card.units
@@ -128,27 +122,30 @@ class Comparison:
     @property
     def report(self) -> str:
         """What `san compare` prints."""
-        table, data = self.table, self.data
+        table, data, units = self.table, self.data, self.data.card.units
         shown = {
             "method": table.method,
             "weights": table.kernel_size.map("{:.0f}".format, na_action="ignore").fillna("-"),
-            "phi, W in each": table.phi.map("{:.3f}".format),
-            "phi, W shared": table.shared_phi.map("{:.3f}".format),
-            "entries": table.events.map("{:.1f}".format),
+            "phi (W per window)": table.phi.map("{:.3f}".format),
+            "phi (W shared)": table.shared_phi.map("{:.3f}".format),
+            "coefficients": table.events.map("{:.1f}".format),
             "bytes": table.bytes.map("{:.0f}".format),
-            self._error_title: table.error.map("{:.4g}".format),
+            "error" if units == "unknown" else f"error ({units})": table.error.map("{:.4g}".format),
         }
         split = (
             f"{len(data.train)} windows are for training, {len(data.validation)} for choosing and "
             f"{len(data.test)} for what follows; smaller is better."
         )
         text = pd.DataFrame(shown).set_index("method").rename_axis(None).to_string()
-        return "\n".join([data.card.note, split, "", text, "", self.advice, *self.flags])
+        return "\n".join([data.card.note, split, "", text, "", *self.advice, *self.flags])
 
-    @property
-    def _error_title(self) -> str:
-        units = self.data.card.units
-        return "error" if units == "unknown" else f"error ({units})"
+
+def _named(row) -> str:
+    if pd.isna(row.kernel_size):
+        return row.method
+    if row.method == METHODS[SCALES]:
+        return f"a {row.method} with {row.kernel_size:.0f} weights"
+    return f"{row.method} with a kernel of {row.kernel_size:.0f} samples"
 
 
 def compare(
@@ -201,7 +198,7 @@ def disagreement(method: str, fitted: pd.DataFrame) -> str:
 
 
 def _measure(method: Method, data: DataSet, scale: Tensor, shared_by: int) -> dict:
-    """A row of the table; ``scale`` is the mean magnitude of the test windows in units, ``(B,)``."""
+    """A row of the table; ``scale`` is the mean magnitude of test windows in units, ``(B,)``."""
     code = method.encode(data.test)
     step = choose_step(method, data.validation, shared_by)
     size, loss, phi = evaluate_bytes(method, data.test, code, step, shared_by).unbind(dim=1)

@@ -28,7 +28,7 @@ from san_core import SAN, phi
 from sanbook.data.dataset import DataSet
 from sanbook.methods import base as methods
 from sanbook.methods.networks import TrainedMultiscaleSAN
-from sanbook.scales import MultiscaleSAN, fit_scales, load_scales, save_scales
+from sanbook.scales import MultiscaleSAN, fit_scales
 from sanbook.scales.pursuit import pursue
 from sanbook.signals.formats import FileError, Recording
 from sanbook.signals.windows import Window, windows_of
@@ -231,14 +231,13 @@ class EventModel:
         facts = {"window": str(self.window), "units": self.units, "column": self.column}
         if self.sampling_rate:
             facts["sampling_rate"] = repr(self.sampling_rate)
-        save = save_scales if isinstance(self.network, MultiscaleSAN) else save_model
-        save(self.network, path, facts)
+        save_model(self.network, path, facts)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "EventModel":
         """Read what `save` wrote; nothing in it is executed. ValueError for another file."""
         facts = load_facts(path)
-        network = load_scales(path) if "lengths" in facts else load_model(path)
+        network = load_model(path)
         try:
             rate = float(facts["sampling_rate"]) if "sampling_rate" in facts else None
             window, column = int(facts["window"]), facts.get("column", "")
