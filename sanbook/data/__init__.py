@@ -32,8 +32,8 @@ from torch import Tensor
 
 from sanbook.data import fetch, labelled, simulate
 from sanbook.data.dataset import DataSet, Provenance
-from sanbook.signals import formats as recordings
 from sanbook.signals import windows as signals
+from sanbook.signals.formats import wfdb as recordings
 
 SAMPLES = 12_000  # of a recording
 WINDOW = 1_000  # samples

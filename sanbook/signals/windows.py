@@ -164,7 +164,7 @@ class Faults:
 def load_signal(
     path: str | os.PathLike,
     window: int,
-    column: str = "",
+    column: str | int = "",
     *,
     rate: float | None = None,
     most: int | None = None,
