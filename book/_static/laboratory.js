@@ -19,9 +19,9 @@ function serveLaboratory() {
       const usable = all.filter(({ fault }) => !fault);
       let every = 1;
       while (Math.ceil(usable.length / every) > most) every *= 2;
-      const kept = usable.filter((_, i) => i % every === 0).map(({ start }) => start);
+      const kept = usable.filter((_, i) => i % every === 0);
       const [train, validation] = [kept.length >> 1, Math.max(1, Math.floor(kept.length / 6))];
-      const examples = kept.map((start) => standardized(values, start, window, ready));
+      const examples = kept.map((one) => standardized(values, one, window));
       const parts = [[0, train], [train, train + validation], [train + validation]];
       const [trained, chosen, tested] = parts.map(([from, to]) => examples.slice(from, to));
       return { all, every, usable: usable.length, simd, data: { train: trained, validation: chosen, test: tested } };
@@ -50,32 +50,25 @@ function eventsOf({ values, window, ready, rate, activation, w, borderTolerance 
   const san = makeSan(), rows = [`${rate ? "seconds," : ""}sample,amplitude,kernel,length`];
   const add = (sample, amplitude, kernel, length) => {
     const seconds = rate ? `${rounded(sample / rate, 6)},` : "";
-    rows.push(`${seconds}${sample},${amplitude === "" ? "" : general(amplitude)},${kernel},${length}`);
+    rows.push(`${seconds}${sample},${amplitude === "" ? "" : general(amplitude, 9)},${kernel},${length}`);
   };
-  for (const { start, fault, mean, deviation } of windowsOf(values, window, ready)) {
+  for (const one of windowsOf(values, window, ready)) {
+    const { start, fault, mean, deviation } = one;
     if (fault === "gap") add(start, "", "gap", window);
     if (!["", "constant"].includes(fault)) continue;
     add(start, mean, "mean", window);
     if (fault) continue;
-    const x = Array.from(standardized(values, start, window, ready));
+    const x = Array.from(standardized(values, one, window));
     const { a } = san.code(x, [Array.from(w)], activation, { borderTolerance });
     a[0].forEach((value, t) => value && add(start + t, value * deviation * peak, "0", w.length));
   }
   return rows.join("\r\n") + "\r\n";
 }
 
-// Digits as Python's "%.6f" and "%.9g" give them: of two that are equally near the even one.
+// As Python's "%.6f": of two that are equally near the even one.
 function rounded(x, digits) {
   const long = x.toFixed(20), cut = long.slice(0, long.length - 20 + digits);
   return /[02468]$/.test(cut) && /^50*$/.test(long.slice(cut.length)) ? cut : x.toFixed(digits);
-}
-
-function general(x) {
-  const long = x.toExponential(40).split("e"), cut = long[0].slice(0, x < 0 ? 11 : 10);
-  const even = /[02468]$/.test(cut) && /^50*$/.test(long[0].slice(cut.length));
-  const [mantissa, e] = even ? [cut, long[1]] : x.toExponential(8).split("e");
-  if (e >= -4 && e < 9) return String(Number(Number(`${mantissa}e${e}`).toFixed(8 - e)));
-  return `${Number(mantissa)}e${e[0]}${e.slice(1).padStart(2, "0")}`;
 }
 
 // Workers that share a queue; what is urgent goes first. `stop` forgets what is not done.
@@ -142,7 +135,7 @@ function startLaboratory(root, data) {
   const sources = data.recordings.map(({ name, label }) => [name, label]);
   Object.assign(at, plot.controls(first, {
     recording: ["Recording", "select", Object.fromEntries([...sources, ["own", "your own"]])],
-    files: ["Files of your own", "file", { multiple: "", accept: ".csv,.txt,.tsv,.hea,.dat,.edf" }],
+    files: ["Files of your own", "file", { multiple: "" }],
     column: ["Column or channel", "select", {}],
     rate: ["Samples a second, if the file does not say", "number", { min: 0, step: "any" }],
     window: ["Window, samples", "number", { min: 16, max: 4000, value: READY }],
@@ -178,11 +171,9 @@ function startLaboratory(root, data) {
       const bytes = Uint8Array.from(atob(book.windows), (c) => c.charCodeAt(0));
       recording = { ...book, values: Float64Array.from(new Float32Array(bytes.buffer)), ready: true };
     } else if (files.length) {
-      try {
-        recording = await openRecording(files, at.column.value, at.rate.value ? Number(at.rate.value) : null);
-      } finally {
-        if (mine === version) offerColumns(openRecording.names ?? []);
-      }
+      const file = await openFile(files, at.rate.value ? Number(at.rate.value) : null);
+      if (mine === version) offerColumns(file.signals.map((i) => file.names[i] || `${i}`));
+      recording = await file.channel(at.column.value);
     }
     if (mine === version) await prepare(true);
   });
@@ -273,7 +264,7 @@ function startLaboratory(root, data) {
     play: ["Play", "button"],
     rewind: ["Rewind", "button"],
   }));
-  at.activation.value = "extrema";
+  [at.recording.value, at.activation.value] = [data.first, "extrema"];
   at.init.value = data.protocol.init;
   const numbers = plot.add(second, "div", { class: "san-numbers" });
   const view = plot.network(second);
@@ -336,8 +327,13 @@ function startLaboratory(root, data) {
   }));
   const progress = plot.add(third, "progress", { max: 1, value: 0, "aria-label": "Networks that are trained" });
   const finding = plot.add(third, "p", { class: "san-finding", role: "status" });
+  const legend = plot.add(third, "p", { class: "san-legend" });
+  for (const { label, color } of Object.values(data.activations)) {
+    plot.add(plot.add(legend, "span", {}, ""), "i", { style: `background:${color}` });
+    legend.lastChild.append(label);
+  }
   const charts = plot.stack(third, {
-    sizes: "φ̄ on validation against the kernel size m",
+    sizes: "φ̄ on validation against the kernel size m; above 1.3 at 1.3",
     plane: "L̃ (right) and CR⁻¹ (up) on the test windows: networks (dots), the book's own results (rings), other methods (squares)",
   }, drawExperiment);
   charts.plane.parentNode.classList.add("san-tall");
@@ -378,23 +374,19 @@ function startLaboratory(root, data) {
   const choose = (of) => of.reduce((best, one) => (best && best.validation[2] <= one.validation[2] ? best : one), undefined);
 
   function drawExperiment() {
-    const trained = done(), chosen = choose(trained);
+    const trained = done(), chosen = choose(trained), most = 1.3;
     progress.hidden = at.stop.disabled = !running || results.size >= running;
     progress.value = running ? results.size / running : 0;
     drawTable(chosen);
-    const sizes = trained.map(({ m }) => m), most = Math.max(10, ...sizes);
-    const phis = trained.map(({ validation }) => Math.min(2, validation[2]));
-    scales.sizes = plot.axes(charts.sizes, [0, most], plot.rangeOf([1, ...phis]));
-    scales.sizes.ranges = [[0, most], plot.rangeOf([1, ...phis])];
-    const book = Object.entries(recording?.book ?? {});
-    const tests = [...trained.map(({ tested }) => tested[0]), ...others.map(({ means }) => means), ...book.map(([, { means }]) => means)];
-    scales.plane = plot.planeAxes(charts.plane, Math.min(2.2, 1.05 * Math.max(1.1, ...tests.map(([, cr]) => cr), ...tests.map(([loss]) => loss))));
+    scales.sizes = plot.axes(charts.sizes, [0, Math.max(10, ...trained.map(({ m }) => m))], [0, most]);
+    scales.plane = plot.planeAxes(charts.plane, most);
+    const inside = ([x, y]) => x <= scales.plane.ranges[0][1] && y <= most;
     for (const name of NAMES) {
       const { color } = data.activations[name], of = trained.filter(({ activation }) => activation === name).sort((a, b) => a.m - b.m);
-      dotsAt("sizes", of.map(({ m, validation }) => [m, Math.min(2, validation[2])]), color);
-      dotsAt("plane", of.map(({ tested }) => tested[0]), color);
+      dotsAt("sizes", of.map(({ m, validation }) => [m, Math.min(most, validation[2])]), color);
+      dotsAt("plane", of.map(({ tested }) => tested[0]).filter(inside), color);
       const ours = recording?.book?.[name];
-      if (ours) plot.add(charts.plane, "circle", { class: "ring", cx: scales.plane.x(ours.means[0]), cy: scales.plane.y(ours.means[1]), r: 5, stroke: color });
+      if (ours && inside(ours.means)) plot.add(charts.plane, "circle", { class: "ring", cx: scales.plane.x(ours.means[0]), cy: scales.plane.y(ours.means[1]), r: 5, stroke: color });
     }
     for (const { means } of others) {
       plot.add(charts.plane, "rect", { x: scales.plane.x(means[0]) - 4, y: scales.plane.y(means[1]) - 4, width: 8, height: 8, fill: "none", stroke: "var(--pst-color-text-base)" });
@@ -457,7 +449,7 @@ function startLaboratory(root, data) {
     charts[name].addEventListener("click", (event) => {
       const box = charts[name].getBoundingClientRect(), [x, y] = [event.clientX - box.left, event.clientY - box.top];
       const away = ({ m, validation, tested: [test] }) => {
-        const place = name === "sizes" ? [m, Math.min(2, validation[2])] : test;
+        const place = name === "sizes" ? [m, Math.min(1.3, validation[2])] : test;
         return Math.hypot(scales[name].x(place[0]) - x, scales[name].y(place[1]) - y);
       };
       const nearest = done().reduce((best, one) => (best && away(best) <= away(one) ? best : one), undefined);

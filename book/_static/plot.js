@@ -216,7 +216,7 @@ const plot = (() => {
 
   // Starts each figure NAME of a page with its data; what stood in its place goes.
   function start(name, begin) {
-    for (const root of document.querySelectorAll(`.san-${name}`)) {
+    for (const root of document.querySelectorAll(`.san-figure.san-${name}`)) {
       const data = JSON.parse(root.querySelector("script").textContent);
       root.replaceChildren();
       begin(root, data);
