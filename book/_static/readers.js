@@ -312,15 +312,17 @@ async function openText(file, files, wish) {
     });
   }
   const rows = head.slice(first).filter(isRow), number = (cell) => layout.number(cell), named = first === 1;
-  const [start, rate, sample] = rows.map((line) => split(line).map(number)), same = (row) => new Set(row).size === 1;
+  const [start, rate, sample] = rows.slice(0, 3).map((line) => split(line)?.map(number)), same = (row) => new Set(row).size === 1;
   if (sample && same(start) && same(rate) && start[0] > 1e9 && start[0] < 4e9 && rate[0] > 0 && rate[0] <= 5000 && Math.abs(sample[0]) < 1e9) beyond("begins with a start and a rate");
   const pairs = separator === "," && width === 2 ? rows.map((line) => /^([+-]?\d+),(\d+)$/.exec(line.trim())).filter(Boolean) : [];
   if (pairs.length >= 0.9 * rows.length && pairs.some(([, whole, part]) => /^0\d/.test(part) || whole === "-0")) beyond("looks like decimal commas");
 
+  const fieldsAt = (line, i) => split(line) ?? refuse(`${name}: line ${i + 1} has a quotation mark that does not end in it, ${quoted(line.slice(0, 40))}. Remove the mark, or the line break between two marks.`);
+
   // What the first rows say of a column of times.
   function clockOf(column) {
-    const cells = head.map((line, i) => [line, i + 1]).slice(first).filter(([line]) => isRow(line)).map(([line, at]) => [split(line), at]);
-    const given = cells.filter(([row]) => row?.length === width && row[column].trim()).map(([row, at]) => [row[column].replace(decimal, ".").replace(/^[ '"[\]]+|[ '"[\]]+$/g, ""), at]);
+    const cells = head.map((line, i) => [line, i]).slice(first).filter(([line]) => isRow(line)).map(([line, i]) => [fieldsAt(line, i), i + 1]);
+    const given = cells.filter(([row]) => row.length === width && row[column].trim()).map(([row, at]) => [row[column].replace(decimal, ".").replace(/^[ '"[\]]+|[ '"[\]]+$/g, ""), at]);
     if (given.some(([text]) => !/\d/.test(text) || Number.isNaN(numberOf(text)))) return named ? beyond(`has times in words in column ${quoted(names[column])}`) : null;
     return clockOfTimes(name, names[column] || `${column}`, units[column], given, wish);
   }
@@ -351,7 +353,7 @@ async function openText(file, files, wish) {
         leftOut.push(i);
         continue;
       }
-      let fields = split(line) ?? refuse(`${name}: line ${i + 1} has a quotation mark that does not end in it, ${quoted(line.slice(0, 40))}. Remove the mark, or the line break between two marks.`);
+      let fields = fieldsAt(line, i);
       if (fields.length > width && !fields.slice(width).some((field) => field.trim())) fields = fields.slice(0, width);
       const value = number(fields[column]), moment = clock ? numberOf(fields[timed]?.replace(",", ".").replace(/^[ '"[\]]+|[ '"[\]]+$/g, "") ?? "") : 0;
       if (fields.length !== width || !isCell(value, fields[column]) || !isCell(number(fields[guard]), fields[guard]) || Number.isNaN(moment)) {

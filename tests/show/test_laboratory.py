@@ -29,6 +29,7 @@ from sanbook.methods import base, fixed
 from sanbook.reports import laboratory
 from sanbook.signals.cli import main as san
 from sanbook.signals.events import EventModel
+from sanbook.signals.formats import open_file
 from sanbook.training import INITS, Protocol, evaluate, initial_san, orders_of_epochs, sweep
 
 STATIC = Path(__file__).parent.parent.parent / "book" / "_static"
@@ -188,7 +189,7 @@ def test_other_methods_are_those_of_python(javascript, n):
     assert got[2]["label"] == f"Wavelets ({wavelet.wavelet}, {wavelet.level} levels)"
 
 
-# --- the page -------------------------------------------------------------------------------------
+# --- readers --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +208,199 @@ def browser(chromium):
     browser = chromium()
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="module")
+def read(browser):
+    """What readers.js gives of files in a folder: a channel, or what it says."""
+    tab = browser.new_page()
+    tab.add_script_tag(path=STATIC / "readers.js")
+    script = """async ([contents, column, rate]) => {
+      const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+      const files = contents.map(([name, text]) => new File([bytes(text)], name));
+      try {
+        const opened = await openFile(files, rate), found = await opened.channel(column);
+        const url = await new Promise((resolve) => {
+          const reader = new FileReader();
+          reader.onload = () => resolve(reader.result);
+          reader.readAsDataURL(new Blob([found.values]));
+        });
+        return { ...found, names: opened.names, values: url.split(",")[1] ?? "" };
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        return error.message;
+      }
+    }"""
+
+    def read(paths, column="", rate=None):
+        contents = [[p.name, base64.b64encode(p.read_bytes()).decode()] for p in paths]
+        found = tab.evaluate(script, [contents, column, rate])
+        if isinstance(found, dict):
+            found["values"] = np.frombuffer(base64.b64decode(found["values"]))
+        return found
+
+    yield read
+    tab.close()
+
+
+def assert_read_alike(read, paths, column="", rate=None):
+    """The same samples, names, rate and units, or the same refusal."""
+    got = read(paths, column, rate)
+    try:
+        opened = open_file(paths[0], rate=rate)
+        expected = opened.channel(column)
+        values = np.concatenate([np.empty(0), *expected.blocks(1000)])
+    except (ValueError, OSError) as error:
+        refusal = str(error)
+    else:
+        refusal = None
+    if refusal:
+        assert got == refusal
+        return
+    assert isinstance(got, dict), got
+    np.testing.assert_array_equal(got["values"].view(np.int64), values.view(np.int64))
+    assert got["names"] == list(opened.names)
+    assert (got["column"], got["units"]) == (expected.column, expected.units)
+    assert got["rate"] == expected.sampling_rate
+    assert got["decision"] == expected.decision
+    assert got["remarks"] == expected.remarks
+
+
+NOISE = np.random.default_rng(0)
+HEADERS = {
+    "16": "r 2 360 40\nr.dat 16 200(1024)/mV 11 1024 0 0 0 MLII\nr.dat 16 100 11 0 0 0 0 V5\n",
+    "212": "r 2 250 40\nr.dat 212 200 12 0 0 0 0 a\nr.dat 212 0 12 5 0 0 0 b\n",
+    "80": "r 1 4 40\nr.dat 80 7.5/uV\n",
+    "32, frames, offset": "r 1 10 20\nr.dat 32x2+8 1e3(-7)/NU 0 0 0 0 0 x\n",
+    "no length": "r 1 250\nr.dat 16 200 16 0 0 0 0 x\n",
+    "no rate": "r 1\nr.dat 16\n",
+    "too long": "r 1 250 4000\nr.dat 16 200 16 0 0 0 0 x\n",
+    "skew": "r 2 100 30\nr.dat 16:3 200 16 0 0 0 0 x\nr.dat 16 200 16 0 0 0 0 x\n",
+    "format": "r 1 250 40\nr.dat 17 200\n",
+    "elsewhere": "r 1 250 40\nq.dat 16 200\n",
+    "folder": "r 1 250 40\n../r.dat 16 200\n",
+    "no signals": "r 0 250 40\n",
+    "no header": "<html>'\x01\n",
+    "no gain": "r 1 250 40\nr.dat 16 much\n",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_records_are_read_as_by_python(read, tmp_path, name):
+    (tmp_path / "r.hea").write_text(HEADERS[name])
+    content = NOISE.integers(0, 256, 200, np.uint8)
+    content[20:22] = 0, 128  # the invalid value of format 16
+    (tmp_path / "r.dat").write_bytes(content.tobytes())
+    paths = [tmp_path / "r.hea", tmp_path / "r.dat"]
+    for column in ("", 0, 1, "x", "MLII"):
+        assert_read_alike(read, paths, column)
+    assert_read_alike(read, paths, 0, rate=250.0)
+
+
+def edf(labels=("ECG", "EDF Annotations"), sizes=(10, 4), onsets=(0, 1, 2), width=2, **changed):
+    """An EDF or BDF file of three records."""
+    fields = {"version": "0" if width == 2 else "\xffBIOSEMI", "records": "3", "duration": "1"}
+    fields |= {"low": "-5", "high": "5", "dlow": "-2048", "dhigh": "2047", "units": "mV"} | changed
+    count = len(labels)
+    head = fields["version"].ljust(8) + " " * 160 + "01.02.0303.04.05"
+    head += str(256 * (1 + count)).ljust(8) + " " * 44 + fields["records"].ljust(8)
+    head += fields["duration"].ljust(8) + str(count).ljust(4)
+    columns = [(labels, 16), ("", 80), (fields["units"], 8), (fields["low"], 8)]
+    columns += [(fields["high"], 8), (fields["dlow"], 8), (fields["dhigh"], 8), ("", 80)]
+    columns += [(sizes, 8), ("", 32)]
+    for values, size in columns:
+        each = values if isinstance(values, tuple) else (values,) * count
+        head += "".join(str(value).ljust(size) for value in each)
+    body = b""
+    for onset in onsets:
+        for label, samples in zip(labels, sizes, strict=True):
+            if label == "EDF Annotations":
+                body += f"+{onset}\x14\x14\0".encode().ljust(width * samples, b"\0")
+            else:
+                body += NOISE.integers(0, 256, width * samples, np.uint8).tobytes()
+    return head.encode("latin-1") + body
+
+
+EDFS = {
+    "edf": edf(),
+    "gap": edf(onsets=(0, 1, 4.5)),
+    "out of order": edf(onsets=(0, 1, 0.5)),
+    "several rates": edf(labels=("a", "b"), sizes=(10, 7)),
+    "bdf": edf(labels=("a",), sizes=(9,), width=3, dlow="-8388608", dhigh="8388607"),
+    "open": edf(records="-1"),
+    "cut off": edf()[:-5],
+    "decimal commas": edf(low="-3,2", high="3,2"),
+    "no range": edf(dlow="7", dhigh="7"),
+    "no duration": edf(duration="0"),
+    "no number": edf(low="much"),
+    "no label": edf(labels=("EDF Annotations",), sizes=(8,)),
+    "no header": b"<html>",
+    "no channels": edf(labels=(), sizes=()),
+}
+
+
+@pytest.mark.parametrize("name", EDFS)
+def test_edf_is_read_as_by_python(read, tmp_path, name):
+    path = tmp_path / "x.edf"
+    path.write_bytes(EDFS[name])
+    for column in ("", "ECG", 1):
+        assert_read_alike(read, [path], column)
+    assert_read_alike(read, [path], 0, rate=11.0)
+
+
+TEXTS = {
+    "one column": "ecg\n1\n-2.5\n3e2\n",
+    "no names": "0.1\n0.2\n0.4\n",
+    "times": "time,ECG (mV)\n" + "".join(f"{i / 360:.4f},{i % 7}\n" for i in range(99)),
+    "times with a gap": "t;x\n" + "".join(f"{i + 40 * (i > 20)};{i % 7}\n" for i in range(99)),
+    "times in ms": "time_ms\tx\n" + "".join(f"{4 * i}\t{i % 7}\n" for i in range(99)),
+    "times in disorder": "time,x\n" + "".join(f"{i ^ 1},{i % 7}\n" for i in range(99)),
+    "irregular times": "time,x\n" + "".join(f"{i * i},{i % 7}\n" for i in range(99)),
+    "decimal commas": "a;b\n1,5;2\n-0,25;3,125\n7;8\n",
+    "missing": "a,b\n1,2\nNaN,3\n,4\n-,5\n6,n/a\n7,8\n9,1\n",
+    "quotes": '"time","ecg, II"\n"1","2.5"\n"2","3.5"\n"3","4.5"\n',
+    "an open quote": "a,b\n" + "1,2\n" * 30 + '3,"4\n' + "5,6\n" * 30,
+    "a remark": "a,b\n" + "1,2\n" * 30 + "# pause\n" + "3,4\n" * 30,
+    "a footer": "a,b\n" + "1,2\n" * 30 + "the end\n",
+    "a pause": "a,b\n" + "1,2\n" * 30 + "the pause\n" + "3,4\n" * 30,
+    "a word": "a,b\n" + "1,2\n" * 30 + "much,2\n" + "3,4\n" * 30,
+    "line ends": "a\r\n1\r\n2\r\n3\r\n",
+    "utf-16": "a (µV)\n1\n2\n3\n".encode("utf-16"),
+    "latin-1": "a (µV)\n1\n2\n3\n".encode("latin-1"),
+    "html": "<html>",
+    "json": "{}",
+    "empty": "\n\n",
+    "a number of times": "n,x\n" + "".join(f"{i},{i * i}\n" for i in range(99)),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_read_as_by_python(read, tmp_path, name):
+    path = tmp_path / "x.csv"
+    text = TEXTS[name]
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    for column in ("", 0, 1, "x", "ecg, II"):
+        assert_read_alike(read, [path], column)
+    assert_read_alike(read, [path], 0, rate=360.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Recorder 7\na,b\n1,2\n3,4\n",  # a line above the names
+        "a,b\nmV,mV\n1,2\n3,4\n",  # a line of units
+        "time,x\n2024-01-01T00:00:00,1\n2024-01-01T00:00:01,2\n",  # times in words
+        "x\n1,5\n-0,5\n2,5\n",  # decimal commas beside a comma
+        "1700000000\n64\n1\n2\n3\n",  # a start and a rate
+        "a,b\n1,x\n2,y\n3,z\n",  # a column of words
+    ],
+)
+def test_what_is_more_than_a_plain_table_is_left_to_the_command(read, tmp_path, text):
+    (tmp_path / "x.csv").write_text(text)
+    assert "Use the command san" in read([tmp_path / "x.csv"])
+
+
+# --- the page -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
