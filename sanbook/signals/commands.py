@@ -32,8 +32,10 @@ from sanbook.training import Protocol
 def compare(options: argparse.Namespace) -> None:
     """Print a table of methods, which of them to take for what, and whether seeds disagree."""
     training = _training(options)
-    loaded = load_windows(open_signal(options), options.window, WINDOWS)
+    recording = open_signal(options)
+    loaded = load_windows(recording, options.window, WINDOWS)
     print(comparison.compare(*loaded, **training).report)
+    _say_how_read(recording)
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -51,6 +53,7 @@ def fit(options: argparse.Namespace) -> None:
     )
     if said := comparison.disagreement(options.method, seeds):
         print(said)
+    _say_how_read(recording)
 
 
 def _training(options: argparse.Namespace, method: str = "") -> dict:
@@ -63,7 +66,7 @@ def _training(options: argparse.Namespace, method: str = "") -> dict:
     for name, given in ignored.items():
         if given:
             raise ValueError(f"{name}: {method} does not use {given}. Leave it out.")
-    sizes = options.kernel_sizes or default_kernel_sizes(options.window)
+    sizes = options.kernel_sizes or [1]
     if not 1 <= min(sizes) <= max(sizes) <= options.window:
         raise ValueError(
             f"--kernel-sizes: {min(sizes)} to {max(sizes)} do not lie in 1 to {options.window}, "
@@ -101,11 +104,10 @@ def events(options: argparse.Namespace) -> None:
             "units": model.units,
             "sampling_rate": model.sampling_rate or "unknown",
         }
+        facts = {name: fact for name, fact in facts.items() if fact != "unknown"}
         start = recording.start if options.clock else None
         write_events(file, model.events_of(windows, recording), facts, start)
-    for said in (str(faults), *recording.remarks):
-        if said:
-            print(f"{recording.origin}: {said}", file=sys.stderr)
+    _say_how_read(recording, str(faults))
 
 
 def _counted(recording: Recording, model: EventModel, faults: Faults) -> Iterator[Window]:
@@ -160,6 +162,7 @@ def plot(options: argparse.Namespace) -> None:
         from sanbook.show.figures import plot_events  # matplotlib takes a second
 
         plot_events(model, chosen, recording.origin).savefig(unfinished)
+    _say_how_read(recording)
 
 
 def study(options: argparse.Namespace) -> int:
@@ -188,7 +191,7 @@ def study(options: argparse.Namespace) -> int:
 
 
 def open_signal(options: argparse.Namespace, trained_on: str = "") -> Recording:
-    """The recording of a command; says on standard error how its file was read.
+    """The recording of a command.
 
     Text that is no name of a column is its number. Without a column the one is taken that the model
     was ``trained_on``, if the file has it.
@@ -199,10 +202,14 @@ def open_signal(options: argparse.Namespace, trained_on: str = "") -> Recording:
     opened = open_file(options.file, **overrides)
     column = options.column or (trained_on if opened.names.count(trained_on) == 1 else "")
     is_number = column.isdecimal() and column not in opened.names
-    recording = opened.channel(int(column) if is_number else column)
-    if recording.decision:
-        print(f"{recording.origin}: {recording.decision}", file=sys.stderr)
-    return recording
+    return opened.channel(int(column) if is_number else column)
+
+
+def _say_how_read(recording: Recording, *further: str) -> None:
+    """Say on standard error how a recording was read, and what was left out."""
+    for said in (recording.decision, *recording.remarks, *further):
+        if said:
+            print(f"{recording.origin}: {said}", file=sys.stderr)
 
 
 def open_for(options: argparse.Namespace) -> tuple[EventModel, Recording]:
@@ -211,8 +218,7 @@ def open_for(options: argparse.Namespace) -> tuple[EventModel, Recording]:
     recording = open_signal(options, model.column)
     model, matched = model.match(recording)
     if matched.units != recording.units != "unknown":
-        said = f"{recording.units} become {matched.units}, the units of {options.model}"
-        print(f"{recording.origin}: {said}", file=sys.stderr)
+        matched.remarks.append(f"{recording.units} become {matched.units}, the units of the model")
     return model, matched
 
 

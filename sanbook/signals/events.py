@@ -129,8 +129,8 @@ class EventModel:
     def _encode(self) -> Callable[[Tensor], Tensor]:
         """Activation maps, ``(B, n) -> (B, q, n)``; a multiscale SAN builds its atoms once."""
         network = self.network
-        if isinstance(network, SAN):
-            return network.encode
+        if isinstance(network, SAN):  # alone, as a convolution rounds by the size of its batch
+            return lambda x: torch.cat([network.encode(window) for window in x.split(1)])
         atoms = network.atoms(self.window)
         return lambda x: pursue(atoms, x, network.cost, network.num_weights)
 
@@ -403,7 +403,7 @@ def choose_network(
     """Choose a network of sweeps on validation.
 
     It has the smallest mean phi; networks less than `TIE` above it count as equal, and of these the
-    one with the fewest events is taken. The weights are charged once to ``shared_by`` windows, as a
+    one with the fewest events is taken, and of equals again the one with the smallest phi. The weights are charged once to ``shared_by`` windows, as a
     list of events needs its kernel once.
 
     Returns:
@@ -421,6 +421,7 @@ def choose_network(
             rows.append((init, kernel_size, seed, mean_phi, events, model))
     columns = ["init", "kernel_size", "seed", "phi", "events", "model"]
     table = pd.DataFrame(rows, columns=columns)
-    best = table.loc[table[table.phi <= table.phi.min() + TIE].events.idxmin()]
+    equal = table[table.phi <= table.phi.min() + TIE].round({"events": 3})
+    best = equal.sort_values(["events", "phi"]).iloc[0]
     same_size = table[table.kernel_size == best.kernel_size].reset_index(drop=True)
     return best.model, same_size.drop(columns="model")

@@ -15,9 +15,11 @@ import functools
 import hashlib
 import json
 import multiprocessing
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as first_done
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 from pathlib import Path
 
@@ -239,17 +241,25 @@ def run_study(
 
 
 class _Processes(ThreadPoolExecutor):
-    """Runs each task in a process of its own: one that dies takes no other along."""
+    """Runs tasks in processes, one for each thread; one that dies takes only its task along."""
 
     def submit(self, function: Callable, /, *arguments) -> Future:
         """See `concurrent.futures.Executor`."""
         return super().submit(_in_process, function, *arguments)
 
 
+_THREAD = threading.local()
+
+
 def _in_process(function: Callable, *arguments):
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawned) as pool:
-        return pool.submit(function, *arguments).result()
+    if not hasattr(_THREAD, "pool"):
+        spawned = multiprocessing.get_context("spawn")
+        _THREAD.pool = ProcessPoolExecutor(1, mp_context=spawned)
+    try:
+        return _THREAD.pool.submit(function, *arguments).result()
+    except BrokenProcessPool:
+        del _THREAD.pool
+        raise
 
 
 @contextlib.contextmanager
