@@ -1,7 +1,5 @@
 """Render the executed pages and the prose as a book: HTML by Jupyter Book 1.x, PDF by Chromium.
 
-    python -m sanbook.build.render html | pdf PROFILE
-
 Sources are gathered in ``_build/PROFILE``, where Jupyter Book finds the project's layout again.
 """
 
@@ -18,7 +16,8 @@ from pathlib import Path
 
 import yaml
 
-from sanbook.build.execute import ROOT, PageError
+from sanbook.build.execute import PageError
+from sanbook.build.switches import ROOT
 
 BUILD = ROOT / "_build"
 # What the prose shows besides the executed pages; a folder stands for all in it.
@@ -92,10 +91,6 @@ def gather(profile: str) -> Path:
     ]
     files |= {
         folder / "book" / path.relative_to(folder / "pages"): path for path in made if path.exists()
-    }
-    files |= {
-        folder / "book" / path.relative_to(folder): path
-        for path in (folder / "executed").rglob("*.ipynb")
     }
     for target in [path for top in wanted for path in top.rglob("*") if path.is_file()]:
         if target not in files:
@@ -248,10 +243,3 @@ def print_pdf(profile: str) -> None:
         raise PageError(f"{chromium} could not print {page}: {printed.stderr[-500:]}")
     os.replace(unfinished, pdf)
     print(f"{pdf.relative_to(ROOT)}: {pdf.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    try:
-        {"html": render, "pdf": print_pdf}[sys.argv[1]](sys.argv[2])
-    except (PageError, OSError) as error:
-        sys.exit(str(error))

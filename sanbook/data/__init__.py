@@ -224,7 +224,3 @@ def main(arguments: list[str] | None = None) -> int:
         rows = list(pool.map(row, options.names or NAMES))
     fetch.print_table([("data set", "source", "bytes", "what it is and what to do"), *rows])
     return 1 if any(source == "error" for _, source, _, _ in rows) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
