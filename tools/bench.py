@@ -30,8 +30,9 @@ from torch import nn
 import sanbook.data
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
+from sanbook.files import write_table
 from sanbook.scales import ScaleSAN, initial_mothers, ladder
-from sanbook.show.tables import NAMES, write_table
+from sanbook.show.names import NAMES
 from sanbook.training import Protocol, evaluate, fit, initial_san, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
 from sanbook.training.loops import kept
@@ -248,7 +249,7 @@ def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
     parts = mnist.train, mnist.validation, mnist.test
     count, few = sum(map(len, parts)), mnist.test[:2000]
     ((protocol, _),) = protocols_of(GRIDS["mnist"], 1)
-    san = initial_san(3, 0, "extrema", 2, protocol)
+    san = initial_san(3, 0, "extrema", few, protocol)
     with torch.no_grad():
         plain = median_seconds(lambda: [san(x) for x in few.split(500)], 3)
     yield Row(

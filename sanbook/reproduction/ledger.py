@@ -30,7 +30,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-import sanbook.show.tables
+import sanbook.files
+import sanbook.reproduction.results
+import sanbook.show.names
 from sanbook.show import figures as plots
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,7 +43,7 @@ VERDICTS = ("strict", "lenient", "likely")
 INITIALISATION = {"physionet": "constant"}
 TOLERANCE = 0.02
 ACCURACY_TOLERANCE = 1.5  # percentage points
-METRICS = {**sanbook.show.tables.METRICS, "accuracy_percent": "accuracy (%)"}
+METRICS = {**sanbook.show.names.METRICS, "accuracy_percent": "accuracy (%)"}
 TABLES = {
     "physionet": "PhysioNet",
     "uci_epilepsy": "UCI-epilepsy",
@@ -122,7 +124,7 @@ def published_numbers() -> pd.DataFrame:
     """Every published number, a row for each: `KEYS`, metric, published."""
     tables = []
     for table in TABLES:
-        rows = sanbook.show.tables.published(table).assign(table=table)
+        rows = sanbook.reproduction.results.published(table).assign(table=table)
         rows["database"] = rows.get("database", table.replace("_", "-"))
         metrics = [metric for metric in METRICS if metric in rows]
         tables.append(rows.melt(KEYS, metrics, var_name="metric", value_name="published"))
@@ -380,7 +382,7 @@ def keep_record(results: str | Path) -> None:
         }
     facts = {"tables": tables, "absent": ours.absent}
     REPRODUCED.mkdir(exist_ok=True)
-    sanbook.show.tables.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
+    sanbook.files.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
     numbers = ledger(recorded())
     figure = plots.plot_ledger(numbers[numbers.verdict != "not run"], METRICS)
@@ -408,7 +410,7 @@ def keep_causes(results: str | Path) -> None:
             f"expected causes from full runs on the paper's data in {results}, but they are of the "
             f"{record['profile']} profile, from {sources}"
         )
-    sanbook.show.tables.write_table(CAUSES, pd.DataFrame(record["rows"]))
+    sanbook.files.write_table(CAUSES, pd.DataFrame(record["rows"]))
 
 
 if __name__ == "__main__":

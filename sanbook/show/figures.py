@@ -12,12 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from san_core import ACTIVATIONS, SAN
-from sanbook.show.tables import NAMES
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
-COLORS = dict(
-    zip(ACTIVATIONS, ["#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00"], strict=True)
-)
+from sanbook.show.names import COLORS, NAMES
 
 plt.rcParams.update(
     {

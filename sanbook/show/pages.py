@@ -6,7 +6,6 @@
 import base64
 import io
 import itertools
-import json
 import re
 from collections.abc import Collection, Sequence
 from html import escape
@@ -19,8 +18,8 @@ from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from san_core import ACTIVATIONS, SAN, inverse_compression_ratio, normalized_loss, phi
-from sanbook.show.figures import COLORS
-from sanbook.show.tables import NAMES, plain
+from sanbook.files import as_json
+from sanbook.show.names import COLORS, NAMES
 
 MANY_COLUMNS = 15  # of numbers fit beside each other only under heads that stand upright
 
@@ -180,7 +179,7 @@ def show_interactive(
     script runs, the ``still`` figure stands in its place, with the text alternative ``alt`` and
     marked by ``sources`` as in `show`.
     """
-    text = json.dumps(data, default=plain, allow_nan=False, separators=(",", ":"))
+    text = as_json(data)
     text = text.replace("</", "<\\/")  # would end the script
     shown = "This figure moves in the built book, with JavaScript."
     if still:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
-from sanbook.show.tables import whole, write_table
+from sanbook.files import whole, write_table
 from sanbook.signals import compare as comparison
 from sanbook.signals.events import (
     SCALES,

@@ -17,7 +17,7 @@ from sanbook.methods import fixed as transforms
 from sanbook.methods.base import Baseline, choose, entries, evaluate, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes, raw_bytes
 from sanbook.methods.networks import TrainedSAN, TrainedScales
-from sanbook.show.tables import NAMES
+from sanbook.show.names import NAMES
 from sanbook.signals.events import (
     PROTOCOL,
     SCALES,

@@ -28,11 +28,11 @@ from tqdm import tqdm
 
 import san_core
 from san_core import ACTIVATIONS
+from sanbook.files import whole
 from sanbook.methods import fixed as transforms
 from sanbook.methods.base import Baseline, choose, evaluate
 from sanbook.methods.networks import TrainedScales, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
-from sanbook.show.tables import whole
 from sanbook.signals.events import SCALES
 from sanbook.signals.formats import open_recording, read_header
 from sanbook.signals.windows import windows_of

@@ -29,11 +29,12 @@ from playwright.sync_api import sync_playwright
 import san_core
 import sanbook.data
 import sanbook.reproduction.ledger
+import sanbook.show.names
 import sanbook.show.pages
-import sanbook.show.tables
 import task_book
 from sanbook.build.render import contents_of
 from sanbook.build.switches import read_switches
+from sanbook.reproduction.results import published, read_records, write_record
 from sanbook.signals.events import EventModel
 from sanbook.signals.formats import open_recording
 
@@ -83,13 +84,13 @@ def run(command, folder, **environment):
 
 def test_no_records_is_an_error_that_says_how_to_make_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="make book"):
-        sanbook.show.tables.read_records(tmp_path)
+        read_records(tmp_path)
 
 
 def test_record_survives_the_round_trip(tmp_path):
     table = pd.DataFrame({"kernel_size": [1, 2], "phi": [0.5, 0.25]})
-    sanbook.show.tables.write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
-    (record,) = sanbook.show.tables.read_records(tmp_path)
+    write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
+    (record,) = read_records(tmp_path)
     pd.testing.assert_frame_equal(pd.DataFrame(record["rows"]), table)
     assert [path.name for path in tmp_path.iterdir()] == ["page.json"]
 
@@ -107,7 +108,7 @@ def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
 
 def test_record_with_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
-        sanbook.show.tables.write_record(tmp_path / "page.json", {"phi": float("nan")})
+        write_record(tmp_path / "page.json", {"phi": float("nan")})
     assert not (tmp_path / "page.json").exists()
 
 
@@ -140,7 +141,7 @@ def test_notebook_is_committed_without_outputs_and_explains_its_parameters(name)
 
 
 def test_published_databases_are_those_of_the_manifest():
-    assert set(sanbook.show.tables.published("physionet").database) == set(sanbook.data.DATABASES)
+    assert set(published("physionet").database) == set(sanbook.data.DATABASES)
 
 
 def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_path):
@@ -536,7 +537,7 @@ def test_findings_are_those_of_the_record(book):
     rows = pd.DataFrame(record["rows"]).query("selection == 'validation'").set_index("activation")
     best = rows.loc[rows.phi.idxmin()]
     text = article_of(book, "physionet/mitdb").select_one(".findings").get_text()
-    name = sanbook.show.tables.NAMES[best.name]
+    name = sanbook.show.names.NAMES[best.name]
     assert f"{name} with m = {best.kernel_size} has the smallest φ̄" in text
     assert f"{best.phi:.3f}" in text
 
@@ -668,9 +669,9 @@ def test_reference_has_every_public_function_and_class(book):
 
 def test_results_have_the_columns_of_the_published_table(book):
     results = pd.read_csv(book / "_build" / "quick" / "results" / "physionet.csv")
-    published = sanbook.show.tables.published("physionet")
+    of_paper = published("physionet")
     extra = ["seed", "init", "selection", "data_source"]
-    assert list(results.columns) == [*published.columns, *extra]
+    assert list(results.columns) == [*of_paper.columns, *extra]
     assert set(results.selection) == {"published_m", "validation", "test"}
     assert results.data_source.str.startswith("simulated").all()
     at_published_m = results[results.selection == "published_m"].drop_duplicates(
@@ -683,8 +684,8 @@ def test_results_have_the_columns_of_the_published_table(book):
 @pytest.mark.parametrize("name", LABELLED.values())
 def test_results_of_classifiers_have_the_columns_of_the_published_table(book, name):
     results = pd.read_csv(book / "_build" / "quick" / "results" / f"{name}.csv")
-    published = sanbook.show.tables.published(name)
-    first = [*published.columns, "seed", "init", "selection", "data_source"]
+    of_paper = published(name)
+    first = [*of_paper.columns, "seed", "init", "selection", "data_source"]
     assert list(results.columns)[: len(first)] == first
     assert {"dead", "validation_phi"} < set(results.columns)
     assert {"phi_qm", "batch_size"} < set(results.columns)
@@ -700,7 +701,7 @@ def test_results_of_classifiers_have_the_columns_of_the_published_table(book, na
 
 def test_results_of_baselines_have_their_columns(book):
     results = pd.read_csv(book / BUILT / "results/baselines.csv")
-    assert list(results.columns)[:5] == ["dataset", "method", *sanbook.show.tables.METRICS]
+    assert list(results.columns)[:5] == ["dataset", "method", *sanbook.show.names.METRICS]
     assert "data_source" in results.columns
     assert set(results.dataset) == {"mitdb", "mnist"}
     assert results.method.nunique() >= 12
@@ -711,7 +712,7 @@ def test_results_of_baselines_have_their_columns(book):
 
 def test_results_of_scales_with_classes_have_their_columns(book):
     results = pd.read_csv(book / BUILT / "results/scales_classes.csv")
-    columns = ["batch_size", "network", "seed", *sanbook.show.tables.METRICS, "accuracy_percent"]
+    columns = ["batch_size", "network", "seed", *sanbook.show.names.METRICS, "accuracy_percent"]
     assert list(results.columns) == columns
     assert not results.duplicated(["batch_size", "network", "seed"]).any()
     scaled = results[results.network.str.startswith("SAN with scales")]

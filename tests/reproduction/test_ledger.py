@@ -11,9 +11,9 @@ import pytest
 import scipy.stats
 
 import sanbook.reproduction.ledger
-import sanbook.show.tables
 from sanbook.reproduction.causes import open_numbers
 from sanbook.reproduction.ledger import METRICS, Evidence, ledger, prediction_interval
+from sanbook.reproduction.results import PUBLISHED, write_record
 
 KEY = {"table": "mnist", "database": "mnist", "activation": "extrema", "kernel_size": 3}
 
@@ -148,7 +148,7 @@ def results(tmp_path, **mnist):
     ]  # fmt: skip
     card = {"name": "mnist", "source": mnist.pop("source", "real")}
     record = {"dataset": "mnist", "cards": {"mnist": card}, "profile": "paper", "rows": rows}
-    sanbook.show.tables.write_record(tmp_path / "mnist.json", record | mnist)
+    write_record(tmp_path / "mnist.json", record | mnist)
     return tmp_path
 
 
@@ -184,7 +184,7 @@ def test_a_record_is_written_with_the_provenance_of_each_table(tmp_path, monkeyp
         "cards": [{"name": "mnist", "source": "real", "sha256": sha256}],
         "notebook": "not needed",
     }
-    sanbook.show.tables.write_record(tmp_path / "provenance" / "mnist.json", made)
+    write_record(tmp_path / "provenance" / "mnist.json", made)
     sanbook.reproduction.ledger.keep_record(results(tmp_path))
     tables = sanbook.reproduction.ledger.provenance()["tables"]
     assert set(tables) == {"mnist"}
@@ -234,7 +234,7 @@ def test_shares_are_those_of_an_independent_recount(numbers):
     runs = pd.read_csv(sanbook.reproduction.ledger.REPRODUCED / "runs.csv")
     counted = collections.Counter()
     for table in ("physionet", "uci_epilepsy", "mnist", "fashion_mnist"):
-        for row in pd.read_csv(sanbook.show.tables.PUBLISHED / f"{table}.csv").to_dict("records"):
+        for row in pd.read_csv(PUBLISHED / f"{table}.csv").to_dict("records"):
             name = row.get("database", table.replace("_", "-"))
             same = runs[(runs.database == name) & (runs.activation == row["activation"])]
             at_m = same[(same.kernel_size == row["kernel_size"]) & (same.selection != "test")]
@@ -304,7 +304,7 @@ def test_a_build_says_how_it_differs_from_the_record():
 def test_causes_of_stand_ins_or_of_a_quick_run_are_refused(tmp_path, profile, source):
     before = sanbook.reproduction.ledger.CAUSES.read_bytes()
     record = {"profile": profile, "cards": {"mnist": {"source": source}}, "rows": []}
-    sanbook.show.tables.write_record(tmp_path / "causes.json", record)
+    write_record(tmp_path / "causes.json", record)
     with pytest.raises(ValueError, match="causes from full runs"):
         sanbook.reproduction.ledger.keep_causes(tmp_path)
     assert sanbook.reproduction.ledger.CAUSES.read_bytes() == before
