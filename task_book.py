@@ -265,7 +265,7 @@ def make_record(switches: Switches) -> int:
     comes after them.
     """
     if switches.profile != "paper" or switches.data == "sample":
-        raise PageError("the reference results are of PROFILE=paper and of data that are not sample")
+        raise PageError("expected PROFILE=paper and DATA=auto or real for the reference results")
     switches = replace(
         switches,
         folder=ROOT / "_build" / "record",

@@ -95,7 +95,7 @@ class Runner(MThreadRunner):
 
 
 class Report(ZeroReporter):
-    """A line for each page that begins, ends or fails, and at the end what was not made, and why."""
+    """A line for each page that begins, ends or fails, and at the end what was not made."""
 
     def __init__(self) -> None:
         self.started: dict[str, float] = {}
@@ -153,7 +153,7 @@ def run(tasks: list[Task], switches: Switches) -> int:
     keys = Dependency(Keys, str(switches.folder / "doit.json"))
     runner = Runner(keys, Report(), continue_=True, num_process=switches.jobs)
     try:
-        return runner.run_all(control.task_dispatcher())
+        return int(runner.run_all(control.task_dispatcher()) != 0)
     except KeyboardInterrupt:
         for child in psutil.Process().children(recursive=True):
             child.kill()

@@ -82,9 +82,7 @@ def execute_page(page: Page, switches: Switches) -> None:
         "warnings": provenance.take_warnings(executed),
     }
     finish(executed, defaults, page.parameters, facts["cards"], switches.folder / "pages/figures")
-    executed.cells.append(
-        nbformat.v4.new_markdown_cell(provenance.footer(facts), id="provenance")
-    )
+    executed.cells.append(nbformat.v4.new_markdown_cell(provenance.footer(facts), id="provenance"))
     nbformat.write(executed, unfinished)
     facts_file.write_text(json.dumps(facts, indent=1))
     os.replace(unfinished, made)

@@ -23,7 +23,6 @@ Run `python -m sanbook.data` to fetch what is missing and to list what is used.
 import argparse
 import functools
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
