@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -29,9 +30,9 @@ import sanbook.data
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
-from sanbook.scales import ScaleSAN, initial_mothers, ladder
+from sanbook.scales import MultiscaleSAN, initial_prototypes, ladder
 from sanbook.show.names import NAMES
-from sanbook.training import Protocol, evaluate, fit, sweep
+from sanbook.training import PROTOCOLS, Protocol, evaluate, fit, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
 
 KERNEL_SIZES = range(1, 250)
@@ -142,7 +143,7 @@ def part_of(data: DataSet, share: int) -> DataSet:
 def protocols_of(grids: dict[int, range], epochs: int) -> Iterator[tuple[Protocol, range]]:
     """The protocols of a page with labels, and their kernel sizes."""
     for batch_size, sizes in grids.items():
-        yield Protocol(epochs, batch_size, num_kernels=2, border_tolerance=2, init="normal"), sizes
+        yield replace(PROTOCOLS["mnist"], epochs=epochs, batch_size=batch_size), sizes
 
 
 def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, float]:
@@ -222,12 +223,12 @@ def whole_page(name: str, share: int) -> Iterator[Row]:
 
 
 def pursuit() -> Iterator[Row]:
-    """A window through a SAN with scales."""
-    x, model = signals(1000).train, ScaleSAN(initial_mothers(1, 9, seed=0), ladder(9, 999))
+    """A window through a multiscale SAN."""
+    x, model = signals(1000).train, MultiscaleSAN(initial_prototypes(1, 9, seed=0), ladder(9, 999))
     seconds = median_seconds(lambda: model.encode(x), 5) / len(x)
     entries = model.encode(x).count_nonzero().item() / len(x)
     note = f"{len(model.kernels())} kernels, {entries:.0f} activations"
-    yield Row("pursuit-1000", "a window of 1000 samples, SAN with scales", seconds, note=note)
+    yield Row("pursuit-1000", "a window of 1000 samples, multiscale SAN", seconds, note=note)
 
 
 def measure() -> pd.DataFrame:

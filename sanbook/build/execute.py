@@ -13,6 +13,7 @@ import papermill
 from traitlets.config import Config
 
 from sanbook.build import provenance
+from sanbook.build.finish import finish
 from sanbook.build.graph import Page
 from sanbook.build.switches import ROOT, Switches
 
@@ -112,54 +113,3 @@ def sockets(folder: str) -> dict:
     Windows has no such sockets, so the kernel has ports there.
     """
     return {} if os.name == "nt" else {"transport": "ipc", "ip": f"{folder}/kernel"}
-
-
-def finish(executed, defaults: dict, parameters: dict, cards: list[dict], figures: Path) -> None:
-    """Turn an executed notebook into a page of the book.
-
-    The title names the page's own data instead of the notebook's default, and what stands in for
-    them. The findings move from where they were computed to the top. Captions, labels and text
-    alternatives move from the outputs, where a notebook can compute them, to the cells, where
-    Jupyter Book looks for them. What changes with each run is left out. A page of simulated data
-    alone need not be in the contents. ``figures`` is the folder for what other pages show.
-    """
-    sources = {card["name"]: card["source"] for card in cards}
-    heading, newline, rest = executed.cells[0].source.partition("\n")
-    for name in ("database", "dataset"):
-        if name in defaults and name in parameters:
-            own = parameters[name]
-            stand_in = sources.get(own) not in (None, "real")
-            title = f"{own} ({sources[own]})" if stand_in else own
-            heading = heading.replace(defaults[name], title)
-    executed.cells[0].source = heading + newline + rest
-    if sources and set(sources.values()) == {"simulated"}:
-        executed.metadata["orphan"] = True
-    figures.mkdir(exist_ok=True)
-    findings = []
-    for cell in executed.cells:
-        cell.metadata.pop("papermill", None)
-        tags = set(cell.metadata.get("tags", []))
-        # The style of the book hides these until the reader asks for the code.
-        if {"parameters", "injected-parameters", "hide-input"} & tags:
-            cell.metadata["tags"] = [*sorted(tags - {"hide-input"}), "set-up"]
-        for output in cell.get("outputs", []):
-            metadata = output.get("metadata", {})
-            figure = metadata.get("image/svg+xml", {})
-            if "alt" in figure:
-                # As a file too, for pages that are not notebooks.
-                (figures / f"{figure['name']}.svg").write_text(output["data"]["image/svg+xml"])
-                cell.metadata["mystnb"] = {
-                    "image": {"alt": figure["alt"]},
-                    "figure": {"caption": figure["caption"], "name": figure["name"]},
-                }
-            if metadata.get("fragment"):
-                fragment = figures / f"{metadata['fragment']}.html"
-                fragment.write_text(output["data"]["text/html"])
-            if metadata.get("findings"):
-                findings.append(output["data"]["text/markdown"])
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get("findings")]
-    executed.metadata.pop("papermill", None)
-    if findings:
-        top = nbformat.v4.new_markdown_cell("\n\n".join(findings), id="top-findings")
-        executed.cells.insert(1, top)

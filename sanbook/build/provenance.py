@@ -68,7 +68,8 @@ def start() -> dict:
 def shown_cards(executed) -> list[dict]:
     """The cards of the data sets that an executed notebook showed as its sources."""
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
-    return [card for output in outputs for card in output.get("metadata", {}).get("cards", [])]
+    shown = [output.get("metadata", {}).get("sanbook", {}) for output in outputs]
+    return [card for of_output in shown for card in of_output.get("cards", [])]
 
 
 def take_warnings(executed) -> list[str]:

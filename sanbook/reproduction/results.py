@@ -7,7 +7,16 @@ import pandas as pd
 
 from sanbook.files import as_json, whole
 
-PUBLISHED = Path(__file__).parent.parent.parent / "data" / "published"
+
+
+def committed(name: str) -> Path:
+    """The folder ``data/<name>`` of the project, which the installed package brings here."""
+    inside = Path(__file__).parent / name
+    return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "data" / name
+
+
+PUBLISHED = committed("published")
+REPRODUCED = committed("reproduced")
 
 
 def published(name: str) -> pd.DataFrame:

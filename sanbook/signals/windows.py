@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sanbook.data.dataset import Card, DataSet
+from sanbook.data.dataset import DataSet, Provenance
 from sanbook.signals.formats import Recording, open_recording
 
 
@@ -222,7 +222,7 @@ def load_windows(
     train, validation = len(cut) // 2, max(1, len(cut) // 6)
     parts = cut.split([train, validation, len(cut) - train - validation])
     of_them = "" if every == 1 else f", every {every}th of {usable}"
-    card = Card(
+    card = Provenance(
         name=Path(recording.name).stem,
         signal="a signal of your own",
         source="own",

@@ -13,7 +13,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from sanbook.training import loops as sparse
 
 # Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
 LARGEST_BATCH = 2**21
-METRICS = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
+MEASURES = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
 INITS = ("normal", "constant", "segment")
 
 
@@ -53,6 +53,18 @@ class Protocol:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
         if self.init not in INITS:
             raise ValueError(f"init must be one of {', '.join(INITS)}, but is {self.init!r}")
+
+
+_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal")
+
+#: The protocol of each experiment: PhysioNet (Sec. IV-A), UCI-epilepsy in the batches of the
+#: thesis (the article's are of 64, Sec. IV-B), MNIST and Fashion-MNIST (Sec. IV-C).
+PROTOCOLS = {
+    "physionet": Protocol(),
+    "uci_epilepsy": replace(_IMAGES, batch_size=32),
+    "mnist": _IMAGES,
+    "fashion_mnist": _IMAGES,
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ class Trained:
         return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
 
 
-# Of one training: rows (epoch, split, *METRICS), the kernels of the best epoch and of the last.
+# Of one training: rows (epoch, split, *MEASURES), the kernels of the best epoch and of the last.
 Result = tuple[list[tuple], Tensor, Tensor]
 
 
@@ -259,7 +271,7 @@ def _trained(results: dict[tuple[int, int], Result], activation, protocol) -> Tr
     """What training returns, of the results by (kernel_size, seed)."""
     table = pd.DataFrame(
         [(*key, *row) for key, (rows, _, _) in results.items() for row in rows],
-        columns=["kernel_size", "seed", "epoch", "split", *METRICS],
+        columns=["kernel_size", "seed", "epoch", "split", *MEASURES],
     )
     best = {key: best for key, (_, best, _) in results.items()}
     last = {key: last for key, (_, _, last) in results.items()}
@@ -346,14 +358,14 @@ def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> R
     kernels, *seen = sparse.train(model, train, orders, protocol.batch_size, protocol.learning_rate)
     n = train[0].size
     seen = _mean_metrics(model, n, *seen)
-    validated = _mean_metrics(model, n, *sparse.measure(model, validation, kernels))
+    validated = _mean_metrics(model, n, *sparse.counts_and_losses(model, validation, kernels))
     rows = []
     for epoch, (of_train, of_validation) in enumerate(zip(seen, validated, strict=True), start=1):
         rows += [(epoch, "train", *of_train), (epoch, "validation", *of_validation)]
     phis = [of_epoch[-1] for of_epoch in validated]
     best, last = phis.index(min(phis)), len(phis) - 1
     chosen = sorted({best, last})
-    tested = _mean_metrics(model, n, *sparse.measure(model, test, kernels[chosen]))
+    tested = _mean_metrics(model, n, *sparse.counts_and_losses(model, test, kernels[chosen]))
     rows += [(e + 1, "test", *of_test) for e, of_test in zip(chosen, tested, strict=True)]
     return rows, kernels[best].clone(), kernels[last].clone()
 

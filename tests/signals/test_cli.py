@@ -142,7 +142,7 @@ def test_model_file_keeps_what_the_command_needs(folder, model):
 
 @pytest.fixture(scope="module")
 def scales(folder):
-    """A SAN with scales of the beats."""
+    """A multiscale SAN of the beats."""
     signal = [folder / "ecg.csv", "--column", "ecg", "--rate", RATE, "--window", WINDOW]
     assert run("fit", *signal, "--method", "scales", "-o", folder / "scales.safetensors") == 0
     return EventModel.load(folder / "scales.safetensors")

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 import sanbook.data
 from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, SAN, phi
 from sanbook.training import (
-    METRICS,
+    MEASURES,
     Protocol,
     evaluate,
     fit,
@@ -330,7 +330,7 @@ def overfitted():
 
 
 def test_columns_of_the_table(overfitted):
-    assert list(overfitted.table.columns) == [*KEYS, *METRICS]
+    assert list(overfitted.table.columns) == [*KEYS, *MEASURES]
     assert overfitted.table.notna().all(axis=None)
 
 
@@ -366,7 +366,7 @@ def test_select_takes_the_epoch_of_smallest_validation_phi_and_the_last(overfitt
         assert row.epoch == {"best": best[row.kernel_size, row.seed], "last": 12}[row.rule]
         key = row.kernel_size, row.seed, row.epoch
         assert row.validation_phi == table.phi[*key, "validation"]
-        for metric in METRICS:
+        for metric in MEASURES:
             assert getattr(row, metric) == table[metric][*key, "test"]
 
 
@@ -376,7 +376,7 @@ def test_models_give_their_test_rows_again(overfitted, rule):
     for row in selected[selected.rule == rule].itertuples():
         model = overfitted.model(row.kernel_size, row.seed, rule)
         again = evaluate(model, data_set().test).mean(dim=0).tolist()
-        assert again == pytest.approx([getattr(row, metric) for metric in METRICS], rel=1e-4)
+        assert again == pytest.approx([getattr(row, metric) for metric in MEASURES], rel=1e-4)
 
 
 @pytest.mark.parametrize("rule", ["best", "last"])
@@ -386,7 +386,7 @@ def test_models_of_fit_give_their_test_rows_again(ndim, rule):
     trained = fit(data_set(ndim), "relu", 5, seed=1, protocol=protocol)
     selected = trained.select().set_index("rule").loc[rule]
     again = evaluate(trained.model(5, 1, rule), data_set(ndim).test).mean(dim=0).tolist()
-    assert again == pytest.approx(selected[list(METRICS)].tolist(), rel=1e-6)
+    assert again == pytest.approx(selected[list(MEASURES)].tolist(), rel=1e-6)
     assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
 
 
@@ -429,7 +429,7 @@ def test_train_rows_are_measured_before_each_step():
         fit(data, "relu", 4, seed=1, protocol=protocol),
     ):
         row = trained.table[trained.table.split == "train"].iloc[0]
-        assert row[list(METRICS)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
+        assert row[list(MEASURES)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
 
 
 def test_progress_bar_shows_in_a_terminal_only(capsys):

@@ -1,14 +1,9 @@
-"""Tables of results: the published ones beside ours."""
+"""The pages of data with labels: SANs whose reconstructions are classified."""
 
 import numpy as np
 import pandas as pd
 
 from sanbook.show.names import METRICS, NAMES
-
-
-def format_published(table: pd.DataFrame) -> pd.DataFrame:
-    """The metrics of a published table under their symbols, with its two decimals."""
-    return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)
 
 
 def compare_classified(
