@@ -6,6 +6,7 @@ Sources are gathered in ``_build/PROFILE``, where Jupyter Book finds the project
 import filecmp
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,21 @@ def gather(profile: str) -> Path:
     toc.write_text(yaml.safe_dump(contents(profile), sort_keys=False))
     (folder / "book" / "this_book.txt").write_text(describe_book(profile))
     (folder / "book" / "reproduced.txt").write_text(headline((ROOT / "README.md").read_text()))
+    (folder / "book" / "modules.txt").write_text(document_modules())
     return folder
+
+
+def document_modules() -> str:
+    """A section for each module of ours with a function or class that book/api.md does not name."""
+    named = (ROOT / "book" / "api.md").read_text().split()
+    sections = []
+    for path in sorted((ROOT / "sanbook").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = ".".join(parts).removesuffix(".__init__")
+        if module not in named and re.search(r"(?m)^(def|class) [a-zA-Z]", path.read_text()):
+            directive = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```"
+            sections.append(f"## {module}\n\n{directive}\n")
+    return "\n".join(sections)
 
 
 def headline(readme: str) -> str:

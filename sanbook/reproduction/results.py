@@ -8,7 +8,6 @@ import pandas as pd
 from sanbook.files import as_json, whole
 
 
-
 def committed(name: str) -> Path:
     """The folder ``data/<name>`` of the project, which the installed package brings here."""
     inside = Path(__file__).parent / name
