@@ -30,9 +30,8 @@ import torch
 from torch import Tensor
 
 from sanbook.data import fetch, labelled, simulate
-from sanbook.data.dataset import DataSet, Provenance
-from sanbook.signals import formats as recordings
-from sanbook.signals import windows as signals
+from sanbook.data.dataset import DataSet, Provenance, standardized_windows
+from sanbook.signals.formats import wfdb as recordings
 
 SAMPLES = 12_000  # of a recording
 WINDOW = 1_000  # samples
@@ -117,7 +116,7 @@ def windows(signal: Tensor, *, origin: str = "signal") -> Tensor:
     All in single precision, as published: in double precision one window of mitdb has a mean equal
     to some of its samples, whose zeros then cost nothing in CR^-1. `signal` is (12000,), in any
     units; returns float32 (12, 1000). Raises ValueError for another shape, else as
-    `sanbook.signals.windows.standardized_windows`.
+    `sanbook.data.dataset.standardized_windows`.
 
     >>> ramp = windows(torch.arange(12_000))
     >>> ramp.shape
@@ -128,7 +127,7 @@ def windows(signal: Tensor, *, origin: str = "signal") -> Tensor:
     signal = torch.as_tensor(signal, dtype=torch.float32)
     if signal.shape != (SAMPLES,):
         raise ValueError(f"{origin}: expected shape ({SAMPLES},), got {tuple(signal.shape)}")
-    return signals.standardized_windows(signal, WINDOW, origin=origin)
+    return standardized_windows(signal, WINDOW, origin=origin)
 
 
 def _obtain_record(source: fetch.Source, folder: Path, data: str) -> Path:

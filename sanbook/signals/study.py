@@ -34,7 +34,8 @@ from sanbook.methods.base import Method, choose, evaluate
 from sanbook.methods.networks import TrainedMultiscaleSAN, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals.events import SCALES
-from sanbook.signals.formats import open_recording, read_header
+from sanbook.signals.formats import open_recording
+from sanbook.signals.formats.wfdb import read_header
 from sanbook.signals.windows import windows_of
 from sanbook.training import Protocol, sweep
 
@@ -104,7 +105,7 @@ def find_units(folder: Path) -> tuple[list[Unit], dict[str, str]]:
 
 def describe(unit: Unit, plan: Plan) -> dict:
     """The result of a unit, as JSON; ValueError for a record that cannot be used."""
-    recording = open_recording(unit.path, str(unit.channel))
+    recording = open_recording(unit.path, unit.channel)
     kept = [cut for cut in windows_of(recording, plan.window) if not cut.fault]
     if len(kept) < sum(SPLIT):
         raise ValueError(

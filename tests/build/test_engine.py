@@ -425,6 +425,7 @@ def test_imports_are_followed_through_modules_and_packages(tmp_path, monkeypatch
 NOT_COMPUTING = {
     "IPython",
     "distributed",
+    "markdown_it",
     "matplotlib",
     "myst_nb",
     "pooch",
