@@ -1,4 +1,4 @@
-"""What every loader returns: three parts as tensors with their provenance; and standardized windows.
+"""What every loader returns: three parts as tensors, and where they come from.
 
 Axes: B examples, n samples; a set of signals is (B, n), one of images (B, height, width).
 """

@@ -242,7 +242,7 @@ def test_deviations_give_windows_their_amplitude_back(tmp_path):
 SMALL = """
 import sys
 
-for absent in "pooch requests torchvision neurokit2 sklearn IPython".split():
+for absent in "torchvision neurokit2 sklearn IPython".split():
     sys.modules[absent] = None  # an import of it raises
 import sanbook.signals.windows
 
