@@ -25,16 +25,18 @@ from sanbook.data import fetch
 DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-# The paper's own records that are at hand, whole or in part.
+# The paper's own recordings that are at hand: whole or in part, and those that were cut to the
+# samples of the experiment.
 STUDIED = ("bidmc", "bpssrat", "ctu-uhb-ctgdb", "drivedb", "emgdb", "mitdb", "noneeg", "voiced",
            "wrist")  # fmt: skip
+AT_HAND = ("apnea-ecg", "prcp", *STUDIED)
 PUBLISHED = "data/published"
 RECORDED_SEEDS = tuple(range(10))  # of the reference results; the book has three
 TARGETS = ("book", "pages", "record", "pdf")
 
 
-def pages(switches: Switches) -> list[Page]:
-    """Every page that is executed."""
+def pages(switches: Switches, record: bool = False) -> list[Page]:
+    """Every page that is executed, for the book or to make the reference results anew."""
     paper = switches.profile == "paper"
     data = {"data": switches.data}
     results = {"results": switches.results.relative_to(ROOT).as_posix()}
@@ -66,6 +68,7 @@ def pages(switches: Switches) -> list[Page]:
         )
         for name in DATABASES
     ]
+    trained = AT_HAND if record else ("mitdb",)
     compared = every if paper else ("mitdb", "mnist")
     studied = STUDIED if paper else ("bidmc", "mitdb", "wrist")
     return [
@@ -105,13 +108,13 @@ def pages(switches: Switches) -> list[Page]:
             reads=("physionet.csv", *(f"{page}.json" for page in LABELLED.values())),
         ),
         Page(
-            name="seeds",
-            notebook="seeds",
-            parameters={**common, "seeds": list(range(10 if paper else 2))},
-            data=tuple(DATABASES),
+            name="procedure",
+            notebook="procedure",
+            parameters={**common, **seeds, "databases": list(trained)},
+            data=trained,
             files=(PUBLISHED, "data/reproduced"),
-            reads=of_databases,
-            leaves=("seeds.json",),
+            leaves=("procedure.json", "procedure.csv"),
+            long=record,
         ),
         Page(
             name="physionet_summary",
@@ -127,8 +130,7 @@ def pages(switches: Switches) -> list[Page]:
             parameters=results,
             files=(PUBLISHED, "data/reproduced"),
             reads=(
-                "seeds.json",
-                "physionet.csv",
+                "procedure.json",
                 *(f"{page}.json" for page in LABELLED.values()),
             ),
         ),
@@ -138,7 +140,7 @@ def pages(switches: Switches) -> list[Page]:
             # As many seeds as other pages have, but none of the record's.
             parameters={**common, "seeds": list(range(100, 100 + len(switches.seeds)))},
             data=every,
-            files=(PUBLISHED, "data/reproduced/runs.csv"),
+            files=(PUBLISHED, "data/reproduced"),
             leaves=("causes.json",),
             long=True,
         ),
@@ -271,12 +273,12 @@ def make_record(switches: Switches) -> int:
         folder=ROOT / "_build" / "record",
         seeds=switches.seeds if os.environ.get("SEEDS") else RECORDED_SEEDS,
     )
-    table = {page.name: page for page in pages(switches)}
-    for what, page in (("record", "ledger"), ("causes", "causes")):
+    table = {page.name: page for page in pages(switches, record=True)}
+    for what, page in (("runs", "ledger"), ("causes", "causes")):
         status = make([page], table, switches)
         if status:
             return status
-        keep = [sys.executable, "-m", "sanbook.reproduction.ledger", what, str(switches.results)]
+        keep = [sys.executable, "-m", "sanbook.reproduction.reference", what, str(switches.results)]
         subprocess.run(keep, cwd=ROOT, check=True)
     return 0
 

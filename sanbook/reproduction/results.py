@@ -1,9 +1,7 @@
-"""The published tables, and the results that the pages leave for each other: one file a page."""
+"""The results that the pages leave for each other: one file a page."""
 
 import json
 from pathlib import Path
-
-import pandas as pd
 
 from sanbook.files import as_json, whole
 
@@ -11,26 +9,11 @@ BUILD = Path(__file__).parent.parent.parent / "_build"
 PROFILES = ("paper", "quick")  # of builds; the first has the numbers of the paper's protocol
 
 
-def committed(name: str) -> Path:
-    """The folder ``data/<name>`` of the project, which the installed package brings here."""
-    inside = Path(__file__).parent / name
-    return inside if inside.is_dir() else BUILD.parent / "data" / name
-
-
-PUBLISHED = committed("published")
-REPRODUCED = committed("reproduced")
-
-
-def published(name: str) -> pd.DataFrame:
-    """A table of the paper: physionet, uci_epilepsy, mnist, fashion_mnist."""
-    return pd.read_csv(PUBLISHED / f"{name}.csv")
-
-
 def find(page: str, results: str = "") -> Path:
     """The folder with the results of a page.
 
     Args:
-        page: What the page left in the folder, such as "seeds.json" or "physionet".
+        page: What the page left in the folder, such as "procedure.json" or "physionet".
         results: The folder to look in; empty: that of `make book`, else that of `make quick`.
 
     Raises:
