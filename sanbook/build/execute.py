@@ -49,6 +49,8 @@ def execute_page(page: Page, switches: Switches) -> None:
     started = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+            log = Path(folder, "cached", page.name.replace("/", ".."))
+            log.parent.mkdir()
             executed = papermill.execute_notebook(
                 page.template,
                 unfinished,
@@ -59,12 +61,12 @@ def execute_page(page: Page, switches: Switches) -> None:
                 start_timeout=STARTING,
                 extra_arguments=[
                     "--log-level=CRITICAL",  # of the kernel's own log only
-                    f"--IPKernelApp.exec_lines={watch(folder)}",
+                    f"--IPKernelApp.exec_lines={watch(folder, log)}",
                 ],
                 config=Config(KernelManager=sockets(folder)),
             )
             peak = int(Path(folder, "peak").read_text()) / 1024
-            cached = provenance.read_cached(Path(folder, "cached"))
+            cached = provenance.read_cached(log)
     except papermill.PapermillExecutionError as error:
         raise PageError(
             f"cell {error.cell_index + 1} of notebooks/{page.template.name} failed: "
@@ -89,13 +91,13 @@ def execute_page(page: Page, switches: Switches) -> None:
     os.replace(unfinished, made)
 
 
-def watch(folder: str) -> str:
+def watch(folder: str, log: Path) -> str:
     """A line that a kernel runs first: it names the cache's log and has the peak memory written.
 
     The kernel writes its peak (kilobytes) after each cell, and the line leaves no names in it.
     Seen from outside, the peak would be 110 MB more: torch reads CUDA once more to unload it.
     """
-    environment = {"SAN_CACHE_LOG": str(Path(folder, "cached"))}
+    environment = {"SAN_CACHE_LOG": str(log)}
     unit = 1024 if sys.platform == "darwin" else 1
     peak = f"__import__('resource').getrusage(0).ru_maxrss // {unit}"  # 0: of itself
     if os.name == "nt":

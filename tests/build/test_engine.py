@@ -325,6 +325,7 @@ def clone(tmp_path, monkeypatch):
     for name in ("sanbook", "notebooks", "data/published"):
         shutil.copytree(ROOT / name, clone / name)
     shutil.copy(ROOT / "san_core.py", clone)
+    write_notebook(clone / "notebooks/reads.ipynb", code("import json"))
     recording = clone / "data/physionet/mitdb"
     recording.mkdir(parents=True)
     (recording / "100.hea").write_text("header")
@@ -341,7 +342,7 @@ def keys(clone, directory=None, **switches):
     given = read_switches(environment)
     parameters = {"database": "mitdb", "seeds": list(given.seeds), "results": str(given.results)}
     mitdb = Page("mitdb", "physionet", parameters, data=("mitdb",), files=("data/published",))
-    reads = Page("speed", "speed", reads=("mitdb.json",))
+    reads = Page("reads", "reads", reads=("mitdb.json",))
     return {page.name: key_of(page, given) for page in (mitdb, reads)}
 
 
@@ -373,7 +374,7 @@ CHANGES = {
     "a module that one imports": (append("sanbook/data/fetch.py"), {"mitdb"}),
     "a module that it does not import": (append("sanbook/signals/cli.py"), set()),
     "the way pages are executed": (append("sanbook/build/execute.py"), set()),
-    "a result that it reads": (write("_build/quick/results/mitdb.json"), {"speed"}),
+    "a result that it reads": (write("_build/quick/results/mitdb.json"), {"reads"}),
 }
 
 
@@ -498,9 +499,9 @@ def test_reference_results_have_ten_seeds_in_a_folder_of_their_own(monkeypatch):
     results = str(ROOT / "_build/record/results")
     (seeds, pages), record, (_, causes), of_causes = done
     assert seeds == 10
-    assert {"seeds", "mnist", "ledger"} < pages
+    assert {"procedure", "mnist", "ledger"} < pages
     assert causes == {"causes"}
-    assert (record, of_causes) == (["record", results], ["causes", results])
+    assert (record, of_causes) == (["runs", results], ["causes", results])
 
 
 @pytest.mark.parametrize("switch", [{"PROFILE": "quick"}, {"DATA": "sample"}])

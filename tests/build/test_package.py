@@ -87,7 +87,7 @@ def test_wheel_brings_the_manifest_and_the_committed_tables(wheel):
 from sanbook.reproduction import published, reference
 assert published.__file__.startswith({str(wheel)!r})
 assert len(published.published("physionet")) == 75
-assert len(reference.recorded().runs) > 1000"""
+assert len(reference.reference().runs) > 1000"""
     said = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
 
