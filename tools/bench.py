@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import sanbook.data
+import sanbook.training.cache
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
@@ -256,4 +257,5 @@ def measure() -> pd.DataFrame:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python tools/bench.py CSV")
+    sanbook.training.cache.FOLDER = None  # what is timed is computed
     write_table(sys.argv[1], measure().round(4))

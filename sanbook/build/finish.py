@@ -21,7 +21,7 @@ def finish(executed, defaults: dict, parameters: dict, cards: list[dict], figure
             own = parameters[name]
             placeholder = sources.get(own) not in (None, "real")
             title = f"{own} ({sources[own]})" if placeholder else own
-            heading = heading.replace(defaults[name], title)
+            heading = f"{heading.partition(':')[0]}: {title}"
     executed.cells[0].source = heading + newline + rest
     if sources and set(sources.values()) == {"simulated"}:
         executed.metadata["orphan"] = True

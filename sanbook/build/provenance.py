@@ -87,12 +87,13 @@ def take_warnings(executed) -> list[str]:
 
 
 def read_cached(log: Path) -> list[dict]:
-    """The entries of the cache that a page used, in the order of use.
+    """What a page took from the cache (`sanbook.training.cache`), from the cache's log.
 
-    Each line of ``log`` is an entry in JSON with the commit, the date and the seconds of its
-    computation; a page that used none leaves no log.
+    Each line of ``log`` is in JSON: how many ``parts`` of a result, whether they were ``cached``,
+    and the commit, the date and the seconds of their computation.
     """
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    uses = map(json.loads, log.read_text().splitlines()) if log.exists() else []
+    return [use for use in uses if use["cached"]]
 
 
 def footer(facts: dict) -> str:
@@ -128,18 +129,21 @@ def footer(facts: dict) -> str:
     return f':::{{dropdown}} How this page was made\n<span id="how-made"></span>\n\n{bullets}\n:::'
 
 
-def describe_cached(entries: list[dict]) -> str:
-    """Entries of the cache in a phrase: how many, when, by which commits, at what cost.
+def describe_cached(uses: list[dict]) -> str:
+    """What came from the cache in a phrase: how much, when, by which commits, at what cost.
 
-    >>> describe_cached([{"date": "2026-01-02", "commit": "abc", "seconds": 61.2}])
-    '1 result, computed from 2026-01-02 to 2026-01-02 by commit `abc` in 61 s'
+    >>> use = {"parts": 2, "date": "2026-01-02T03:04:05", "commit": "abc", "seconds": 61.2}
+    >>> describe_cached([use])
+    '2 results, computed from 2026-01-02 to 2026-01-02 by commit `abc` in 61 s of processor time'
     """
-    dates = sorted(entry["date"] for entry in entries)
-    commits = sorted({f"`{entry['commit'][:12]}`" for entry in entries if entry["commit"]})
+    dates = sorted(use["date"][:10] for use in uses)
+    commits = sorted({f"`{use['commit'][:12]}`" for use in uses if use["commit"]})
     code = f" by commit {', '.join(commits)}" if commits else ""
-    seconds = sum(entry["seconds"] for entry in entries)
-    results = "1 result" if len(entries) == 1 else f"{len(entries)} results"
-    return f"{results}, computed from {dates[0]} to {dates[-1]}{code} in {seconds:.0f} s"
+    seconds = sum(use["seconds"] for use in uses)
+    count = sum(use["parts"] for use in uses)
+    results = "1 result" if count == 1 else f"{count} results"
+    when = f"computed from {dates[0]} to {dates[-1]}"
+    return f"{results}, {when}{code} in {seconds:.0f} s of processor time"
 
 
 def describe_data(card: dict) -> str:

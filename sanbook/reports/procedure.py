@@ -85,7 +85,7 @@ class Runs:
             caption="What the sweeps of this build choose.",
         )
 
-    def write(self, results: str) -> None:
+    def write_results(self, results: str) -> None:
         """Leave procedure.json and procedure.csv for other pages and for the reference results."""
         tables = {
             name: pd.concat(getattr(self, name), ignore_index=True) for name in ("rows", "starts")

@@ -97,6 +97,7 @@ def test_provenance_has_the_commit_at_the_start_of_the_page(project, monkeypatch
 
 def test_provenance_says_what_came_from_the_cache(project):
     entry = {"date": "2026-01-02", "commit": "0123456789abcdef", "seconds": 40.2}
+    entry |= {"parts": 2, "cached": True}
     opens = "import json, os\nwith open(os.environ['SAN_CACHE_LOG'], 'a') as log:"
     write_notebook(
         project / "notebooks/page.ipynb",
@@ -105,7 +106,7 @@ def test_provenance_says_what_came_from_the_cache(project):
     )
     page, facts = make_page(project)
     assert facts["cached"] == [entry, entry]
-    said = "2 results, computed from 2026-01-02 to 2026-01-02 by commit `0123456789ab` in 80 s"
+    said = "4 results, computed from 2026-01-02 to 2026-01-02 by commit `0123456789ab` in 80 s"
     assert said in page.cells[-1].source
 
 
