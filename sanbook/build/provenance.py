@@ -24,7 +24,6 @@ LIBRARIES = (
     "PyWavelets",
     "sporco",
     "constriction",
-    "edfio",
     "neurokit2",
     "soundfile",
     "safetensors",
