@@ -176,6 +176,13 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             leaves=("playground.json",),
         ),
         Page(
+            name="laboratory",
+            notebook="laboratory",
+            parameters={"databases": DATABASES, **data},
+            data=tuple(DATABASES),
+            files=("data/reproduced/runs.csv",),
+        ),
+        Page(
             name="own_signal",
             notebook="own_signal",
             parameters={
