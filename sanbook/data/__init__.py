@@ -26,9 +26,22 @@ from sanbook.data.dataset import DataSet, Provenance
 from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.data.verify import advice
 
-__all__ = ["DATABASES", "MODES", "NAMES", "DataSet", "Provenance", "load"]
+__all__ = [
+    "DATABASES",
+    "MODES",
+    "NAMES",
+    "SAMPLES",
+    "SPLIT",
+    "WINDOW",
+    "DataSet",
+    "Provenance",
+    "load",
+]
 
 MODES = ("auto", "real", "sample")
+SAMPLES = 12_000  # of a recording of PhysioNet
+WINDOW = 1_000  # samples
+SPLIT = (6, 2, 4)  # windows for training, validation and test
 
 NAMES = tuple(MANIFEST)
 DATABASES = tuple(name for name, source in MANIFEST.items() if source.record)  # PhysioNet's

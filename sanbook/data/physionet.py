@@ -12,17 +12,13 @@ import torch
 import wfdb
 from torch import Tensor
 
-from sanbook.data import download
+from sanbook.data import SAMPLES, SPLIT, WINDOW, download
 from sanbook.data.dataset import DataSet, Provenance, simulated
 from sanbook.data.manifest import Source
 from sanbook.data.verify import verified, weakest, whose_bytes
 from sanbook.signals.formats import open_recording
 from sanbook.signals.formats.wfdb import read_header
 from sanbook.signals.windows import standardized_windows
-
-SAMPLES = 12_000  # of a recording
-WINDOW = 1_000  # samples
-SPLIT = (6, 2, 4)  # windows for training, validation and test
 
 #: Options of neurokit2's simulators by kind of signal.
 SIMULATORS = {
