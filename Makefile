@@ -44,7 +44,7 @@ data: $(READY) ## fetch the data that are missing, verify them, and say which ea
 	@$(PYTHON) -m sanbook.data --data $(DATA)
 
 data-check: $(ENV) ## verify the data that are there by their hashes, without network
-	@$(PYTHON) -m sanbook.data.fetch
+	@$(PYTHON) -m sanbook.data --check
 
 book pages record pdf: $(READY)
 	@$(PYTHON) task_book.py $@

@@ -20,9 +20,9 @@ from sanbook.build.engine import page_tasks, run, task
 from sanbook.build.execute import PageError
 from sanbook.build.graph import Page, digest
 from sanbook.build.switches import ROOT, Switches, read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST, present
 
-DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
+DATABASES = [name for name, source in MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 # The paper's own recordings that are at hand: whole or in part, and those that were cut to the
@@ -117,6 +117,19 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             long=record,
         ),
         Page(
+            name="starts",
+            notebook="starts",
+            parameters={
+                **common,
+                "databases": list(trained),
+                "datasets": list(LABELLED) if record else [],
+            },
+            data=(*trained, *(LABELLED if record else ())),
+            files=("data/reproduced",),
+            leaves=("starts.json",),
+            long=record,
+        ),
+        Page(
             name="physionet_summary",
             notebook="physionet_summary",
             parameters=results,
@@ -157,6 +170,13 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
             data=("mitdb", "bidmc", "emgdb", "mnist"),
             leaves=("playground.json",),
+        ),
+        Page(
+            name="laboratory",
+            notebook="laboratory",
+            parameters={"databases": DATABASES, **data},
+            data=tuple(DATABASES),
+            files=("data/reproduced/runs.csv",),
         ),
         Page(
             name="own_signal",
@@ -220,11 +240,11 @@ def book_task(table: Iterable[Page], switches: Switches) -> Task:
 def fetch_missing(pages: Iterable[Page], switches: Switches) -> None:
     """Fetch what pages need and is not there, several data sets at a time."""
     names = {name for page in pages for name in page.data}
-    missing = sorted(name for name in names if not fetch.present(name, switches.directory))
+    missing = sorted(name for name in names if not present(name, switches.directory))
     if missing and switches.data != "sample":
         command = [sys.executable, "-m", "sanbook.data", "--data", switches.data, *missing]
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        absent = [name for name in missing if not fetch.present(name, switches.directory)]
+        absent = [name for name in missing if not present(name, switches.directory)]
         if absent:
             print(f"not at hand: {', '.join(absent)}; `make data` says why")
 
@@ -274,8 +294,8 @@ def make_record(switches: Switches) -> int:
         seeds=switches.seeds if os.environ.get("SEEDS") else RECORDED_SEEDS,
     )
     table = {page.name: page for page in pages(switches, record=True)}
-    for what, page in (("runs", "ledger"), ("causes", "causes")):
-        status = make([page], table, switches)
+    for what, wanted in (("runs", ["ledger", "starts"]), ("causes", ["causes"])):
+        status = make(wanted, table, switches)
         if status:
             return status
         keep = [sys.executable, "-m", "sanbook.reproduction.reference", what, str(switches.results)]

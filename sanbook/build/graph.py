@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sanbook.build.provenance import versions
 from sanbook.build.switches import ROOT, Switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Page:
 
 def key_of(page: Page, switches: Switches) -> str:
     """A digest of all that a page depends on, as it is now."""
-    sources = [fetch.MANIFEST[name] for name in page.data]
+    sources = [MANIFEST[name] for name in page.data]
     parameters = {k: v for k, v in page.parameters.items() if k not in ("path", "results")}
     facts = (
         digest([page.template, *modules_of(page.template)]),

@@ -1,11 +1,15 @@
-"""What every loader returns: three parts as tensors, and where they come from.
+"""What every loader of data returns: three parts as tensors, and a card that says what they are.
 
 Axes: B examples, n samples; a set of signals is (B, n), one of images (B, height, width).
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from sanbook.data.manifest import Source
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Provenance:
     - "real": the paper's data, every byte known by its hash;
     - "unverified": what claims to be the paper's data, but no hash is known to verify it by;
     - "substitute": another recording or channel of the same database;
-    - "simulated": simulated data (`sanbook.data.simulate`);
+    - "simulated": simulated data;
     - "own": a reader's own signal (`sanbook.signals.windows.load_signal`).
 
     `note` says so in sentences for a page. `sampling_rate` is in Hz, None for images; `version` is
@@ -62,11 +66,11 @@ class DataSet:
     `labels` are int64 (B,) for each part, numbers of `card.classes`; None for a recording.
     """
 
-    train: Tensor
-    validation: Tensor
-    test: Tensor
+    train: "Tensor"
+    validation: "Tensor"
+    test: "Tensor"
     card: Provenance
-    labels: dict[str, Tensor] | None = None
+    labels: dict[str, "Tensor"] | None = None
 
     def first(self, train: int, validation: int, test: int) -> "DataSet":
         """A copy of the first examples of each part, to try something quickly."""
@@ -77,38 +81,16 @@ class DataSet:
         return dataclasses.replace(self, **parts, labels=labels)
 
 
-def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal") -> Tensor:
-    """Cut a signal into windows, one after the other, each with mean 0 and standard deviation 1.
-
-    From each window its mean is subtracted, and the rest is divided by the window's unbiased
-    standard deviation (sum of squares over `window` - 1, as `torch.std` does), so amplitudes are in
-    standard deviations. `signal` is (n,), floating point, in any units; samples after the last
-    whole window are left out. Computed in the precision of `signal`; returns float32 (n // window,
-    window). `origin` names the signal in errors. Raises ValueError for fewer samples than a window
-    has, for a window of less than 2, for samples that are NaN or infinite, and for a constant
-    window, which has no standard deviation to divide by.
-
-    >>> standardized_windows(torch.tensor([1.0, 2.0, 3.0, 50.0, 40.0, 30.0, 7.0]), 3)
-    tensor([[-1.,  0.,  1.],
-            [ 1.,  0., -1.]])
-    """
-    if not 2 <= window <= len(signal):
-        raise ValueError(
-            f"{origin}: expected a window of 2 to {len(signal)} samples, as many as the signal "
-            f"has, got {window}; choose another window or a longer signal"
-        )
-    bad = (~signal.isfinite()).nonzero().flatten()
-    if len(bad):
-        raise ValueError(
-            f"{origin}: expected finite samples, got {len(bad)} NaN or infinite, the first at "
-            f"index {bad[0]}; choose another record or fill the gap"
-        )
-    cut = signal[: len(signal) // window * window].reshape(-1, window)
-    constant = (cut.amax(1) == cut.amin(1)).nonzero().flatten().tolist()
-    if constant:
-        raise ValueError(
-            f"{origin}: expected windows that vary, got a constant window at {constant} (counted "
-            f"from 0, {window} samples each), which cannot be standardized; choose another record "
-            "or a part without it"
-        )
-    return ((cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)).float()
+def simulated(source: Source, simulator: str, reason: str, **facts) -> Provenance:
+    """The provenance of simulated data: how they were made, and why they are used."""
+    replaced = f"the paper's record {source.record}" if source.record else source.title
+    return Provenance(
+        name=source.name,
+        signal=source.signal,
+        sampling_rate=source.sampling_rate,
+        source="simulated",
+        note=f"Simulated data in place of {replaced}: {simulator}, because {reason}.",
+        simulator=simulator,
+        seed=source.seed,
+        **facts,
+    )

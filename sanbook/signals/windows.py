@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sanbook.data.dataset import DataSet, Provenance, standardized_windows
+from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.windows import standardized_windows
 from sanbook.signals.formats import Recording, open_recording
 
 # --- the windows of a recording -------------------------------------------------------------------

@@ -33,7 +33,7 @@ import sanbook.show.names
 import task_book
 from sanbook.build.render import contents_of
 from sanbook.build.switches import read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 from sanbook.reproduction.criteria import CRITERIA, EITHER, compare_numbers, shares
 from sanbook.reproduction.published import TABLES, published
 from sanbook.reproduction.reference import provenance, reference
@@ -648,7 +648,7 @@ def test_pages_open_what_they_declare_and_nothing_else(book):
         results = book / BUILT / "results"
         declared = [results / file for file in (*page.reads, *page.leaves)]
         declared += [book / file for file in page.files]
-        declared += [book / "data" / fetch.MANIFEST[name].folder for name in page.data]
+        declared += [book / "data" / MANIFEST[name].folder for name in page.data]
         for line in path.read_text().splitlines():
             file = Path(re.sub(r"\.unfinished-\d+-", "", line))  # written whole or not at all
             # Folders that come from elsewhere, and the scripts that live figures carry along.

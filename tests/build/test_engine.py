@@ -20,7 +20,7 @@ from sanbook.build import execute, graph, provenance, render
 from sanbook.build.execute import PageError, execute_page
 from sanbook.build.graph import Page, imported_names, key_of, modules_of
 from sanbook.build.switches import read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -372,7 +372,7 @@ CHANGES = {
     "other data": (write("data/mnist.txt"), set()),
     "a published table": (append("data/published/physionet.csv"), {"mitdb"}),
     "a module that it imports": (append("sanbook/training/__init__.py"), {"mitdb"}),
-    "a module that one imports": (append("sanbook/data/fetch.py"), {"mitdb"}),
+    "a module that one imports": (append("sanbook/data/manifest.py"), {"mitdb"}),
     "a module that it does not import": (append("sanbook/signals/cli.py"), set()),
     "the way pages are executed": (append("sanbook/build/execute.py"), set()),
     "a result that it reads": (write("_build/quick/results/mitdb.json"), {"reads"}),
@@ -463,7 +463,7 @@ def test_table_of_pages_is_that_of_contents_and_data_sets():
     executed = {page.name for page in pages} - {"pictures"}
     assert executed == set(render.contents_of(toc)) - prose
     assert len(pages) == len(executed) + 1
-    assert {name for page in pages for name in page.data} == set(fetch.MANIFEST)
+    assert {name for page in pages for name in page.data} == set(MANIFEST)
     leaves = [file for page in pages for file in page.leaves]
     assert len(set(leaves)) == len(leaves)
     assert {file for page in pages for file in page.reads} <= set(leaves)

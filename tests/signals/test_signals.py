@@ -13,7 +13,7 @@ import wfdb
 from conftest import sha256
 
 import sanbook.signals.windows
-from sanbook.data.dataset import standardized_windows
+from sanbook.data.windows import standardized_windows
 from sanbook.signals.formats import edf, numpy, open_recording
 from sanbook.signals.formats import wfdb as records
 
