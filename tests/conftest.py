@@ -144,7 +144,12 @@ def javascript():
     """An engine of JavaScript, such as in a browser but without a page, that knows ``san``."""
     context = MiniRacer()
     context.eval("const document = { addEventListener() {} }")
-    for name in ("san", "mirror", "plane"):
+    context.eval("""function atob(text) {
+      const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+      const bits = [...text].map((c) => digits.indexOf(c).toString(2).padStart(6, "0")).join("");
+      return bits.match(/.{8}/g).map((byte) => String.fromCharCode(parseInt(byte, 2))).join("");
+    }""")
+    for name in ("san", "trainer", "methods", "mirror", "plane"):
         context.eval((Path(__file__).parent.parent / f"book/_static/{name}.js").read_text())
     return context
 
