@@ -11,8 +11,8 @@ from torch import Tensor
 
 import sanbook.data
 from sanbook import reports, show
-from sanbook.data import fetch
 from sanbook.data.dataset import DataSet
+from sanbook.data.manifest import MANIFEST
 from sanbook.show import figures
 
 PARTS = ("train", "validation", "test")
@@ -25,7 +25,7 @@ class Report:
 
     def __init__(self, recordings: Mapping[str, DataSet]) -> None:
         self.recordings = recordings
-        self.known = {name: fetch.MANIFEST[name] for name in recordings}
+        self.known = {name: MANIFEST[name] for name in recordings}
         self.sources = [part.card.source for part in recordings.values()]
         self.clean = pd.DataFrame([self._signs(name) for name in recordings])
 

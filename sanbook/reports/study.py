@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 import sanbook.data
 from san_core import SAN
 from sanbook import reports, show
-from sanbook.data import fetch
 from sanbook.data.dataset import Provenance
+from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
@@ -66,7 +66,7 @@ class Records:
             windows = torch.cat([loaded.train, loaded.validation, loaded.test])
             signal, names, units = windows.numpy().reshape(-1, 1), ["own"], ["NU"]
         else:
-            stored = fetch.data_folder(self.directory) / fetch.MANIFEST[name].folder
+            stored = data_folder(self.directory) / MANIFEST[name].folder
             if whole:
                 for file in stored.glob(f"{loaded.card.record}.*"):
                     (target / file.name).symlink_to(file.resolve())
