@@ -1,6 +1,7 @@
 """Text in columns: files, and streams, which are read once, each block as soon as it has come."""
 
 import codecs
+import contextlib
 import csv
 import dataclasses
 import io
@@ -12,7 +13,14 @@ from typing import BinaryIO
 import numpy as np
 
 from sanbook.signals.formats import times
-from sanbook.signals.formats.layout import COMMENT, SEPARATORS, Layout, recognize, signals_of
+from sanbook.signals.formats.layout import (
+    COMMENT,
+    SEPARATORS,
+    Layout,
+    check_quotes,
+    recognize,
+    signals_of,
+)
 from sanbook.signals.formats.recording import (
     BLOCK,
     FileError,
@@ -153,13 +161,10 @@ class _Table:
         """The fields of a line, None of a blank one or a comment."""
         if not line or line.isspace() or line.lstrip().startswith(COMMENT):
             return None
-        try:
+        check_quotes(self.name, self.layout, line, number)
+        with contextlib.suppress(csv.Error):
             return self.layout.split(line)
-        except csv.Error as error:
-            raise FileError(
-                f"{self.name}: line {number} has a quotation mark that does not end in it, "
-                f"{line[:40]!r}. Remove the mark, or the line break between two marks."
-            ) from error
+        return []
 
     def _time_column(self) -> int | None:
         names, layout = self.layout.names, self.layout

@@ -21,6 +21,7 @@ from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
 MISSING = {"", "-", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?"}
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?")
+ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
 MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_].*)?|(\d+:)?\d+:\d+[.,]?\d*.*)")
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks",
               "\x1f": "one column"}  # fmt: skip
@@ -120,13 +121,26 @@ class Layout:
         missing = [is_missing(cells[i]) for i in self.numeric]
         # What has no number at all are names, unless all of it says that it is missing.
         return all(a or b for a, b in zip(known, missing, strict=True)) and (
-            any(known) or all(cell.strip() for cell in cells)
+            any(known) or self.width == 1 or all(cell.strip() for cell in cells)
         )
 
 
 def is_missing(cell: str) -> bool:
     """Whether a cell stands for a missing sample."""
     return cell.strip(" '").lower() in MISSING
+
+
+def check_quotes(name: str, layout: Layout, line: str, number: int) -> None:
+    """Complain of a quotation mark that opens in a line and does not close in it."""
+    if line.count('"') % 2 == 0:
+        return
+    try:
+        layout.split(line)
+    except csv.Error as error:
+        raise FileError(
+            f"{name}: line {number} has a quotation mark that does not close in it, "
+            f"{line.strip()[:40]!r}. Remove the mark, or the line break between two marks."
+        ) from error
 
 
 def is_content(line: str) -> bool:
@@ -145,7 +159,7 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
         _tried(separator, decimal, body)
         for separator in (given or SEPARATORS)
         for decimal in (wishes.decimal or ".,")
-        if (separator == "\x1f" or any(separator in line for line in body))
+        if (given or separator == "\x1f" or any(separator in line for line in body))
         and (separator != decimal or any('"' in line for line in body))
         and not (separator == " " and any("\t" in line for line in body[-5:]))
     ]
@@ -155,6 +169,8 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
             f"{name}: no column of numbers in the first {len(lines)} lines, such as "
             f"{lines[-1].strip()[:40]!r}. Save numbers in columns, or name separator and decimal."
         )
+    for number, line in enumerate(lines, 1):
+        check_quotes(name, layout, line, number)
     layout.first = _first_row(layout, lines, skip)
     above = list(enumerate(lines[: layout.first]))[skip:]
     if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
@@ -162,11 +178,12 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
     _read_names(layout, above)
     _read_header(layout, [line for _, line in above], name)
     _read_empatica(layout, lines, name)
-    if len(layout.names) not in (0, layout.width):
+    title = [cell.strip() for cell in layout.split(lines[layout.above - 1])] if above else []
+    unlike = len(layout.names) if layout.names else len(title)
+    if unlike not in (0, 1, layout.width) and layout.above == layout.first > skip and title[-1]:
         raise FileError(
-            f"{name}: line {layout.first + 1} has {layout.width} fields below {len(layout.names)} "
-            f"names, {layout.names[:5]}. Name the separator and the decimal mark, or mend the "
-            "names."
+            f"{name}: line {layout.first + 1} has {layout.width} fields below {unlike} names, "
+            f"{title[:5]}. Name the separator and the decimal mark, or skip the lines above."
         )
     return layout
 
@@ -179,7 +196,8 @@ def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, L
         with contextlib.suppress(csv.Error):
             rows.append(layout.split(line))
     widths = Counter(len(cells) for cells in rows if any(map(layout.is_number, cells)))
-    if not widths:
+    cells_with_commas = [cell for cells in rows for cell in cells if "," in cell]
+    if not widths or (separator == decimal and all(map(ENGLISH.fullmatch, cells_with_commas))):
         return -math.inf, layout
     layout.width = max(widths, key=lambda width: (widths[width], width))
     rows = [cells for cells in rows if len(cells) == layout.width]
@@ -187,7 +205,7 @@ def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, L
     for i, column in enumerate(columns):
         known = sum(not is_missing(cell) for cell in column)
         numbers = sum(map(layout.is_number, column))
-        if numbers > 0.5 * known or known <= 1 < len(rows):  # one may be a name
+        if 2 * numbers >= max(1, known) or known <= 1 < len(rows):  # one may be a name
             layout.numeric.append(i)
     layout.trailing = layout.width > 1 and not any(cell.strip() for cell in columns[-1])
     score = sum(map(layout.score, rows)) * (0.9 if separator == " " else 1)
@@ -195,7 +213,7 @@ def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, L
 
 
 def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
-    """The first row that is followed by another one, or by nothing.
+    """The first row that is followed by others, at least in half of five lines, or by nothing.
 
     Numbers as names, as pandas gives them, count from 0 and stand beside an empty one, an index, or
     above numbers that are not whole.
@@ -204,7 +222,8 @@ def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
     rows = [layout.is_row(lines[i]) for i in numbers]
     counted = [str(i) for i in range(layout.width)]
     for place, number in enumerate(numbers):
-        if not all(rows[place : place + 2]):
+        following = rows[place + 1 : place + 6]
+        if not rows[place] or 2 * sum(following) < len(following):
             continue
         cells = [cell.strip() for cell in layout.split(lines[number])]
         whole = [re.fullmatch(r"[\d\s,;]*", lines[i]) for i in numbers[place + 1 : place + 20]]

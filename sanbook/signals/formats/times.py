@@ -188,7 +188,7 @@ def clock_of(
     if (times == times[0]).all():
         return None
     steps = np.diff(times)
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else -1.0
+    step = float(np.median(np.abs(steps[steps != 0])))
     resolution = 0.1 ** max(_decimals(text, reader) for text in texts)
     # Disorder is named as anywhere in the file.
     Clock(file, name, reader, step, None, local, resolution).gaps(times, lines)
