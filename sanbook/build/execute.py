@@ -190,7 +190,7 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
             own = specification.parameters[name]
             placeholder = sources.get(own) not in (None, "real")
             title = f"{own} ({sources[own]})" if placeholder else own
-            heading = heading.replace(defaults[name], title)
+            heading = f"{heading.partition(':')[0]}: {title}"
     executed.cells[0].source = heading + newline + rest
     if sources and set(sources.values()) == {"simulated"}:
         executed.metadata["orphan"] = True

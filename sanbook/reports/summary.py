@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 
 from sanbook import show
 from sanbook.files import write_table
-from sanbook.reproduction import ledger
-from sanbook.reproduction.results import find, published, read_records
+from sanbook.reproduction.criteria import compare_numbers, describe_shares
+from sanbook.reproduction.published import published
+from sanbook.reproduction.reference import describe_reference, reference
+from sanbook.reproduction.results import find, read_records
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 
@@ -42,7 +44,7 @@ class Summary:
 
     def __init__(self, results: str = "") -> None:
         self.published = published("physionet")
-        self.reference = ledger.recorded().runs.query("table == 'physionet'")
+        self.reference = reference().runs.query("table == 'physionet'")
         try:
             folder = find("physionet", results)
             self.where = f"the results in `{'/'.join(folder.parts[-3:])}`"
@@ -71,7 +73,7 @@ class Summary:
             f" {kind}: {', '.join(names)}." for kind, names in others.items() if names
         )
 
-    def write(self, results: str) -> None:
+    def write_results(self, results: str) -> None:
         """Leave the runs of all databases as one table."""
         if results:
             write_table(Path(results) / "physionet.csv", self.rows)
@@ -79,7 +81,7 @@ class Summary:
     def findings(self) -> show.Shown:
         """What the reference results say of the whole table."""
         runs = self.reference.query("selection == 'published_m'")
-        mean = runs.query("init == 'constant'").groupby(["database", "activation"]).phi.mean()
+        mean = runs.query("init == 'normal'").groupby(["database", "activation"]).phi.mean()
         smallest = mean.unstack().idxmin(axis=1).value_counts()
         printed = self.published.pivot(index="database", columns="activation", values="phi")
         printed = printed.loc[mean.index.unique(level=0)].idxmin(axis=1).value_counts()
@@ -90,11 +92,11 @@ class Summary:
         )
         below = (runs.phi < 1).groupby(runs.activation).agg(["sum", "size"])
         below = "; ".join(f"{NAMES[a]} {below['sum'][a]} of {below['size'][a]}" for a in NAMES)
-        numbers = ledger.ledger(ledger.recorded()).query("table == 'physionet'")
+        numbers = compare_numbers(reference()).query("table == 'physionet'")
         return show.findings(
-            f"{ledger.describe_shares(numbers)}. {ledger.describe_record()}.",
+            f"{describe_shares(numbers)} {describe_reference()}",
             f"On {mean.index.unique(level=0).size} recordings the smallest φ̄ at the published "
-            f"sizes, every weight 0.1 at the start, has: {best}.",
+            f"sizes, from normal weights, has: {best}.",
             f"φ̄ is below 1, better than the data themselves or zeros, in these runs: {below}.",
         )
 
@@ -136,9 +138,10 @@ class Summary:
         rows, real = self.rows, self.source[row.database] == "real"
         mine = rows[(rows.database == row.database) & (rows.activation == row.activation)]
         same_m = mine[mine.selection == "published_m"]
-        at = {rule: mine[mine.selection == rule].head(1) for rule in ("validation", "test")}
+        normal = mine[mine.init == "normal"]
+        at = {rule: normal[normal.selection == rule][:1] for rule in ("validation", "test")}
         apart = pd.concat([same_m.phi, at["test"].phi]) - row.phi
-        mean = same_m[same_m.init == "constant"].phi.mean()
+        mean = same_m[same_m.init == "normal"].phi.mean()
         columns = {
             "ours": f"{mean:.2f} ({same_m.phi.min():.2f}–{same_m.phi.max():.2f})",
             "mean": f"{mean - row.phi:+z.2f}" if real else None,

@@ -1,27 +1,19 @@
-"""The published tables, and the results that the pages leave for each other: one file a page."""
+"""The results that the pages leave for each other: one file a page."""
 
 import json
 from pathlib import Path
-
-import pandas as pd
 
 from sanbook.files import as_json, whole
 
 BUILD = Path(__file__).parent.parent.parent / "_build"
 PROFILES = ("paper", "quick")  # of builds; the first has the numbers of the paper's protocol
-PUBLISHED = Path(__file__).parent.parent.parent / "data" / "published"
-
-
-def published(name: str) -> pd.DataFrame:
-    """A table of the paper: physionet, uci_epilepsy, mnist, fashion_mnist."""
-    return pd.read_csv(PUBLISHED / f"{name}.csv")
 
 
 def find(page: str, results: str = "") -> Path:
     """The folder with the results of a page.
 
     Args:
-        page: What the page left in the folder, such as "seeds.json" or "physionet".
+        page: What the page left in the folder, such as "procedure.json" or "physionet".
         results: The folder to look in; empty: that of `make book`, else that of `make quick`.
 
     Raises:

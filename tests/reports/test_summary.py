@@ -22,7 +22,7 @@ def test_without_a_build_the_table_has_the_reference_results(tmp_path, monkeypat
     reference = summary.reference.query(
         "database == 'mitdb' and activation == 'extrema' and selection == 'published_m'"
     )
-    mean = reference.query("init == 'constant'").phi.mean()
+    mean = reference.query("init == 'normal'").phi.mean()
     (ours,) = [
         row[5].text for row in cells if row and (row[0].text, row[2].text) == ("mitdb", "Extrema")
     ]

@@ -174,8 +174,8 @@ def test_compare_says_what_to_take_and_which_seeds_disagree(folder, capsys):
     said = capsys.readouterr().out
     for method in ("wavelets", "DCT", "straight lines", "Identity", "ReLU", "Extrema"):
         assert f"\n{method} " in said
-    assert "For compression take " in said
-    assert "; for a list of events take " in said
+    assert "\nTo compress the signal, use " in said
+    assert "\nFor events that follow the signal, use " in said
     assert run(*arguments, "--kernel-sizes", "5,15", "--seeds", "0,1") == 0
     assert capsys.readouterr().out == said
 
