@@ -4,6 +4,7 @@ The lessons compute with `san_core` in view of the reader and hand over what the
 window of a recording, what an activation function kept. Axes as in `san_core`.
 """
 
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,19 +23,19 @@ from sanbook.methods import base as methods
 from sanbook.methods.fixed import Wavelets
 from sanbook.show import figures
 from sanbook.show.names import COLORS, NAMES, describe_activations
-from sanbook.training import Protocol, evaluate, initial_san, sweep
+from sanbook.training import Protocol, evaluate, initial_san, loops, orders_of_epochs, sweep
 
 
-def check(what: str, value: float, expected: float) -> show.Shown:
+def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Shown:
     """Whether a change gave what it should, to a hundredth.
 
     >>> check("φ", 0.739, 0.93), check("φ", 0.931, 0.93)
     (φ is 0.739. After your change it should be 0.930., φ is 0.931: **right**.)
     """
-    value = float(value)
-    if abs(value - expected) <= 0.01:
+    value = float(value.detach() if isinstance(value, Tensor) else value)
+    if abs(value - float(expected)) <= 0.01:
         return show.say(f"{what} is {value:.3f}: **right**.")
-    return show.say(f"{what} is {value:.3f}. After your change it should be {expected:.3f}.")
+    return show.say(f"{what} is {value:.3f}. After your change it should be {float(expected):.3f}.")
 
 
 # --- the metric -----------------------------------------------------------------------------------
@@ -76,9 +77,9 @@ def plot_regions(points: Mapping[str, tuple[float, float]]) -> Figure:
 
 def live_plane(recording: DataSet) -> show.Shown:
     """Networks of every activation function and several sizes, and wavelets, on one window."""
-    x, protocol = recording.test[0], Protocol()
+    x, protocol = recording.test[0], Protocol(init="constant")
     sizes = [4, 7, 10, 15, 22, 33, 50, 75, 110, 160, 229]
-    swept = {a: sweep(recording, a, sizes, seeds=[0]) for a in ACTIVATIONS}
+    swept = {a: sweep(recording, a, sizes, seeds=[0], protocol=protocol) for a in ACTIVATIONS}
     networks = [
         {"activation": a, "kernel": _short(swept[a].best[m, 0][0])} for a in swept for m in sizes
     ]
@@ -321,52 +322,22 @@ def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
 # --- training -------------------------------------------------------------------------------------
 
 
-def curve(losses: Sequence[float]) -> show.Shown:
-    """The loss after each step of a training."""
-    return show.figure(
-        plot_curve(losses),
-        name="fig-loss",
-        caption="The loss of each step.",
-        alt=f"Line from {losses[0]:.3f} to {losses[-1]:.3f} over {len(losses)} steps.",
-        sources=[],
-    )
-
-
-@figures.style()
-def plot_curve(losses: Sequence[float]) -> Figure:
-    """The loss of each step as a line."""
-    figure, axes = plt.subplots(figsize=(8, 2.6))
-    axes.plot(losses, color="#0072B2")
-    axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    return figure
-
-
-def live_training(recording: DataSet, size: int = 100, epochs: int = 30) -> show.Shown:
-    """Trainings that differ in their seed alone, epoch by epoch.
-
-    The kernel after an epoch is that of a training that ends there, as a seed fixes the weights and
-    the batches.
-    """
-    seeds, runs = range(8), {}
-    for a in ("relu", "extrema"):
-        of_epoch = [
-            sweep(recording, a, [size], seeds=seeds, protocol=Protocol(epochs=e, init="normal"))
-            for e in range(1, epochs + 1)
-        ]
-        table = of_epoch[-1].table.query("split == 'validation'").set_index("seed")
-        runs[a] = []
-        for seed in seeds:
-            start = initial_san(size, seed, a, recording.train, Protocol(init="normal"))
-            first = evaluate(start, recording.validation).mean(dim=0).tolist()
-            kernels = [start.kernels[0], *(trained.last[size, seed][0] for trained in of_epoch)]
-            of_seed = table.loc[seed]
-            runs[a].append(
-                {
-                    "kernels": [_short(kernel, 3) for kernel in kernels],
-                    "loss": np.round([first[1], *of_seed.normalized_reconstruction_loss], 4),
-                    "phi": np.round([first[2], *of_seed.phi], 4),
-                }
-            )
+def live_training(recording: DataSet, size: int = 100) -> show.Shown:
+    """Trainings from normal weights that differ in their seed alone, epoch by epoch."""
+    protocol, runs = Protocol(init="normal"), {"relu": [], "extrema": []}
+    images = loops.as_images(recording.train)
+    for a, seed in itertools.product(runs, range(8)):
+        model = initial_san(size, seed, a, recording.train, protocol)
+        orders = orders_of_epochs(len(images), seed, protocol).numpy()
+        rates = protocol.batch_size, protocol.learning_rate
+        after_epoch, *_ = loops.train(model, images, orders, *rates)
+        kernels = [model.kernels[0].detach().clone(), *after_epoch[:, 0]]
+        measured = []
+        for kernel in kernels:
+            model.kernels[0].data = kernel
+            measured.append(evaluate(model, recording.validation).mean(dim=0).numpy().round(4))
+        _, loss, phis = np.transpose(measured)
+        runs[a].append({"kernels": [_short(k, 3) for k in kernels], "loss": loss, "phi": phis})
     ends = {a: sorted(round(float(run["phi"][-1]), 2) for run in runs[a]) for a in runs}
     return show.live(
         "training",
@@ -374,12 +345,12 @@ def live_training(recording: DataSet, size: int = 100, epochs: int = 30) -> show
             "x": _short(recording.test[0], 4),
             "runs": runs,
             "activations": describe_activations(),
-            "border_tolerance": Protocol().border_tolerance,
+            "border_tolerance": protocol.border_tolerance,
         },
         label="fig-training",
-        caption=f"Recorded trainings with eight seeds, m = {size}. After {epochs} epochs φ̄ on "
-        f"validation is {ends['relu'][0]} to {ends['relu'][-1]} with ReLU, {ends['extrema'][0]} to "
-        f"{ends['extrema'][-1]} with Extrema.",
+        caption=f"Recorded trainings with eight seeds, m = {size}. After {protocol.epochs} epochs "
+        f"φ̄ on validation is {ends['relu'][0]} to {ends['relu'][-1]} with ReLU, "
+        f"{ends['extrema'][0]} to {ends['extrema'][-1]} with Extrema.",
         still=plot_runs({a: [run["phi"] for run in of] for a, of in runs.items()}),
         alt="φ̄ on validation by epoch, a line for each of eight seeds, with ReLU and with Extrema.",
         sources=[recording.card.source],
@@ -455,7 +426,7 @@ def pulses(seconds: int, rate: int, seed: int) -> str:
     """Write a recording of pulses in noise, about one a second, into a folder of its own.
 
     Returns:
-        The path of the file, text with the columns seconds and pulse.
+        The path of the file, text with one column.
     """
     random = np.random.default_rng(seed)
     seconds_of = np.arange(seconds * rate) / rate
@@ -465,13 +436,14 @@ def pulses(seconds: int, rate: int, seed: int) -> str:
     signal = (strengths * np.exp(-(apart**2) / 2) * (1 - apart)).sum(axis=1)
     signal += random.normal(scale=0.05, size=len(signal))
     path = Path(tempfile.mkdtemp(prefix="san-")) / "pulses.csv"
-    pd.DataFrame({"seconds": seconds_of, "pulse": signal}).to_csv(path, index=False)
+    pd.DataFrame({"pulse": signal}).to_csv(path, index=False)
     return str(path)
 
 
 def listed(events) -> show.Shown:
     """The events of a recording as a table, without the means of the windows."""
     table = pd.DataFrame([event for event in events if event.kernel not in ("mean", "gap")])
+    table = table.drop(columns=["kernel", "length"])
     caption = f"The {len(table)} events of the recording."
     return show.table(table, name="tab-lesson-events", caption=caption)
 
