@@ -28,12 +28,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+import wfdb
 from torch import Tensor
 
 from sanbook.data import fetch, labelled, simulate
 from sanbook.data.dataset import DataSet, Provenance
 from sanbook.signals import windows as signals
-from sanbook.signals.formats import wfdb as recordings
+from sanbook.signals.formats import open_recording
+from sanbook.signals.formats.wfdb import read_header
 
 SAMPLES = 12_000  # of a recording
 WINDOW = 1_000  # samples
@@ -149,13 +151,28 @@ def _obtain_record(source: fetch.Source, folder: Path, data: str) -> Path:
 
 def _signal_file(header: Path) -> Path:
     """The file of a record's first channel."""
-    return header.parent / recordings.read_header(header).file_name[0]
+    return header.parent / read_header(header).channels[0].file
+
+
+def _read_smoothed(header: Path) -> wfdb.Record:
+    """The first channel, ``p_signal`` ``(SAMPLES, 1)``, by the protocol of the paper.
+
+    The paper's code takes the mean of the samples of each frame, which drivedb has several of;
+    `open_recording` reads all samples, and complains of a file that cannot be used.
+    """
+    there = open_recording(header, 0)
+    frames = there.samples // read_header(header).channels[0].frame
+    if frames < SAMPLES:
+        raise ValueError(f"{header.name}: expected at least {SAMPLES} samples, got {frames}; "
+                         "choose a longer record")  # fmt: skip
+    name = str(header.with_suffix(""))
+    return wfdb.rdrecord(name, channels=[0], sampto=SAMPLES, smooth_frames=True)
 
 
 def _read_recording(source: fetch.Source, header: Path) -> DataSet:
     findings = fetch.verified(source, [header, _signal_file(header)])
     origin = fetch.least(findings)
-    record = recordings.read_record(header, samples=SAMPLES)
+    record = _read_smoothed(header)
     # The official header of bidmc writes "RESP,".
     channel = (record.sig_name[0] or "unnamed").rstrip(", ")
     found = f"Record {header.stem}, channel {channel},"
