@@ -135,6 +135,19 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             long=record,
         ),
         Page(
+            name="starts",
+            notebook="starts",
+            parameters={
+                **common,
+                "databases": list(trained),
+                "datasets": list(LABELLED) if record else [],
+            },
+            data=(*trained, *(LABELLED if record else ())),
+            files=("data/reproduced",),
+            leaves=("starts.json",),
+            long=record,
+        ),
+        Page(
             name="physionet_summary",
             notebook="physionet_summary",
             parameters=results,
@@ -215,7 +228,9 @@ def main(target: str) -> int:
     tasks["bench"] = bench_task(tasks.values(), switches, full=target == "bench")
     if target in ("book", "pdf"):
         tasks["book"] = book_task(tasks.values(), switches)
-    wanted = {"pages": [*tasks], "record": ["ledger"], "pdf": ["book"]}.get(target, [target])
+    wanted = {"pages": [*tasks], "record": ["ledger", "starts"], "pdf": ["book"]}.get(
+        target, [target]
+    )
     needed = needed_for([tasks[name] for name in wanted], tasks.values())
     names = {task.name for task in needed}
     fetch_missing([p for p in table.values() if tasks[p.name].name in names], switches)

@@ -13,6 +13,7 @@ import torch
 from py_mini_racer import MiniRacer
 
 import sanbook.data.fetch
+import sanbook.training.cache
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,6 +23,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def without_cache(monkeypatch):
+    """Tests compute what they test."""
+    monkeypatch.setattr(sanbook.training.cache, "FOLDER", None)
 
 
 @pytest.fixture(autouse=True)

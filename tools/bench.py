@@ -22,13 +22,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import naive
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import sanbook.data
+import sanbook.training.cache
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
@@ -36,7 +36,6 @@ from sanbook.scales import MultiscaleSAN, initial_prototypes, ladder
 from sanbook.show.names import NAMES
 from sanbook.training import PROTOCOLS, Protocol, evaluate, fit, initial_san, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
-from sanbook.training.loops import kept
 
 KERNEL_SIZES = range(1, 250)
 OF_IMAGES = range(1, 7)
@@ -184,24 +183,6 @@ def database(quick: bool, _) -> Iterator[Row]:
     yield Row("e1-database-floor", what, 5 * floor, note=note)
 
 
-def maps(quick: bool, _) -> Iterator[Row]:
-    """Extrema of random maps, beside the definition as loops of Python."""
-    generator = torch.Generator().manual_seed(0)
-    for shape, ndim in (((64, 1000), 1), ((64, 178), 1), ((64, 28, 28), 2)):
-        s = torch.randn(shape, generator=generator)
-        seconds = median_seconds(lambda s=s, ndim=ndim: kept(s, "extrema", 1, ndim), 50)
-        few = s[:: 8 if quick else 1].numpy()
-        twin = seconds_of(lambda few=few: [naive.extrema(one, 1) for one in few])
-        size = " x ".join(map(str, shape[1:]))
-        yield Row(
-            f"extrema-{ndim}d-" + "x".join(map(str, shape)),
-            f"extrema of {len(s)} maps of {size}",
-            seconds,
-            twin * len(s) / len(few),
-            f"random; plain: loops of Python, {len(few)} of {len(s)} maps, scaled",
-        )
-
-
 def epoch_of_images(quick: bool, data_source: str) -> Iterator[Row]:
     """An epoch of MNIST with six kernel sizes."""
     mnist = sanbook.data.load("mnist", data=data_source)
@@ -301,7 +282,7 @@ def growth(quick: bool, data_source: str) -> Iterator[Row]:
 
 
 # What begins with a key is measured by its function; the quick bench leaves out what is long.
-SHORT = {"e1": database, "extrema": maps, "mnist-epoch": epoch_of_images, "pursuit": pursuit}
+SHORT = {"e1": database, "mnist-epoch": epoch_of_images, "pursuit": pursuit}
 LONG = {
     "mnist-all": functools.partial(whole_page, "mnist", 50),
     "uci-all": functools.partial(whole_page, "uci-epilepsy", 20),
@@ -338,5 +319,6 @@ if __name__ == "__main__":
     parser.add_argument("--only", default="", metavar="CASE", help="what begins with CASE")
     parser.add_argument("csv", type=Path)
     options = parser.parse_args()
+    sanbook.training.cache.FOLDER = None  # what is timed is computed
     table = measure(options.quick, options.data, options.only)
     write_table(options.csv, table)

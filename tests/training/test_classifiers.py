@@ -13,7 +13,7 @@ import torch.nn.functional as F
 import sanbook.training
 import sanbook.training.classifiers
 from san_core import inverse_compression_ratio, normalized_loss, phi
-from sanbook.training import Protocol, evaluate, reconstruct, sweep
+from sanbook.training import Protocol, evaluate, loops, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify, classify_reconstructions
 
 SPATIAL = {CNN: (178,), FNN: (28, 28)}
@@ -143,8 +143,8 @@ def test_compiled_gradients_and_predictions_are_those_of_torch(network):
     shapes = sanbook.training.classifiers.shapes_of(model)
     gradient, predicted = np.full_like(values, np.nan), np.zeros(len(x), np.int64)
     flat = x.flatten(1).numpy()
-    sanbook.training.classifiers._differentiate(flat, labels.numpy(), values, gradient, *shapes)
-    sanbook.training.classifiers._predict(flat, values, *shapes, predicted)
+    loops.differentiate(flat, labels.numpy(), values, gradient, *shapes)
+    loops.predict(flat, values, *shapes, predicted)
     expected = torch.cat([part.flatten() for part in plain])
     torch.testing.assert_close(torch.from_numpy(gradient), expected, rtol=1e-4, atol=1e-6)
     assert (predicted == model(x).argmax(dim=1).numpy()).all()
