@@ -23,7 +23,8 @@ from sanbook.methods import base as methods
 from sanbook.methods.fixed import Wavelets
 from sanbook.show import figures
 from sanbook.show.names import COLORS, NAMES, describe_activations
-from sanbook.training import Protocol, evaluate, initial_san, loops, orders_of_epochs, sweep
+from sanbook.training import Protocol, evaluate, initial_san, orders_of_epochs, sweep
+from sanbook.training import kernels as compiled
 
 
 def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Shown:
@@ -325,12 +326,12 @@ def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
 def live_training(recording: DataSet, size: int = 100) -> show.Shown:
     """Trainings from normal weights that differ in their seed alone, epoch by epoch."""
     protocol, runs = Protocol(init="normal"), {"relu": [], "extrema": []}
-    images = loops.as_images(recording.train)
+    images = compiled.as_images(recording.train)
     for a, seed in itertools.product(runs, range(8)):
         model = initial_san(size, seed, a, recording.train, protocol)
         orders = orders_of_epochs(len(images), seed, protocol).numpy()
         rates = protocol.batch_size, protocol.learning_rate
-        after_epoch, *_ = loops.train(model, images, orders, *rates)
+        after_epoch, *_ = compiled.train(model, images, orders, *rates)
         kernels = [model.kernels[0].detach().clone(), *after_epoch[:, 0]]
         measured = []
         for kernel in kernels:
