@@ -70,8 +70,8 @@ page: $(READY) ## execute one page again: make page PAGE=physionet/mitdb
 serve: book ## show the book at http://127.0.0.1:8000, to this machine alone
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
-lab: $(ENV) ## open the notebooks
-	$(PYTHON) -m jupyterlab --notebook-dir notebooks
+lab: $(ENV) ## open copies of the notebooks in JupyterLab
+	@$(PYTHON) -m sanbook.build.lab
 
 # The book that the last tests look at is built once, for all of them, when nothing else runs.
 test: $(ENV) ## run the tests

@@ -46,8 +46,6 @@ def finish(executed, defaults: dict, parameters: dict, cards: list[dict], figure
                     "image": {"alt": shown["alt"]},
                     "figure": {"caption": shown["caption"], "name": shown["name"]},
                 }
-            if kind == "live":
-                (figures / f"{shown['name']}.html").write_text(output.data["text/html"])
             if kind == "findings":
                 findings.append(output.data["text/markdown"])
                 cell.outputs.remove(output)

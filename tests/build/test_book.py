@@ -42,14 +42,14 @@ from sanbook.signals.events import EventModel
 from sanbook.signals.formats import open_recording
 
 ROOT = Path(__file__).parent.parent.parent
-NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("[!0]*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-# Pages of prose that show figures that move.
+# Pages whose figures move.
 MOVING = {
-    "phi": ["plane-input"],
-    "activations": ["suppression", "densities"],
-    "model": ["slide", "mirror"],
-    "training": ["training"],
+    "learn/01_metric": ["plane-input"],
+    "learn/02_activations": ["suppression", "densities"],
+    "learn/03_network": ["slide", "mirror"],
+    "learn/04_training": ["training"],
     "playground": ["playground", "drawing"],
     "scales": ["pursuit"],
 }
@@ -271,10 +271,10 @@ def test_html_validates(book):
 
 
 def test_equations_are_drawn_by_a_script_of_the_book(book):
-    text = BeautifulSoup((book / "_build/html/model.html").read_text(), "html.parser")
+    text = BeautifulSoup((book / "_build/html/learn/03_network.html").read_text(), "html.parser")
     (script,) = text.find_all("script", src=re.compile("mathjax"))
-    assert script["src"].startswith("_static/mathjax/")
-    assert (book / "_build/html" / script["src"]).stat().st_size > 1e6
+    assert script["src"].startswith("../_static/mathjax/")
+    assert (book / "_build/html/learn" / script["src"]).stat().st_size > 1e6
 
 
 def article_of(book, page):
@@ -689,7 +689,6 @@ def test_every_page_says_how_it_was_made(book):
     records = (book / "_build" / "quick" / "results" / "provenance").rglob("*.json")
     made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
     assert len(made) == len(EXECUTED)
-    del made["pictures"]  # no page of its own: pages of prose show its figures
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50
@@ -724,7 +723,9 @@ def test_every_figure_of_placeholder_data_is_marked(book):
     # The ledger shows the committed record, "How fast" shows times, and there are drawings.
     for name in ("ledger", "speed"):
         assert marked.pop(f"{name}.ipynb") == [False]
-    assert marked.pop("pictures.ipynb") == [True, False, False, False]
+    drawings = {"01_metric": [False], "02_activations": [False, False], "07_your_signal": [False]}
+    for lesson, expected in drawings.items():
+        assert marked.pop(f"learn/{lesson}.ipynb") == expected
     assert all(all(figures) for figures in marked.values())
     assert sum(map(len, marked.values())) > 60
 
@@ -745,7 +746,7 @@ def test_notebooks_run_with_their_own_defaults(book):
 
 # --- in a browser ---------------------------------------------------------------------------------
 
-MAIN_PAGES = ["intro", "playground", "activations", "physionet/mitdb", "mnist", "ledger"]
+MAIN_PAGES = ["intro", "playground", "learn/02_activations", "physionet/mitdb", "mnist", "ledger"]
 
 
 @pytest.fixture(scope="module")
@@ -792,7 +793,7 @@ def test_page_opens_without_errors_and_fits_a_phone(visit, page):
 
 
 def test_equations_are_typeset_without_network(visit):
-    tab = visit("phi")
+    tab = visit("learn/01_metric")
     tab.wait_for_selector("mjx-container")
     assert tab.evaluate("document.querySelectorAll('mjx-container mjx-merror').length") == 0
 
@@ -907,11 +908,11 @@ def test_no_output_is_pale_in_the_dark(visit, page):
 
 WANTED = {
     "own signal": "own_signal",
-    "φ": "phi",
-    "kernel": "model",
+    "φ": "learn/01_metric",
+    "kernel": "learn/03_network",
     "wavelets": "baselines",
     "conclusion": "discussion",
-    "extrema": "activations",
+    "extrema": "learn/02_activations",
     "download": "building",
     "cite": "cite",
 }
@@ -974,8 +975,8 @@ def numbers_of(figure):
 
 
 def test_plane_takes_a_point_and_gives_reconstructions_near_it(visit, book):
-    data = figure_data(book, "phi", "plane")
-    tab = visit("phi")
+    data = figure_data(book, "learn/01_metric", "plane")
+    tab = visit("learn/01_metric")
     figure = tab.locator(".san-plane")
     loss, length = figure.get_by_role("slider").all()
     names = {"network": [], "wavelets": []}
@@ -1007,8 +1008,8 @@ def test_plane_takes_a_point_and_gives_reconstructions_near_it(visit, book):
 
 
 def test_trainings_are_recorded_by_epoch_and_seed(visit, book):
-    data = figure_data(book, "training", "training")
-    figure = visit("training").locator(".san-training")
+    data = figure_data(book, "learn/04_training", "training")
+    figure = visit("learn/04_training").locator(".san-training")
     epoch = figure.get_by_role("slider")
     figure.get_by_role("combobox").select_option("relu")
     levels = set()
