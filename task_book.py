@@ -240,8 +240,9 @@ def main(target: str) -> int:
     if status == 0 and target == "record":
         keep = [sys.executable, "-m", "sanbook.reproduction.reference"]
         run([*keep, "runs", str(results_of(switches))], {})
-        # Which numbers need a cause is known from the new record only.
-        status = execute([tasks["causes"]], switches)
+        # Which numbers need a cause is known from the new runs only. The page has all processors.
+        alone = replace(switches, jobs=1)
+        status = execute([page_task(table["causes"], alone)], alone)
         if status == 0:
             run([*keep, "causes", str(results_of(switches))], {})
     if status == 0 and target == "pdf":
