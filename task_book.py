@@ -24,9 +24,9 @@ from sanbook.build.graph import (
     specification,
 )
 from sanbook.build.switches import Switches, read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 
-DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
+DATABASES = [name for name, source in MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 # The paper's own recordings that are at hand: whole or in part, and those that were cut to the
