@@ -283,6 +283,8 @@ def make(
     """Make what is out of date of pages, what they read, and the book; returns the exit status."""
     needed = needed_for(wanted, table)
     fetch_missing(needed.values(), switches)
+    share = str(max(1, (os.cpu_count() or 1) // switches.jobs))
+    os.environ |= {"OMP_NUM_THREADS": share, "NUMBA_NUM_THREADS": share}
     os.environ["SAN_DATA"] = str(switches.directory)
     return run([*page_tasks(needed.values(), switches, forced), *book], switches)
 

@@ -92,8 +92,9 @@ def describe_reference() -> str:
     """The date and the number of seeds of the reference results in a sentence."""
     made = provenance()["tables"]
     counts = sorted({len(facts["seeds"]) for facts in made.values()})
-    seeds = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    return f"Reference results of {max(facts['date'] for facts in made.values())}, {seeds}."
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    date = max(facts["date"] for facts in made.values())
+    return f"Reference results of {date}, {seeds} {'seed' if seeds == '1' else 'seeds'}."
 
 
 def describe_build(results: str | Path) -> str:
