@@ -12,7 +12,8 @@ import requests
 import torch
 from py_mini_racer import MiniRacer
 
-import sanbook.data.fetch
+import sanbook.data.download
+import sanbook.data.manifest
 import sanbook.training.cache
 
 
@@ -47,9 +48,9 @@ def offline(monkeypatch):
 
     monkeypatch.setattr(requests, "head", local_only(requests.head))
     monkeypatch.setattr(requests, "get", local_only(requests.get))
-    sanbook.data.fetch._unreachable.cache_clear()
+    sanbook.data.download._unreachable.cache_clear()
     yield asked
-    sanbook.data.fetch._unreachable.cache_clear()
+    sanbook.data.download._unreachable.cache_clear()
 
 
 class Server:
@@ -132,8 +133,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     """A made-up server on this machine; downloads from it are impatient."""
-    monkeypatch.setattr(sanbook.data.fetch, "ANSWER", 1)
-    monkeypatch.setattr(sanbook.data.fetch, "PAUSE", 0.3)
+    monkeypatch.setattr(sanbook.data.download, "ANSWER", 1)
+    monkeypatch.setattr(sanbook.data.download, "PAUSE", 0.3)
     server = Server()
     yield server
     server.end()
@@ -161,7 +162,7 @@ def sha256(content):
 def known(files):
     """Files of a manifest: those of `files` (name to bytes) are official."""
     return tuple(
-        sanbook.data.fetch.KnownFile(name, "official", len(content), sha256(content))
+        sanbook.data.manifest.KnownFile(name, "official", len(content), sha256(content))
         for name, content in files.items()
     )
 
@@ -171,8 +172,8 @@ def change_source(monkeypatch):
     """Change what the manifest says of a data set."""
 
     def change(name, **facts):
-        source = dataclasses.replace(sanbook.data.fetch.MANIFEST[name], **facts)
-        monkeypatch.setitem(sanbook.data.fetch.MANIFEST, name, source)
+        source = dataclasses.replace(sanbook.data.manifest.MANIFEST[name], **facts)
+        monkeypatch.setitem(sanbook.data.manifest.MANIFEST, name, source)
         return source
 
     return change

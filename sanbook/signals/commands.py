@@ -107,7 +107,7 @@ def events(options: argparse.Namespace) -> None:
         facts = {name: fact for name, fact in facts.items() if fact != "unknown"}
         start = recording.start if options.clock else None
         write_events(file, model.events_of(windows, recording), facts, start)
-    _say_how_read(recording, str(faults))
+    _say_how_read(recording, *recording.remarks, str(faults))
 
 
 def _counted(recording: Recording, model: EventModel, faults: Faults) -> Iterator[Window]:
@@ -206,8 +206,8 @@ def open_signal(options: argparse.Namespace, trained_on: str = "") -> Recording:
 
 
 def _say_how_read(recording: Recording, *further: str) -> None:
-    """Say on standard error how a recording was read, and what was left out."""
-    for said in (recording.decision, *recording.remarks, *further):
+    """Say on standard error how a recording was read, and further remarks."""
+    for said in (recording.decision, *further):
         if said:
             print(f"{recording.origin}: {said}", file=sys.stderr)
 
@@ -218,7 +218,7 @@ def open_for(options: argparse.Namespace) -> tuple[EventModel, Recording]:
     recording = open_signal(options, model.column)
     model, matched = model.match(recording)
     if matched.units != recording.units != "unknown":
-        matched.remarks.append(f"{recording.units} become {matched.units}, the units of the model")
+        print(f"{recording.origin}: {recording.units} become {matched.units}", file=sys.stderr)
     return model, matched
 
 

@@ -40,7 +40,6 @@ SCALES = "scales"  # stands for a multiscale SAN among the activation functions
 PROTOCOL = Protocol()  # of the PhysioNet experiment
 TIE = 0.01  # of phi: seeds differ by as much
 BATCH = 32  # windows that are encoded together
-POWERS = {"": 0, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3}  # of ten, by prefix
 
 
 class Event(NamedTuple):
@@ -88,25 +87,15 @@ class EventModel:
         What one of the two does not know is taken from the other. ValueError if the rates differ,
         or the units by something else than a power of ten.
         """
-        rate, units = recording.sampling_rate or self.sampling_rate, recording.units
+        rate = recording.sampling_rate or self.sampling_rate
         if self.sampling_rate and not math.isclose(rate, self.sampling_rate, rel_tol=1e-5):
             raise ValueError(
                 f"{recording.origin}: {rate:g} Hz is not the rate of the model, "
                 f"{self.sampling_rate:g} Hz. Resample the signal or fit a model to it."
             )
-        known = units if self.units == "unknown" else self.units
-        factor = 1.0 if "unknown" in (units, self.units) else conversion(units, known)
-        if factor is None:
-            raise ValueError(
-                f"{recording.origin}: {units} cannot be converted to {known}, the units of the "
-                "model. Convert the signal or fit a model to it."
-            )
-
-        def blocks(size: int) -> Iterator[np.ndarray]:
-            return (factor * block for block in recording.blocks(size))
-
-        model = dataclasses.replace(self, sampling_rate=rate, units=known)
-        return model, dataclasses.replace(recording, units=known, blocks=blocks)
+        converted = recording.in_units(self.units)
+        units = recording.units if self.units == "unknown" else self.units
+        return dataclasses.replace(self, sampling_rate=rate, units=units), converted
 
     @functools.cached_property
     def kernels(self) -> list[np.ndarray]:
@@ -255,20 +244,6 @@ class EventModel:
         return model
 
 
-def conversion(units: str, other: str) -> float | None:
-    """The power of ten by which values in units become values in others; None if there is none.
-
-    >>> conversion("uV", "mV"), conversion("V", "mV"), conversion("mV", "mmHg")
-    (0.001, 1000.0, None)
-    """
-    for prefix, power in POWERS.items():
-        for other_prefix, other_power in POWERS.items():
-            same = units.removeprefix(prefix) == other.removeprefix(other_prefix) != ""
-            if same and units.startswith(prefix) and other.startswith(other_prefix):
-                return float(f"1e{power - other_power}")
-    return None
-
-
 # --- files of events ------------------------------------------------------------------------------
 
 
@@ -402,9 +377,9 @@ def choose_network(
 ) -> tuple[SAN, pd.DataFrame]:
     """Choose a network of sweeps on validation.
 
-    It has the smallest mean phi; networks less than `TIE` above it count as equal, and of these the
-    one with the fewest events is taken, and of equals again the one with the smallest phi. The weights are charged once to ``shared_by`` windows, as a
-    list of events needs its kernel once.
+    It has the smallest mean phi. Networks less than `TIE` above it count as equal, and of them the
+    network with the fewest events is taken, then with the smallest phi. The weights are charged
+    once to ``shared_by`` windows, as a list of events needs its kernel once.
 
     Returns:
         The network, and a table with a row for each start and seed at its kernel size: init,

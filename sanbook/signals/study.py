@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 import san_core
 from san_core import ACTIVATIONS
+from sanbook.data.windows import standardized_windows
 from sanbook.files import whole
 from sanbook.methods import fixed as transforms
 from sanbook.methods.base import choose, evaluate
@@ -37,7 +38,7 @@ from sanbook.methods.networks import TrainedMultiscaleSAN, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals.events import BATCH, SCALES
 from sanbook.signals.formats import open_file, open_recording
-from sanbook.signals.windows import standardized_windows, windows_of
+from sanbook.signals.windows import windows_of
 from sanbook.training import MEASURES, Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
