@@ -180,8 +180,6 @@ def test_compare_says_what_to_take_and_which_seeds_disagree(folder, capsys):
         assert f"\n{method} " in said
     assert "\nTo compress the signal, use " in said
     assert "\nFor events that follow the signal, use " in said
-    assert run(*arguments, "--kernel-sizes", "5,15", "--seeds", "0,1") == 0
-    assert capsys.readouterr().out == said
 
 
 # --- a model and its next file --------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 import torch
 import wfdb
 
-import sanbook.data
+import sanbook.data.physionet
 from sanbook.signals import cli, study
 from sanbook.signals.study import Plan, find_units, result_files, run_study
 
@@ -110,7 +110,7 @@ def test_windows_are_those_of_the_experiment(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         study.describe(find_units(tmp_path)[0][0], Plan())
     stored = wfdb.rdrecord(str(tmp_path / "r")).p_signal[:, 0]
-    expected = sanbook.data.windows(torch.from_numpy(stored))
+    expected = sanbook.data.physionet.windows(torch.from_numpy(stored))
     assert torch.equal(torch.cat([seen[0].train, seen[0].validation, seen[0].test]), expected)
 
 
