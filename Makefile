@@ -66,8 +66,8 @@ page: $(ENV) ## execute one page again: make page PAGE=physionet/mitdb
 serve: book ## show the book at http://localhost:8000
 	$(PYTHON) -m http.server --directory _build/html 8000
 
-lab: $(ENV) ## open the notebooks
-	$(PYTHON) -m jupyterlab --notebook-dir notebooks
+lab: $(ENV) ## open copies of the notebooks in JupyterLab
+	@$(PYTHON) -m sanbook.build.lab
 
 # The book that the last tests look at is built once, for all of them, when nothing else runs.
 test: $(ENV) ## run the tests

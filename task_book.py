@@ -34,6 +34,10 @@ LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "
 STUDIED = ("bidmc", "bpssrat", "ctu-uhb-ctgdb", "drivedb", "emgdb", "mitdb", "noneeg", "voiced",
            "wrist")  # fmt: skip
 AT_HAND = ("apnea-ecg", "prcp", *STUDIED)
+# The lessons, and the data set that each shows; the last makes a signal itself.
+LESSONS = {"01_metric": "mitdb", "02_activations": "mitdb", "03_network": "mitdb",
+           "04_training": "mitdb", "05_recording": "mitdb", "06_image": "mnist",
+           "07_your_signal": ""}  # fmt: skip
 PUBLISHED = "data/published"
 RECORDED_SEEDS = tuple(range(10))  # of the reference results; the book has three
 TARGETS = ("book", "pages", "bench", "record", "pdf")
@@ -73,6 +77,16 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
         for name in DATABASES
     ]
     trained = AT_HAND if record else ("mitdb",)
+    table += [
+        Page(
+            name=f"learn/{lesson}",
+            notebook=f"learn/{lesson}",
+            parameters=data if name else {},
+            data=(name,) if name else (),
+            files=(PUBLISHED,) if lesson == "04_training" else (),
+        )
+        for lesson, name in LESSONS.items()
+    ]
     compared = every if paper else ("mitdb", "mnist")
     studied = STUDIED if paper else ("bidmc", "mitdb", "wrist")
     return [
@@ -160,13 +174,6 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             files=(PUBLISHED, "data/reproduced"),
             leaves=("causes.json",),
             long=True,
-        ),
-        Page(
-            name="pictures",
-            notebook="pictures",
-            parameters=data,
-            data=("mitdb",),
-            files=(PUBLISHED,),
         ),
         Page(
             name="playground",

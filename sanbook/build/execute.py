@@ -217,7 +217,6 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
                     "figure": {"caption": shown["caption"], "name": shown["name"]},
                 }
             if kind == "live":
-                (figures / f"{shown['name']}.html").write_text(output.data["text/html"])
                 output.metadata["live"] = True
             if kind == "findings":
                 findings.append(output.data["text/markdown"])

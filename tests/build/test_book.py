@@ -41,14 +41,14 @@ from sanbook.signals.events import EventModel
 from sanbook.signals.formats import open_recording
 
 ROOT = Path(__file__).parent.parent.parent
-NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("[!0]*.ipynb"))
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-# Pages of prose that show figures that move.
+# Pages whose figures move.
 MOVING = {
-    "phi": ["plane-input"],
-    "activations": ["suppression", "densities"],
-    "model": ["slide", "mirror"],
-    "training": ["training"],
+    "learn/01_metric": ["plane-input"],
+    "learn/02_activations": ["suppression", "densities"],
+    "learn/03_network": ["slide", "mirror"],
+    "learn/04_training": ["training"],
     "playground": ["playground", "drawing"],
     "scales": ["pursuit"],
 }
@@ -284,14 +284,15 @@ def test_each_page_links_a_term_of_the_glossary_once(book):
         assert len(here) == len(set(here)), page
         assert not any(link.find_parent(["h1", "h2", "h3", "code", "pre"]) for link in links), page
         linked.update(here)
-        if page in ("phi", "activations", "model", "training", "mnist", "discussion"):
+        if page in (*MOVING, "mnist", "discussion"):
             assert {"term-kernel", "term-SAN"} & set(here), page
     assert linked == terms
 
 
 def test_buttons_lead_to_the_repository_and_to_what_is_edited(book):
     edited = {
-        "model": "book/model.md",
+        "learn/03_network": "notebooks/learn/03_network.ipynb",
+        "discussion": "book/discussion.md",
         "physionet/mitdb": "notebooks/physionet.ipynb",
         "fashion_mnist": "notebooks/labelled.ipynb",
     }
@@ -303,10 +304,10 @@ def test_buttons_lead_to_the_repository_and_to_what_is_edited(book):
 
 
 def test_equations_are_drawn_by_a_script_of_the_book(book):
-    text = BeautifulSoup((book / "_build/html/model.html").read_text(), "html.parser")
+    text = BeautifulSoup((book / "_build/html/learn/03_network.html").read_text(), "html.parser")
     (script,) = text.find_all("script", src=re.compile("mathjax"))
-    assert script["src"].startswith("_static/mathjax/")
-    assert (book / "_build/html" / script["src"]).stat().st_size > 1e6
+    assert script["src"].startswith("../_static/mathjax/")
+    assert (book / "_build/html/learn" / script["src"]).stat().st_size > 1e6
 
 
 def article_of(book, page):
@@ -708,7 +709,6 @@ def test_every_page_says_how_it_was_made(book):
     records = (book / "_build" / "quick" / "results" / "provenance").rglob("*.json")
     made = {facts["page"]: facts for facts in (json.loads(path.read_text()) for path in records)}
     assert len(made) == len(EXECUTED)
-    del made["pictures"]  # no page of its own: pages of prose show its figures
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50
@@ -751,7 +751,9 @@ def test_every_figure_of_placeholder_data_is_marked(book):
     # The ledger shows the committed record, "How fast" shows times, and there are drawings.
     for name in ("ledger", "speed", "house"):
         assert marked.pop(f"{name}.ipynb") == [False]
-    assert marked.pop("pictures.ipynb") == [True, False, False, False]
+    drawings = {"01_metric": [False], "02_activations": [False, False], "07_your_signal": [False]}
+    for lesson, expected in drawings.items():
+        assert marked.pop(f"learn/{lesson}.ipynb") == expected
     assert all(all(figures) for figures in marked.values())
     assert sum(map(len, marked.values())) > 60
 
@@ -772,7 +774,7 @@ def test_notebooks_run_with_their_own_defaults(book):
 
 # --- in a browser ---------------------------------------------------------------------------------
 
-MAIN_PAGES = ["intro", "playground", "activations", "physionet/mitdb", "mnist", "ledger"]
+MAIN_PAGES = ["intro", "playground", "learn/02_activations", "physionet/mitdb", "mnist", "ledger"]
 
 
 @pytest.fixture(scope="module")
@@ -820,7 +822,7 @@ def test_page_opens_without_errors_and_fits_a_phone(visit, page):
 
 
 def test_equations_are_typeset_without_network(visit):
-    tab = visit("phi")
+    tab = visit("learn/01_metric")
     tab.wait_for_selector("mjx-container")
     assert tab.evaluate("document.querySelectorAll('mjx-container mjx-merror').length") == 0
 
@@ -941,7 +943,7 @@ def test_missing_page_is_said_to_be_missing_and_leads_back(browser, book):
 
 
 def test_dark_theme_switches(visit):
-    tab = visit("phi", color_scheme="light")
+    tab = visit("learn/01_metric", color_scheme="light")
     before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     for _ in range(3):  # automatic, light, dark
         tab.locator("button.theme-switch-button:visible").first.click()
@@ -962,11 +964,11 @@ def test_no_output_is_pale_in_the_dark(visit, page):
 
 WANTED = {
     "own signal": "own_signal",
-    "φ": "phi",
-    "kernel": "model",
+    "φ": "learn/01_metric",
+    "kernel": "learn/03_network",
     "wavelets": "baselines",
     "conclusion": "discussion",
-    "extrema": "activations",
+    "extrema": "learn/02_activations",
     "download": "building",
     "cite": "cite",
 }
@@ -1091,9 +1093,9 @@ def numbers_of(figure):
 
 
 def test_kernel_slides_and_similarity_grows(visit, book):
-    data = figure_data(book, "model", "slide")
+    data = figure_data(book, "learn/03_network", "slide")
     s = san_of([data["kernel"]], "identity", 3).similarities(torch.tensor([data["x"]]).double())
-    figure = visit("model").locator(".san-slide")
+    figure = visit("learn/03_network").locator(".san-slide")
     slider = figure.get_by_role("slider")
 
     def length_drawn():
@@ -1112,9 +1114,9 @@ def test_kernel_slides_and_similarity_grows(visit, book):
 
 
 def test_mirror_image_is_drawn_sample_by_sample(visit, book):
-    data = figure_data(book, "model", "mirror")
+    data = figure_data(book, "learn/03_network", "mirror")
     kernel, n = data["kernel"], data["n"]
-    figure = visit("model").locator(".san-mirror")
+    figure = visit("learn/03_network").locator(".san-mirror")
     count, place = figure.get_by_role("slider").all()
     for key, drawn in (("Home", 0), ("ArrowRight", 1), ("End", len(kernel))):
         count.press(key)
@@ -1131,8 +1133,8 @@ def test_mirror_image_is_drawn_sample_by_sample(visit, book):
 
 
 def test_suppression_goes_step_by_step_to_extrema(visit, book):
-    s = torch.tensor(figure_data(book, "activations", "suppression")["s"]).double()
-    figure = visit("activations").locator(".san-suppression")
+    s = torch.tensor(figure_data(book, "learn/02_activations", "suppression")["s"]).double()
+    figure = visit("learn/02_activations").locator(".san-suppression")
     distance, step = figure.get_by_role("slider").all()
     for key in ("Home", "End"):
         distance.press(key)
@@ -1148,9 +1150,9 @@ def test_suppression_goes_step_by_step_to_extrema(visit, book):
 
 
 def test_five_functions_follow_one_density(visit, book):
-    data = figure_data(book, "activations", "densities")
+    data = figure_data(book, "learn/02_activations", "densities")
     s = torch.tensor(data["s"]).double()
-    figure = visit("activations").locator(".san-densities")
+    figure = visit("learn/02_activations").locator(".san-densities")
     slider = figure.get_by_role("slider")
     for key in ("Home", "PageUp", "End"):
         slider.press(key)
@@ -1165,8 +1167,8 @@ def test_five_functions_follow_one_density(visit, book):
 
 
 def test_plane_takes_a_point_and_gives_reconstructions_near_it(visit, book):
-    data = figure_data(book, "phi", "plane")
-    tab = visit("phi")
+    data = figure_data(book, "learn/01_metric", "plane")
+    tab = visit("learn/01_metric")
     figure = tab.locator(".san-plane")
     loss, length = figure.get_by_role("slider").all()
     names = {"network": [], "wavelets": []}
@@ -1198,7 +1200,7 @@ def test_plane_takes_a_point_and_gives_reconstructions_near_it(visit, book):
 
 
 def test_wavelets_of_the_plane_are_where_they_are_said_to_be(book):
-    data = figure_data(book, "phi", "plane")
+    data = figure_data(book, "learn/01_metric", "plane")
     x = torch.tensor(data["x"]).double()[None]
     for x_hat, (loss, inverse_cr), count in zip(
         data["wavelets"]["x_hat"],
@@ -1212,8 +1214,8 @@ def test_wavelets_of_the_plane_are_where_they_are_said_to_be(book):
 
 
 def test_trainings_are_recorded_by_epoch_and_seed(visit, book):
-    data = figure_data(book, "training", "training")
-    figure = visit("training").locator(".san-training")
+    data = figure_data(book, "learn/04_training", "training")
+    figure = visit("learn/04_training").locator(".san-training")
     epoch = figure.get_by_role("slider")
     figure.get_by_role("combobox").select_option("relu")
     levels = set()
