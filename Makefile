@@ -42,7 +42,7 @@ data: $(ENV) ## fetch the data that are missing, verify them, and say which each
 	@$(PYTHON) -m sanbook.data --data $(DATA)
 
 data-check: $(ENV) ## verify the data that are there by their hashes, without network
-	@$(PYTHON) -m sanbook.data.fetch
+	@$(PYTHON) -m sanbook.data --check
 
 book pages bench record pdf: $(ENV)
 	@$(PYTHON) task_book.py $@

@@ -24,9 +24,9 @@ from sanbook.build.graph import (
     specification,
 )
 from sanbook.build.switches import Switches, read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 
-DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
+DATABASES = [name for name, source in MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 # The paper's own recordings that are at hand: whole or in part, and those that were cut to the
@@ -121,6 +121,19 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             long=record,
         ),
         Page(
+            name="starts",
+            notebook="starts",
+            parameters={
+                **common,
+                "databases": list(trained),
+                "datasets": list(LABELLED) if record else [],
+            },
+            data=(*trained, *(LABELLED if record else ())),
+            files=("data/reproduced",),
+            leaves=("starts.json",),
+            long=record,
+        ),
+        Page(
             name="physionet_summary",
             notebook="physionet_summary",
             parameters=results,
@@ -161,6 +174,13 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
             data=("mitdb", "bidmc", "emgdb", "mnist"),
             leaves=("playground.json",),
+        ),
+        Page(
+            name="laboratory",
+            notebook="laboratory",
+            parameters={"databases": DATABASES, **data},
+            data=tuple(DATABASES),
+            files=("data/reproduced/runs.csv",),
         ),
         Page(
             name="own_signal",
@@ -208,7 +228,9 @@ def main(target: str) -> int:
     tasks["bench"] = bench_task(tasks.values(), switches, full=target == "bench")
     if target in ("book", "pdf"):
         tasks["book"] = book_task(tasks.values(), switches)
-    wanted = {"pages": [*tasks], "record": ["ledger"], "pdf": ["book"]}.get(target, [target])
+    wanted = {"pages": [*tasks], "record": ["ledger", "starts"], "pdf": ["book"]}.get(
+        target, [target]
+    )
     needed = needed_for([tasks[name] for name in wanted], tasks.values())
     names = {task.name for task in needed}
     fetch_missing([p for p in table.values() if tasks[p.name].name in names], switches)

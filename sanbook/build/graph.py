@@ -24,7 +24,7 @@ from sanbook.build import render as rendering
 from sanbook.build.engine import run
 from sanbook.build.execute import LIBRARIES, ROOT, Specification
 from sanbook.build.switches import Switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST, present
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def page_task(page: Page, switches: Switches) -> Work:
     """The task that executes a page."""
     results, specified = results_of(switches), specification(page, switches)
     notebook = ROOT / specified.notebook
-    sources = [fetch.MANIFEST[name] for name in page.data]
+    sources = [MANIFEST[name] for name in page.data]
     folders = tuple(switches.directory / source.folder for source in sources)
     products = (specified.page, specified.provenance, *(results / file for file in page.leaves))
     return Work(
@@ -313,11 +313,11 @@ def fetch_missing(pages: Iterable[Page], switches: Switches) -> None:
     if switches.data == "sample":
         return
     names = {name for page in pages for name in page.data}
-    missing = sorted(name for name in names if not fetch.present(name, switches.directory))
+    missing = sorted(name for name in names if not present(name, switches.directory))
     if missing:
         data = [sys.executable, "-m", "sanbook.data", "--data", switches.data, *missing]
         variables = {**os.environ, **environment(switches)}
         subprocess.run(data, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL)
-        absent = [name for name in missing if not fetch.present(name, switches.directory)]
+        absent = [name for name in missing if not present(name, switches.directory)]
         if absent:
             print(f"not at hand: {', '.join(absent)}; `make data` says why")

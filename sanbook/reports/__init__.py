@@ -270,4 +270,4 @@ def find_results(page: str, directory: str = "") -> Found | None:
     except FileNotFoundError:
         return None
     content = json.loads((folder / f"{page}.json").read_text())
-    return Found(content, f"the results in `{'/'.join(folder.parts[-3:])}`")
+    return Found(content, f"the results in `{Path(*folder.parts[-3:])}`")

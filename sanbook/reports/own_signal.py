@@ -9,8 +9,8 @@ import pandas as pd
 
 import sanbook.data
 from sanbook import reports, show
-from sanbook.data import fetch
 from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
@@ -40,7 +40,7 @@ class Signal:
             windows = [loaded.train, loaded.validation, loaded.test]
             np.save(self.file, np.concatenate(windows).ravel())
         else:
-            folder = fetch.data_folder(directory or None) / fetch.MANIFEST["mitdb"].folder
+            folder = data_folder(directory or None) / MANIFEST["mitdb"].folder
             self.file, self.column = str(folder / f"{loaded.card.record}.hea"), 0
 
     def open(self) -> Recording:

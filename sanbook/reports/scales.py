@@ -13,8 +13,8 @@ from torch import Tensor
 
 import sanbook.data
 from sanbook import reports, show
-from sanbook.data import fetch
 from sanbook.data.dataset import DataSet
+from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.files import write_table
 from sanbook.methods import SCALED, Measurement, measure
 from sanbook.methods.base import Method, choose, evaluate, evaluate_code
@@ -93,7 +93,7 @@ def later_windows(name: str, recording: DataSet, directory: str) -> Tensor | Non
     """Up to twelve standardized windows that follow the twelve of the paper, or None."""
     if recording.card.source == "simulated":
         return None
-    folder = fetch.data_folder(directory or None) / fetch.MANIFEST[name].folder
+    folder = data_folder(directory or None) / MANIFEST[name].folder
     cuts = windows_of(open_recording(folder / f"{recording.card.record}.hea", 0), 1000)
     start, stop = sanbook.data.SAMPLES, 2 * sanbook.data.SAMPLES
     until = itertools.takewhile(lambda cut: cut.start < stop, cuts)

@@ -33,7 +33,12 @@ NOT_MADE = "its page was not made"
 PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
 PAGES = {table: table for table in TABLES} | {"physionet": "procedure"}  # with the runs of a table
 # Further tables of the page of the procedure and of that of the starts.
-FURTHER = {"sizes": "procedure", "starts": "procedure", "starts_classes": "starts"}
+FURTHER = {
+    "sizes": "procedure",
+    "starts": "procedure",
+    "starts_classes": "starts",
+    "variants": "starts",
+}
 
 
 def measured(results: str | Path) -> Evidence:
@@ -74,7 +79,7 @@ def reference() -> Evidence:
 
 
 def read_reference(name: str) -> pd.DataFrame:
-    """A committed table: runs, sizes, starts, starts_classes, causes."""
+    """A committed table: runs, sizes, starts, starts_classes, variants, causes."""
     return pd.read_csv(REPRODUCED / f"{name}.csv")
 
 
@@ -156,7 +161,7 @@ def write_runs(results: str | Path) -> None:
     write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     for name, page in FURTHER.items():
         made = _read(results, page)
-        if made is not None and made["profile"] == "paper":
+        if made is not None and made["profile"] == "paper" and name in made:
             write_table(REPRODUCED / f"{name}.csv", pd.DataFrame(made[name]))
     facts = {"tables": tables, "absent": ours.absent}
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")

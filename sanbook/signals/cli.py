@@ -417,7 +417,7 @@ def open_for(model: EventModel, options: argparse.Namespace) -> Recording:
             f"{recording.origin}: expected {rates[1]:g} Hz, the rate of {options.model}, got "
             f"{rates[0]:g} Hz; resample the signal or fit a model to it"
         )
-    return recording
+    return recording.in_units(model.units)
 
 
 @contextlib.contextmanager

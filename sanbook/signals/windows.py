@@ -154,7 +154,8 @@ class Faults:
             several = f"{count} windows {names[fault]} are left out, the first from {at} on"
             parts.append(one if count == 1 else several)
         if self.rest:
-            parts.append(f"the last {self.rest} samples are left out")
+            one = "the last sample is left out"
+            parts.append(one if self.rest == 1 else f"the last {self.rest} samples are left out")
         return "; ".join(parts)
 
 
@@ -221,13 +222,14 @@ def load_windows(
     cut = torch.stack([values for values, _ in kept])
     train, validation = len(cut) // 2, max(1, len(cut) // 6)
     parts = cut.split([train, validation, len(cut) - train - validation])
-    of_them = "" if every == 1 else f", every {every}th of {usable}"
+    of_them = "" if every == 1 else f", every {ordinal(every)} of {usable}"
+    left_out = "; ".join(part for part in (str(faults), *recording.remarks) if part)
     card = Provenance(
         name=Path(recording.name).stem,
         signal="a signal of your own",
         source="own",
         note=f"{recording.origin}: {len(cut)} windows of {window} samples{of_them}"
-        + (f"; {faults}." if str(faults) else "."),
+        + (f"; {left_out}." if left_out else "."),
         sampling_rate=recording.sampling_rate,
         units=recording.units,
         record=Path(recording.name).stem if recording.name.endswith(".hea") else None,
@@ -236,6 +238,16 @@ def load_windows(
     )
     deviations = torch.tensor([deviation for _, deviation in kept[-len(parts[2]) :]])
     return DataSet(*parts, card), deviations, usable
+
+
+def ordinal(number: int) -> str:
+    """A number that counts places.
+
+    >>> [ordinal(number) for number in (2, 4, 32, 112)]
+    ['2nd', '4th', '32nd', '112th']
+    """
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def _sha256(path: Path) -> str:

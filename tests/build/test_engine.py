@@ -21,7 +21,7 @@ from sanbook.build import graph as tasks
 from sanbook.build import render as rendering
 from sanbook.build.execute import PageError, Specification
 from sanbook.build.switches import read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -460,7 +460,7 @@ def test_table_of_pages_is_that_of_contents_and_data_sets():
     executed = {page.name for page in pages} - {"pictures"}
     assert executed == set(rendering.contents_of(toc)) - prose
     assert len(pages) == len(executed) + 1
-    assert {name for page in pages for name in page.data} == set(fetch.MANIFEST)
+    assert {name for page in pages for name in page.data} == set(MANIFEST)
     leaves = [file for page in pages for file in page.leaves]
     assert len(set(leaves)) == len(leaves)
     assert {file for page in pages for file in page.reads} <= {*leaves, "bench.csv"}

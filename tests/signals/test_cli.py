@@ -358,12 +358,7 @@ UNUSABLE = [
     ("own.safetensors", b"", ["events", "FILE", "good.csv"], "it is not a whole safetensors file"),
     ("own.safetensors", None, ["events", "FILE", "good.csv"], "[Nn]o such file"),
     ("own.safetensors", "other", ["events", "FILE", "good.csv"], "with its window and units"),
-    (
-        "own.safetensors",
-        "tensors",
-        ["events", "FILE", "good.csv"],
-        "a network that save_model wrote",
-    ),
+    ("own.safetensors", "tensors", ["events", "FILE", "good.csv"], "expected a network that save"),
     ("own.csv", b"", REBUILD, "got no column amplitude, kernel, length, sample"),
     ("own.csv", ecg(), REBUILD, "expected events as `san events` writes them, got no column"),
     ("own.csv", HEAD.encode(), REBUILD, "expected events, got none"),

@@ -1,6 +1,7 @@
 """Text in columns: files, and streams, which are read once, each block as soon as it has come."""
 
 import codecs
+import contextlib
 import csv
 import dataclasses
 import io
@@ -12,7 +13,14 @@ from typing import BinaryIO
 import numpy as np
 
 from sanbook.signals.formats import times
-from sanbook.signals.formats.layout import COMMENT, SEPARATORS, Layout, recognize, signals_of
+from sanbook.signals.formats.layout import (
+    COMMENT,
+    SEPARATORS,
+    Layout,
+    check_quotes,
+    recognize,
+    signals_of,
+)
 from sanbook.signals.formats.recording import (
     BLOCK,
     FileError,
@@ -144,7 +152,7 @@ class _Table:
         cells, numbers = [], []
         for number, line in enumerate(self.head[self.layout.first :], self.layout.first + 1):
             fields = self._fields(line, number)
-            if fields and len(fields) == self.layout.width and fields[column].strip():
+            if self.layout.is_row(line) and fields[column].strip():
                 cells.append(fields[column])
                 numbers.append(number)
         return cells, numbers
@@ -153,13 +161,10 @@ class _Table:
         """The fields of a line, None of a blank one or a comment."""
         if not line or line.isspace() or line.lstrip().startswith(COMMENT):
             return None
-        try:
+        check_quotes(self.name, self.layout, line, number)
+        with contextlib.suppress(csv.Error):
             return self.layout.split(line)
-        except csv.Error as error:
-            raise FileError(
-                f"{self.name}: line {number} has a quotation mark that does not end in it, "
-                f"{line[:40]!r}. Remove the mark, or the line break between two marks."
-            ) from error
+        return []
 
     def _time_column(self) -> int | None:
         names, layout = self.layout.names, self.layout
@@ -175,23 +180,23 @@ class _Table:
                     "the column of times, or none."
                 )
             return number
+        refused = None
         for column in range(self.columns if self.columns > 1 else 0):
             title = names[column] if names else ""
-            if (times.is_time(title) if title else column == 0) and self._is_clock(column):
+            if not (times.is_time(title) if title else column == 0):
+                continue
+            try:
+                clock = self._clock_of(column)
+            except FileError as error:
+                # A column without a name is a time only if it moves evenly.
+                refused = refused or (error if title else None)
+                continue
+            # An unnamed 0, 1, 2 beside names is an index, as pandas writes it.
+            if clock and (title or clock.rate or not names):
                 return column
+        if refused:
+            raise refused
         return None
-
-    def _is_clock(self, column: int) -> bool:
-        """Whether a column is a time; one without a name is only if it moves evenly."""
-        title = self.layout.names[column] if self.layout.names else ""
-        try:
-            clock = self._clock_of(column)
-        except FileError:
-            if title:
-                raise
-            return False
-        # An unnamed 0, 1, 2 beside names is an index, as pandas writes it.
-        return clock is not None and bool(title or clock.rate or not self.layout.names)
 
     def _clock_of(self, column: int) -> times.Clock | None:
         layout = self.layout
@@ -257,7 +262,7 @@ class _Table:
         if not any(names):
             said.append("no names")
         if clock:
-            said.append(f"times in {where}")
+            said.append(f"times in {where}" + ("" if clock.rate else ", of which no unit is known"))
         if rate:
             source = ("the times" if clock and clock.rate else "the header" if layout.rate
                       else "the caller")  # fmt: skip

@@ -215,9 +215,10 @@ def _read_header(path: Path) -> _Header:
         said = int(_number(decode(fixed[184:192]), name))
         if said != first:
             remarks.append(f"the header says that it has {said} bytes, it has {first}")
-    start = _start(fixed[168:176] + b" " + fixed[176:184])
+    moment = fixed[168:176] + b" " + fixed[176:184]
+    start = _start(moment)
     if start is None:
-        remarks.append(f"the start {decode(fixed[168:184])!r} is no date and time")
+        remarks.append(f"the start {decode(moment)!r} is no date and time")
     seconds = _number(decode(duration), f"{name}: duration of a record")
     return _Header(path, width, first, seconds, records, start, channels, sizes, remarks)
 

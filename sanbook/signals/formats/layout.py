@@ -4,6 +4,7 @@ It is told from the first lines of a file. The libraries that were tried, clever
 charset-normalizer, take decimal commas for two columns and Latin-1 for Big5.
 """
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -19,6 +20,8 @@ from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
 #: What stands for a missing sample, in any case.
 MISSING = {"", "-", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?"}
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?")
+ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
 MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_].*)?|(\d+:)?\d+:\d+[.,]?\d*.*)")
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks",
               "\x1f": "one column"}  # fmt: skip
@@ -32,7 +35,7 @@ UNIT = re.compile(
 KIND = {"cal", "raw", "uncal", "unix", "unix_time", "calibrated", "uncalibrated"}
 UNIT_LINE = re.compile(r"(?i)\W*(?:units?|einheit|unité|unidad|unità|eenheid)\W+(\S.*?)\W*")
 RATE_LINE = re.compile(
-    r"(?i)(?:sampl|abtast|chantillonnage|muestreo|campionamento|amostragem|meetfreq)"
+    r"(?i)(?:sampl|abtast|messrate|chantillonnage|muestreo|campionamento|amostragem|meetfreq)"
     r"(?!\w* ?(?:interval|period))[^\d\n]{0,60}?(\d+(?:[.,]\d+)?) *(k?)"
 )
 INTERVAL_LINE = re.compile(
@@ -91,14 +94,58 @@ class Layout:
         """Whether a cell holds a number that is not missing."""
         cell = cell.strip(" '")
         if self.decimal == ",":
+            # Points between thousands are known as such, and refused where they are read.
+            cell = cell.replace(".", "") if THOUSANDS.fullmatch(cell) else cell
             cell = "" if "." in cell else cell.replace(",", ".")
         return bool(NUMBER.fullmatch(cell))
 
     def score(self, cells: Sequence[str]) -> int:
         """How many cells are numbers or times, less those that are text."""
-        known = [self.is_number(cell) or bool(MOMENT.fullmatch(cell.strip())) for cell in cells]
-        missing = [cell.strip().lower() in MISSING for cell in cells]
-        return sum(known) - sum(not (a or b) for a, b in zip(known, missing, strict=True))
+        score = 0
+        for cell in cells:
+            if self.is_number(cell) or MOMENT.fullmatch(cell.strip()):
+                score += 1
+            elif not is_missing(cell):
+                score -= 1
+        return score
+
+    def is_row(self, line: str) -> bool:
+        """Whether a line holds numbers, or nothing, where columns do."""
+        try:
+            cells = self.split(line)
+        except csv.Error:
+            return False
+        if len(cells) != self.width or not is_content(line):
+            return False
+        known = [self.is_number(cells[i]) for i in self.numeric]
+        missing = [is_missing(cells[i]) for i in self.numeric]
+        # What has no number at all are names, unless all of it says that it is missing.
+        return all(a or b for a, b in zip(known, missing, strict=True)) and (
+            any(known) or self.width == 1 or all(cell.strip() for cell in cells)
+        )
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell stands for a missing sample."""
+    return cell.strip(" '").lower() in MISSING
+
+
+def check_quotes(name: str, layout: Layout, line: str, number: int) -> None:
+    """Complain of a quotation mark that opens in a line and does not close in it."""
+    if line.count('"') % 2 == 0:
+        return
+    try:
+        layout.split(line)
+    except csv.Error as error:
+        raise FileError(
+            f"{name}: line {number} has a quotation mark that does not close in it, "
+            f"{line.strip()[:40]!r}. Remove the mark, or the line break between two marks."
+        ) from error
+
+
+def is_content(line: str) -> bool:
+    """Whether a line is neither blank nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith(COMMENT)
 
 
 def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
@@ -106,121 +153,113 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
     if not any(line.strip() for line in lines):
         raise FileError(f"{name}: is empty. Choose another file.")
     skip = wishes.skip or 0
-    body = [(i, line) for i, line in enumerate(lines) if i >= skip and _is_row_at_all(line)]
-    layouts = [
-        _tried(separator, decimal, [line for _, line in body])
-        for separator in ([SPELLED.get(wishes.separator, wishes.separator)]
-                          if wishes.separator else SEPARATORS)
-        for decimal in ([wishes.decimal] if wishes.decimal else ".,")
-        if separator != decimal
-        and (separator == "\x1f" or any(separator in line for _, line in body))
-        and not (separator == " " and any("\t" in line for _, line in body[-5:]))
-    ]  # fmt: skip
-    scores = [score for score, _ in layouts]
-    if not layouts or max(scores) <= 0:
+    body = [line for line in lines[skip:] if is_content(line)]
+    given = SPELLED.get(wishes.separator, wishes.separator)
+    tried = [
+        _tried(separator, decimal, body)
+        for separator in (given or SEPARATORS)
+        for decimal in (wishes.decimal or ".,")
+        if (given or separator == "\x1f" or any(separator in line for line in body))
+        and (separator != decimal or any('"' in line for line in body))
+        and not (separator == " " and any("\t" in line for line in body[-5:]))
+    ]
+    score, layout = max(tried, key=lambda pair: pair[0], default=(-math.inf, None))
+    if score == -math.inf:
         raise FileError(
             f"{name}: no column of numbers in the first {len(lines)} lines, such as "
             f"{lines[-1].strip()[:40]!r}. Save numbers in columns, or name separator and decimal."
         )
-    layout = layouts[scores.index(max(scores))][1]
-    layout.first = _first_row(layout, body)
+    for number, line in enumerate(lines, 1):
+        check_quotes(name, layout, line, number)
+    layout.first = _first_row(layout, lines, skip)
     above = list(enumerate(lines[: layout.first]))[skip:]
-    if _has_decimal_commas(layout, lines, above, wishes):
-        layout = dataclasses.replace(
-            _tried("\x1f", ",", [line for _, line in body])[1], first=layout.first
-        )
+    if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
+        layout = dataclasses.replace(_tried("\x1f", ",", body)[1], first=layout.first)
     _read_names(layout, above)
     _read_header(layout, [line for _, line in above], name)
     _read_empatica(layout, lines, name)
-    if len(layout.names) not in (0, layout.width):
+    title = [cell.strip() for cell in layout.split(lines[layout.above - 1])] if above else []
+    unlike = len(layout.names) if layout.names else len(title)
+    if unlike not in (0, 1, layout.width) and layout.above == layout.first > skip and title[-1]:
         raise FileError(
-            f"{name}: line {layout.first + 1} has {layout.width} fields below {len(layout.names)} "
-            f"names, {layout.names[:5]}. Name the separator and the decimal mark, or mend the "
-            "names."
+            f"{name}: line {layout.first + 1} has {layout.width} fields below {unlike} names, "
+            f"{title[:5]}. Name the separator and the decimal mark, or skip the lines above."
         )
     return layout
 
 
-def _is_row_at_all(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith(COMMENT)
-
-
 def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, Layout]:
-    """A layout and how well it fits."""
+    """A layout, and how well it fits: minus infinity if no column holds numbers."""
     layout = Layout(separator, decimal, 1, [])
     rows = []
     for line in lines:
-        try:
+        with contextlib.suppress(csv.Error):
             rows.append(layout.split(line))
-        except csv.Error:
-            continue
-    scores = [layout.score(cells) for cells in rows]
-    widths = Counter(len(cells) for cells, score in zip(rows, scores, strict=True)
-                     if any(map(layout.is_number, cells)))  # fmt: skip
-    if not widths:
-        return -1.0, layout
+    widths = Counter(len(cells) for cells in rows if any(map(layout.is_number, cells)))
+    cells_with_commas = [cell for cells in rows for cell in cells if "," in cell]
+    if not widths or (separator == decimal and all(map(ENGLISH.fullmatch, cells_with_commas))):
+        return -math.inf, layout
     layout.width = max(widths, key=lambda width: (widths[width], width))
-    good = [cells for cells in rows if len(cells) == layout.width]
-    counts = [sum(map(layout.is_number, column)) for column in zip(*good, strict=True)]
-    missing = [
-        sum(c.strip().lower() in MISSING for c in column) for column in zip(*good, strict=True)
-    ]
-    layout.numeric = [
-        i
-        for i, count in enumerate(counts)
-        if count > 0.5 * (len(good) - missing[i]) or missing[i] == len(good)
-    ]
-    layout.trailing = layout.width > 1 and missing[-1] == len(good) - bool(good[0][-1].strip())
-    total = sum(score for cells, score in zip(rows, scores, strict=True)
-                if len(cells) == layout.width)  # fmt: skip
-    return total * (0.9 if separator == " " else 1), layout
+    rows = [cells for cells in rows if len(cells) == layout.width]
+    columns = list(zip(*rows, strict=True))
+    for i, column in enumerate(columns):
+        known = sum(not is_missing(cell) for cell in column)
+        numbers = sum(map(layout.is_number, column))
+        if 2 * numbers >= max(1, known) or known <= 1 < len(rows):  # one may be a name
+            layout.numeric.append(i)
+    layout.trailing = layout.width > 1 and not any(cell.strip() for cell in columns[-1])
+    score = sum(map(layout.score, rows)) * (0.9 if separator == " " else 1)
+    return (score if layout.numeric else -math.inf), layout
 
 
-def _first_row(layout: Layout, body: Sequence[tuple[int, str]]) -> int:
-    """The first line that holds numbers where columns do, and so does the next one."""
+def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
+    """The first row that is followed by others, at least in half of five lines, or by nothing.
 
-    def fits(line: str) -> bool:
-        try:
-            cells = layout.split(line)
-        except csv.Error:
-            return False
-        if len(cells) != layout.width:
-            return False
-        missing = [cells[i].strip().lower() in MISSING for i in range(len(cells))]
-        numbers = [layout.is_number(cells[i]) or missing[i] for i in layout.numeric]
-        # Numbers as names, as pandas gives them, stand beside an empty name or count from 0.
-        counted = [str(i) for i in range(len(cells))]
-        named = cells[1:] == counted[:-1] and not cells[0].strip() and len(cells) > 1
-        return all(numbers) and not named and (not all(missing) or len(set(cells)) == 1)
-
-    fitting = [fits(line) for _, line in body]
-    for i, (line, _) in enumerate(body):
-        if fitting[i] and all(fitting[i : i + 2]):
-            return line
-    return next(line for (line, _), good in zip(body, fitting, strict=True) if good)
+    Numbers as names, as pandas gives them, count from 0 and stand beside an empty one, an index, or
+    above numbers that are not whole.
+    """
+    numbers = [i for i in range(skip, len(lines)) if is_content(lines[i])]
+    rows = [layout.is_row(lines[i]) for i in numbers]
+    counted = [str(i) for i in range(layout.width)]
+    for place, number in enumerate(numbers):
+        following = rows[place + 1 : place + 6]
+        if not rows[place] or 2 * sum(following) < len(following):
+            continue
+        cells = [cell.strip() for cell in layout.split(lines[number])]
+        whole = [re.fullmatch(r"[\d\s,;]*", lines[i]) for i in numbers[place + 1 : place + 20]]
+        if layout.width > 1 and (
+            cells == ["", *counted[:-1]] or (cells == counted and not any(whole))
+        ):
+            continue
+        return number
+    return next((i for i, row in zip(numbers, rows, strict=True) if row), numbers[0])
 
 
 def _has_decimal_commas(
-    layout: Layout, lines: Sequence[str], above: Sequence[tuple[int, str]], wishes: Overrides
+    name: str, layout: Layout, lines: Sequence[str], above: Sequence[tuple[int, str]]
 ) -> bool:
     """Whether what looks like two columns of whole numbers is one of decimal commas.
 
     Then the second "column" has zeros in front, the first has "-0", or one name stands above both.
+    `FileError` if there are more such pairs, between which commas stand too.
     """
-    if layout.separator != "," or layout.width != 2 or wishes.separator or wishes.decimal == ".":
+    rows = [line.strip(" ,") for line in lines[layout.first :] if is_content(line)]
+    pairs = [re.findall(r"([+-]?\d+),(\d+)(?:,|$)", row) for row in rows]
+    whole = [found for row, found in zip(rows, pairs, strict=True)
+             if found and ",".join(map(",".join, found)) == row]  # fmt: skip
+    if layout.separator != "," or len(whole) < 0.9 * len(rows) or layout.width % 2:
         return False
-    rows = [line.strip() for line in lines[layout.first :] if _is_row_at_all(line)]
-    pairs = [found for row in rows if (found := re.fullmatch(r"([+-]?\d+),(\d+)", row))]
-    if len(pairs) < 0.9 * len(rows) or not pairs:
+    zeros = any(re.match(r"0\d", low) or high == "-0" for found in whole for high, low in found)
+    title = next((line.strip() for _, line in reversed(above) if line.strip()), "")
+    names = title.split(",") if title else ["", "x"]
+    if layout.width > 2:
+        if zeros and len(names) != layout.width:
+            raise FileError(
+                f"{name}: commas stand between the columns and in the numbers, as in {rows[0]!r}. "
+                "Save it with semicolons between the columns."
+            )
         return False
-    title = next((line.strip() for _, line in reversed(above) if line.strip()), ",x")
-    names = [cell.strip() for cell in title.split(",")]
-    return (
-        any(re.match(r"0\d", pair[2]) or pair[1] == "-0" for pair in pairs)
-        or len(names) == 1
-        or names[1:] == [""]
-        or bool(UNIT_LINE.fullmatch(title))
-    )
+    return zeros or len(names) == 1 or names[1:] == [""] or bool(UNIT_LINE.fullmatch(title))
 
 
 def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
@@ -229,17 +268,22 @@ def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
     layout.above = layout.first
     for number, line in reversed(above):
         line = line.strip().lstrip("#% ")
+        if not line:
+            continue
         try:
             cells = [cell.strip(" '\"\t") for cell in layout.split(line)]
         except csv.Error:
             break
         if layout.width == 1:
             line = line.rstrip(",;")
-            if not line or UNIT_LINE.fullmatch(line) or re.search(r"[=;\t]|:\S* ", line):
+            if UNIT_LINE.fullmatch(line) or re.search(r"[=;\t]|:\S* ", line):
                 break
             cells = [line.strip(" '\"")]
-        if layout.trailing and len(cells) == layout.width - 1:
-            cells.append("")
+        if len(cells) == layout.width - 1 and (layout.trailing or layout.separator == " "):
+            # R names no column of names of rows.
+            cells.insert(layout.width if layout.trailing else 0, "")
+        if len(cells) > layout.width and not rows and layout.separator != " ":
+            cells = cells[: layout.width]  # of columns that have no fields at all
         named = [cells[i] for i in layout.numeric if i < len(cells)]
         if len(cells) != layout.width or cells[0].endswith("=") or not any(named):
             break
@@ -311,8 +355,10 @@ def _read_empatica(layout: Layout, lines: Sequence[str], name: str) -> None:
     rows = [layout.split(line) for line in lines[layout.first : layout.first + 3]]
     if len(rows) < 3 or any(len(row) != layout.width for row in rows):
         return
-    start, rate, sample = ([layout.number(c) if layout.is_number(c) else math.nan for c in row]
-                           for row in rows)  # fmt: skip
+    try:
+        start, rate, sample = (list(map(layout.number, row)) for row in rows)
+    except ValueError:
+        return
     same = len(set(start)) == 1 and len(set(rate)) == 1
     if same and 1e9 < start[0] < 4e9 and 0 < rate[0] <= 5000 and abs(sample[0]) < 1e9:
         layout.rate, layout.first = rate[0], layout.first + 2

@@ -6,6 +6,7 @@ Axes: n samples of a channel.
 import contextlib
 import dataclasses
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -16,6 +17,11 @@ import numpy as np
 BLOCK = 2**17  # samples that are read at once: 1 MB in double precision
 SPELLED = {"tab": "\t", "space": " "}  # separators that a command line cannot show
 LONGEST_GAP = 10**8  # missing samples that may follow each other: 28 hours at 1,000 Hz
+#: Powers of ten of the prefixes of units; the micro sign and the Greek letter are two characters.
+PREFIXES = {"p": -12, "n": -9, "u": -6, "\u00b5": -6, "\u03bc": -6, "m": -3, "": 0, "k": 3, "M": 6}
+_UNIT = re.compile(
+    f"(?P<prefix>[{''.join(PREFIXES)}]?)(?P<unit>V|A|S|Pa|W|T|Hz|g|L|m|s|Ohm|\u03a9)"
+)
 
 
 class FileError(ValueError):
@@ -61,6 +67,27 @@ class Recording:
         if self.column:
             return f"{self.name}, {self.column}"
         return f"{self.name}, column {self.column_number}" if self.column_number else self.name
+
+    def in_units(self, units: str) -> "Recording":
+        """The same recording in other units of the same kind, such as mV instead of uV.
+
+        Raises `FileError` if no power of ten divides the units; unknown ones are taken as they are.
+        """
+        if "unknown" in (units, self.units) or units == self.units:
+            return self
+        have, want = _UNIT.fullmatch(self.units), _UNIT.fullmatch(units)
+        if not have or not want or have["unit"] != want["unit"]:
+            raise FileError(
+                f"{self.origin}: its units are {self.units}, but {units} are needed. Convert the "
+                "signal, or fit a model to it."
+            )
+        power = PREFIXES[have["prefix"]] - PREFIXES[want["prefix"]]
+
+        def blocks(size: int) -> Iterator[np.ndarray]:
+            for values in self.blocks(size):
+                yield values * 10.0**power if power > 0 else values / 10.0**-power
+
+        return dataclasses.replace(self, units=units, blocks=blocks)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,6 @@
 Times are seconds since a first one. A column that counts rows is a time without a rate.
 """
 
-import contextlib
 import dataclasses
 import math
 import re
@@ -30,7 +29,7 @@ COMMON = [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 51.2, 60, 64, 75, 100, 102.
           800, 1000, 1024, 1200, 1250, 1500, 1600, 2000, 2048, 2400, 2500, 4000, 4096, 5000, 8000,
           8192, 10000, 16000, 20000, 22050, 44100, 48000]  # fmt: skip
 CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
-HOUR, DAY = 3600.0, 86400.0
+HOUR, DAY, YEAR_2000 = 3600.0, 86400.0, 946684800.0
 
 
 def is_time(name: str) -> bool:
@@ -80,16 +79,21 @@ class Reader:
         return (moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo and UTC)) / timedelta(seconds=1)
 
 
-def reader_of(texts: Sequence[str], decimal: str = ".") -> Reader | None:
-    """What reads all the texts of a column, if they are times or numbers."""
+def reader_of(texts: Sequence[str]) -> Reader | None:
+    """What reads nearly all the texts of a column, if they are times or numbers."""
     fractions = [kind.replace("%S", "%S.%f") for kind in FORMATS]
     for kind in ("number", "clock", "iso", *FORMATS, *fractions):
-        with contextlib.suppress(ValueError):
-            reader = Reader(kind)
-            for text in texts:
-                reader(text.replace(decimal, ".") if kind == "number" else text)
-            return reader
+        if sum(reads(Reader(kind), text) for text in texts) > 0.9 * len(texts):
+            return Reader(kind)
     return None
+
+
+def reads(reader: Reader, text: str) -> bool:
+    """Whether a text is such a time."""
+    try:
+        return math.isfinite(reader(text))
+    except (ValueError, OverflowError):
+        return False
 
 
 @dataclasses.dataclass
@@ -160,7 +164,7 @@ class Clock:
     def start(self, text: str) -> datetime | None:
         """The date and time of the first row, if its text has a date."""
         seconds = self.reader(text)
-        if self.reader.kind == "clock" or (self.reader.kind == "number" and seconds < 1e8):
+        if self.reader.kind == "clock" or (self.reader.kind == "number" and seconds < YEAR_2000):
             return None
         zone = None if self.local else UTC
         return datetime(1970, 1, 1, tzinfo=zone) + timedelta(seconds=seconds)
@@ -177,12 +181,14 @@ def clock_of(
     reader = reader_of(texts)
     if reader is None or len(texts) < 3:
         return None
+    lines = [line for line, text in zip(lines, texts, strict=True) if reads(reader, text)]
+    texts = [text for text in texts if reads(reader, text)]
     local = reader.kind not in ("number", "clock") and "+" not in texts[0] and "Z" not in texts[0]
     times = np.array([reader(text) for text in texts])
     if (times == times[0]).all():
         return None
     steps = np.diff(times)
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else -1.0
+    step = float(np.median(np.abs(steps[steps != 0])))
     resolution = 0.1 ** max(_decimals(text, reader) for text in texts)
     # Disorder is named as anywhere in the file.
     Clock(file, name, reader, step, None, local, resolution).gaps(times, lines)
@@ -195,7 +201,7 @@ def clock_of(
     scale = 1.0
     if reader.kind == "number":
         scale = unit_of(name, unit) or _scale(times[0], step, rate)
-    near = steps[steps < 1.5 * step + resolution]
+    near = steps[(steps > 0) & (steps < 1.5 * step + resolution)]
     pieces = 1 + len(steps) - len(near)
     told = None
     if scale:
