@@ -219,7 +219,7 @@ function startLaboratory(root, data) {
     const window = Number(at.window.value), { values } = recording ?? NO_FILE;
     const [from, to] = [Number(at.from.value), Number(at.to.value)];
     for (const name of ["from", "to"]) at[name].say(`${at[name].value} of ${at[name].max}`);
-    said.textContent = "";
+    said.textContent = recording === NO_FILE ? "Choose files, drop them here, or paste numbers." : "";
     const lows = [], highs = [], step = Math.max(1, Math.floor(values.length / 800)), stride = Math.max(1, step >> 6);
     for (let start = 0; start + step <= values.length; start += step) {
       let [low, high] = [Infinity, -Infinity];
@@ -235,7 +235,7 @@ function startLaboratory(root, data) {
     if (!cut) return;
     const { train, validation, test } = cut.data, faults = faultsOf(cut.all, window, recording.rate);
     const seconds = recording.rate ? ` of ${(window / recording.rate).toFixed(2)} s` : "";
-    said.textContent = `${cut.usable} windows of ${window} samples${seconds}${cut.every > 1 ? `, of which every ${cut.every}th is used` : ""}: ` +
+    said.textContent = `${cut.usable} windows of ${window} samples${seconds}${cut.every > 1 ? `, of which every ${ordinal(cut.every)} is used` : ""}: ` +
       `${train.length} are for training, ${validation.length} for choosing, ${test.length} for testing.` +
       `${faults ? ` ${faults[0].toUpperCase()}${faults.slice(1)}.` : ""}${recording.decision ? ` ${recording.decision}.` : ""}` +
       `${cut.simd ? "" : " This browser has no WebAssembly SIMD: training takes about twice as long."}`;
@@ -418,7 +418,7 @@ function startLaboratory(root, data) {
       `${kept.toFixed(0)} activations a window, one every ${every.toFixed(recording.rate ? 2 : 0)} ${recording.rate ? "s" : "samples"}, and an error of ${percent(loss)} of that of a flat line. ` +
       (phi >= 1 ? "That is no better than sending nothing at all, whose φ is 1: a SAN does not describe this recording. " : "") +
       (best && phi < 1 ? (best.means[2] < phi - data.tie
-        ? `${best.label} ${/s$/.test(best.label) ? "describe" : "describes"} the same windows better, φ̄ ${best.means[2].toFixed(2)}: to describe this recording briefly, a SAN is the wrong tool. `
+        ? `${best.label} ${best.label === "DCT" ? "describes" : "describe"} the same windows better, φ̄ ${best.means[2].toFixed(2)}: to describe this recording briefly, a SAN is the wrong tool, though its activations may serve as events. `
         : `No other method tried in part 4 is better; the nearest is ${best.label} with φ̄ ${best.means[2].toFixed(2)}. `) : "") +
       (spared && spared.validation[2] - choose(done()).validation[2] < data.tie ? `${data.activations[spared.activation].label} is as good within what seeds differ by. ` : "") +
       (ours ? `The book has ${ours.means[2].toFixed(2)} with m = ${ours.m} for ${name}. ` : "") +
@@ -487,7 +487,7 @@ function startLaboratory(root, data) {
   }));
   taken.network.addEventListener("click", () => {
     const { activation, m, rows, best, protocol } = shown;
-    const facts = { activation, border_tolerance: `${protocol.borderTolerance}`, window: `${cut.window}`, units: recording.units };
+    const facts = { kind: "SAN", activation, border_tolerance: `${protocol.borderTolerance}`, window: `${cut.window}`, units: recording.units };
     if (recording.rate) facts.sampling_rate = `${recording.rate}`;
     const tensor = { dtype: "F32", shape: [m], data_offsets: [0, 4 * m] };
     const text = new TextEncoder().encode(JSON.stringify({ __metadata__: facts, "kernel 0": tensor }));
@@ -592,6 +592,9 @@ function startLaboratory(root, data) {
   window.addEventListener("hashchange", follow);
   if (!follow()) open();
 }
+
+// "2nd", "32nd", "16th", of powers of two from 2 on.
+const ordinal = (count) => `${count}${count % 10 === 2 && count % 100 !== 12 ? "nd" : "th"}`;
 
 // Up to 24 sizes from 3 samples to a quarter of a window, in even steps of their logarithm.
 function sizesOf(window) {
