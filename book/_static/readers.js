@@ -329,8 +329,10 @@ function numberOf(text) {
 }
 
 async function openText(file, files, wish) {
-  const { name } = file, beyond = (what) =>
-    refuse(`${name}: ${what}, which this page does not read. Use the command san, or save names and rows of numbers only.`);
+  const { name } = file, advice = "Use the command san, or save names and rows of numbers only.";
+  const beyond = (what) => {
+    throw Object.assign(new RangeError(`${name}: ${what}, which this page does not read. ${advice}`), { beyond: true });
+  };
   const begin = String.fromCharCode(...(await bytesOf(file, 0, 256))).replace(/^(\xef\xbb\xbf)+/, "");
   for (const [signature, what] of Object.entries(FOREIGN)) if (begin.startsWith(signature)) refuse(
     `${name}: is ${what}.`);
@@ -339,7 +341,7 @@ async function openText(file, files, wish) {
   if (!head.some((line) => line.trim())) refuse(`${name}: is empty. Choose another file.`);
   const layout = layoutOfText(head.filter(isRow)) ?? beyond("is not a plain table of numbers");
   const { separator, decimal, width, isNumber, numeric } = layout, split = (line) => fieldsOf(line, separator);
-  const perfect = (line) => isRow(line ?? "") && layout.isPerfect(line), names = Array(width).fill(""),
+  const perfect = (line) => isRow(line ?? "") && layout.isPerfect(split(line)), names = Array(width).fill(""),
     units = Array(width).fill("");
   const first = perfect(lines[0]) ? 0 : 1;
   if (!perfect(lines[first]) || !perfect(lines[first + 1])) beyond("has lines above its rows");
@@ -366,35 +368,45 @@ async function openText(file, files, wish) {
   if (pairs.length >= 0.9 * rows.length
     && pairs.some(([, whole, part]) => /^0\d/.test(part) || whole === "-0")) beyond("looks like decimal commas");
 
-  const fieldsAt = (line, i) => split(line)
-    ?? refuse(`${name}: line ${i + 1} has a quotation mark that does not end in it, ${quoted(line.slice(0, 40))}. Remove the mark, or the line break between two marks.`);
+  // Fields of a line; none of one whose quotation marks are in disorder.
+  function fieldsAt(line, i) {
+    const fields = split(line);
+    if (!fields && line.split('"').length % 2 === 0) {
+      refuse(`${name}: line ${i + 1} has a quotation mark that does not close in it, ` +
+        `${quoted(line.trim().slice(0, 40))}. Remove the mark, or the line break between two marks.`);
+    }
+    return fields ?? [];
+  }
+  head.forEach(fieldsAt);
 
   // What the first rows say of a column of times.
   function clockOf(column) {
     const cells = head.map((line, i) => [line, i]).slice(first).filter(([line]) => isRow(line))
       .map(([line, i]) => [fieldsAt(line, i), i + 1]);
-    const given = cells.filter(([row]) => row.length === width && row[column].trim())
+    const given = cells.filter(([row]) => layout.isPerfect(row) && row[column].trim())
       .map(([row, at]) => [row[column].replace(decimal, ".").replace(/^[ '"[\]]+|[ '"[\]]+$/g, ""), at]);
     if (given.some(([text]) => !/\d/.test(text) || Number.isNaN(numberOf(text)))) return named
       ? beyond(`has times in words in column ${quoted(names[column])}`) : null;
     return clockOfTimes(name, names[column] || `${column}`, units[column], given, wish);
   }
-  const isClock = (column) => {
-    if (named) return Boolean(clockOf(column));
+  let timed = null, refused = null;
+  for (let i = 0; width > 1 && i < width && timed === null; i++) {
+    if (!(names[i] ? isTime(names[i]) : i === 0)) continue;
     try {
-      return column === 0 && Boolean(clockOf(column));
+      const clock = clockOf(i);
+      // An unnamed 0, 1, 2 beside names is an index, as pandas writes it.
+      if (clock && (names[i] || clock.rate || !named)) timed = i;
     } catch (error) {
-      if (error instanceof RangeError) return false;
-      throw error;
+      if (!(error instanceof RangeError) || error.beyond) throw error;
+      refused ??= names[i] ? error : null;
     }
-  };
-  const columns = width > 1 ? names.map((_, i) => i) : [],
-    timed = columns.find((i) => (names[i] ? isTime(names[i]) : i === 0) && isClock(i)) ?? null;
+  }
+  if (timed === null && refused) throw refused;
   const told = timed === null ? null : clockOf(timed),
     where = told ? `column ${names[timed] ? quoted(names[timed]) : timed}` : "";
   const given = told?.rate ? atRate(name, told.rate, wish, where) : wish;
   const decision = ["read as: " + SEPARATED[separator], decimal === "," && "decimal commas", !named && "no names",
-    told && `times in ${where}`, given
+    told && `times in ${where}${told.rate ? "" : ", of which no unit is known"}`, given
       && `${general(given)} Hz from ${told?.rate ? "the times" : "the caller"}`].filter(Boolean).join(", ");
   const signals = numeric.filter((i) => i !== timed && (!named || names[i])),
     others = signals.filter((i) => named && !isTime(names[i]) && !COUNTER.test(names[i]));
@@ -504,15 +516,12 @@ function layoutOfText(rows) {
     const isNumber = (cell) => NUMBER.test(plain(cell)),
       isMissing = (cell) => MISSING.has(cell.replace(/^[ ']+|[ ']+$/g, "").toLowerCase());
     const width = fieldsOf(rows[Math.min(1, rows.length - 1)], separator)?.length;
-    const isPerfect = (line) => {
-      const cells = fieldsOf(line, separator);
-      return cells?.length === width && cells.every((cell) => isNumber(cell) || isMissing(cell))
-        && cells.some(isNumber);
-    };
-    const good = rows.filter(isPerfect), cells = good.map((line) => fieldsOf(line, separator)),
-      numeric = Array.from({ length: width }, (_, i) => i);
+    const isPerfect = (cells) => cells?.length === width && cells.every((cell) => isNumber(cell) || isMissing(cell))
+      && (cells.some(isNumber) || width === 1 || cells.every((cell) => cell.trim()));
+    const good = rows.map((line) => fieldsOf(line, separator)).filter(isPerfect);
+    const numeric = Array.from({ length: width }, (_, i) => i);
     if (good.length < 0.9 * rows.length - 1 || good.length < 2
-      || !numeric.every((i) => cells.some((row) => isNumber(row[i])))) continue;
+      || !numeric.every((i) => good.some((row) => isNumber(row[i])))) continue;
     return { separator, decimal, width, numeric, isNumber, isPerfect, number: (cell = "x") => numberOf(plain(cell)) };
   }
   return undefined;

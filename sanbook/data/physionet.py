@@ -16,9 +16,9 @@ from sanbook.data import SAMPLES, SPLIT, WINDOW, download
 from sanbook.data.dataset import DataSet, Provenance, simulated
 from sanbook.data.manifest import Source
 from sanbook.data.verify import verified, weakest, whose_bytes
+from sanbook.data.windows import standardized_windows
 from sanbook.signals.formats import open_recording
 from sanbook.signals.formats.wfdb import read_header
-from sanbook.signals.windows import standardized_windows
 
 #: Options of neurokit2's simulators by kind of signal.
 SIMULATORS = {

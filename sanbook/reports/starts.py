@@ -326,7 +326,7 @@ class Starts:
             return show.quick("two epochs")
         return show.data_line(list(self.made["cards"].values()))
 
-    def write(self, results: str) -> None:
+    def write_results(self, results: str) -> None:
         """Leave starts.json for the reference results."""
         tables = {
             name: pd.concat(parts, ignore_index=True).round(5)

@@ -25,10 +25,10 @@ from sanbook.reproduction.criteria import (
     describe_shares,
     shares_in_words,
 )
-from sanbook.reproduction.published import LABELS, TABLES
+from sanbook.reproduction.published import LABELS, TABLES, committed
 
 ROOT = Path(__file__).parent.parent.parent
-REPRODUCED = ROOT / "data" / "reproduced"
+REPRODUCED = committed("reproduced")
 NOT_MADE = "its page was not made"
 PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
 PAGES = {table: table for table in TABLES} | {"physionet": "procedure"}  # with the runs of a table
@@ -92,8 +92,9 @@ def describe_reference() -> str:
     """The date and the number of seeds of the reference results in a sentence."""
     made = provenance()["tables"]
     counts = sorted({len(facts["seeds"]) for facts in made.values()})
-    seeds = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    return f"Reference results of {max(facts['date'] for facts in made.values())}, {seeds}."
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    date = max(facts["date"] for facts in made.values())
+    return f"Reference results of {date}, {seeds} {'seed' if seeds == '1' else 'seeds'}."
 
 
 def describe_build(results: str | Path) -> str:

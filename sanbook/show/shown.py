@@ -67,8 +67,8 @@ class Shown:
 def say(text: str) -> Shown:
     """A paragraph with numbers, in Markdown.
 
-    >>> say("The loss is **0.42** ({doc}`phi`).").html
-    '<p>The loss is <strong>0.42</strong> (phi).</p>\\n'
+    >>> say("The loss is **0.42** ({doc}`/ledger`).").html
+    '<p>The loss is <strong>0.42</strong> (ledger).</p>\\n'
     """
     return _sentences(text, text)
 
@@ -225,7 +225,7 @@ def live(
     """A figure that ``book/_static/NAME.js`` makes in the reader's browser.
 
     In a notebook the scripts of the book run in a frame. In the book the scripts of the page find
-    the figure, and pages of prose can include it as ``figures/LABEL.html``.
+    the figure.
 
     Args:
         name: The script of the figure.
@@ -249,7 +249,7 @@ def live(
         f'<figure><iframe srcdoc="{frame}" title="{escape(caption)}"></iframe>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
-    facts = {"kind": "live", "name": label}
+    facts = {"kind": "live"}
     return Shown(caption, html, {"text/html": heading + body}, facts)
 
 

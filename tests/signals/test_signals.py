@@ -13,6 +13,7 @@ import wfdb
 from conftest import sha256
 
 import sanbook.signals.windows
+from sanbook.data.windows import standardized_windows
 from sanbook.signals.formats import edf, numpy, open_recording
 from sanbook.signals.formats import wfdb as records
 
@@ -26,7 +27,7 @@ def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
     signal = noise(samples)
     cut = [signal[i : i + window] for i in range(0, samples - window + 1, window)]
     expected = np.stack([(w - w.mean()) / w.std(ddof=1) for w in cut])
-    result = sanbook.signals.windows.standardized_windows(torch.from_numpy(signal), window)
+    result = standardized_windows(torch.from_numpy(signal), window)
     assert result.dtype == torch.float32
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
@@ -34,7 +35,7 @@ def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
 @pytest.mark.parametrize("window", [-3, 0, 1, 21])
 def test_standardized_windows_of_an_impossible_length(window):
     with pytest.raises(ValueError, match=rf"lead: expected a window of 2 to 20 .*got {window};"):
-        sanbook.signals.windows.standardized_windows(torch.rand(20), window, origin="lead")
+        standardized_windows(torch.rand(20), window, origin="lead")
 
 
 # Signals of one's own
@@ -68,7 +69,7 @@ def test_own_signal_is_cut_split_and_described(tmp_path, write_own):
     column = "" if write_own is npy else "PPG"
     result = sanbook.signals.windows.load_signal(path, 100, column)
     assert [len(result.train), len(result.validation), len(result.test)] == [3, 1, 3]
-    expected = sanbook.signals.windows.standardized_windows(torch.from_numpy(values[:, 1]), 100)
+    expected = standardized_windows(torch.from_numpy(values[:, 1]), 100)
     found = torch.cat([result.train, result.validation, result.test])
     # A record stores 16 bits of each sample.
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3 if write_own is record else 0)
@@ -231,7 +232,7 @@ def test_deviations_give_windows_their_amplitude_back(tmp_path):
 SMALL = """
 import sys
 
-for absent in "pooch requests torchvision neurokit2 sklearn IPython".split():
+for absent in "torchvision neurokit2 sklearn IPython".split():
     sys.modules[absent] = None  # an import of it raises
 import sanbook.signals.windows
 
