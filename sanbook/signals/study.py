@@ -15,7 +15,6 @@ import functools
 import hashlib
 import json
 import multiprocessing
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as first_done
@@ -244,23 +243,27 @@ def run_study(
 class _Processes(ThreadPoolExecutor):
     """Runs tasks in processes, one for each thread; one that dies takes only its task along."""
 
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self._free: list[ProcessPoolExecutor] = []
+
     def submit(self, function: Callable, /, *arguments) -> Future:
         """See `concurrent.futures.Executor`."""
-        return super().submit(_in_process, function, *arguments)
+        return super().submit(self._in_process, function, *arguments)
 
-
-_THREAD = threading.local()
-
-
-def _in_process(function: Callable, *arguments):
-    if not hasattr(_THREAD, "pool"):
+    def _in_process(self, function: Callable, *arguments):
         spawned = multiprocessing.get_context("spawn")
-        _THREAD.pool = ProcessPoolExecutor(1, mp_context=spawned)
-    try:
-        return _THREAD.pool.submit(function, *arguments).result()
-    except BrokenProcessPool:
-        del _THREAD.pool
-        raise
+        pool = self._free.pop() if self._free else ProcessPoolExecutor(1, mp_context=spawned)
+        task = pool.submit(function, *arguments)
+        if not isinstance(task.exception(), BrokenProcessPool):
+            self._free.append(pool)
+        return task.result()
+
+    def shutdown(self, *arguments, **settings) -> None:
+        """See `concurrent.futures.Executor`."""
+        super().shutdown(*arguments, **settings)
+        for pool in self._free:
+            pool.shutdown()
 
 
 @contextlib.contextmanager

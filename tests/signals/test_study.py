@@ -72,7 +72,7 @@ def test_what_is_there_is_not_computed_again(records, table, tmp_path, monkeypat
     run_study(records, tmp_path, PLAN)
     left = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(left) == 4
-    monkeypatch.setattr(study, "_in_process", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(study._Processes, "submit", lambda *_: pytest.fail("computed again"))
     assert run_study(records, tmp_path, PLAN).table.equals(table)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == left
 
