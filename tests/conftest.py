@@ -137,7 +137,7 @@ def javascript():
     """An engine of JavaScript, such as in a browser but without a page, that knows ``san``."""
     context = MiniRacer()
     context.eval("const document = { addEventListener() {} }")
-    for name in ("san", "san2d", "mirror", "plane"):
+    for name in ("san", "mirror", "plane"):
         context.eval((Path(__file__).parent.parent / f"book/_static/{name}.js").read_text())
     return context
 

@@ -17,6 +17,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -30,9 +31,10 @@ from torch import nn
 import sanbook.data
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
-from sanbook.scales import ScaleSAN, initial_mothers, ladder
-from sanbook.show.tables import NAMES, write_table
-from sanbook.training import Protocol, evaluate, fit, initial_san, reconstruct, sweep
+from sanbook.files import write_table
+from sanbook.scales import MultiscaleSAN, initial_prototypes, ladder
+from sanbook.show.names import NAMES
+from sanbook.training import PROTOCOLS, Protocol, evaluate, fit, initial_san, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
 from sanbook.training.loops import kept
 
@@ -144,7 +146,7 @@ def part_of(data: DataSet, share: int) -> DataSet:
 def protocols_of(grids: dict[int, range], epochs: int) -> Iterator[tuple[Protocol, range]]:
     """The protocols of a page with labels, and their kernel sizes."""
     for batch_size, sizes in grids.items():
-        yield Protocol(epochs, batch_size, num_kernels=2, border_tolerance=2, init="normal"), sizes
+        yield replace(PROTOCOLS["mnist"], epochs=epochs, batch_size=batch_size), sizes
 
 
 def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, float]:
@@ -248,7 +250,7 @@ def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
     parts = mnist.train, mnist.validation, mnist.test
     count, few = sum(map(len, parts)), mnist.test[:2000]
     ((protocol, _),) = protocols_of(GRIDS["mnist"], 1)
-    san = initial_san(3, 0, "extrema", 2, protocol)
+    san = initial_san(3, 0, "extrema", few, protocol)
     with torch.no_grad():
         plain = median_seconds(lambda: [san(x) for x in few.split(500)], 3)
     yield Row(
@@ -261,12 +263,12 @@ def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
 
 
 def pursuit(quick: bool, _) -> Iterator[Row]:
-    """A window through a SAN with scales."""
-    x, model = signals(1000).train, ScaleSAN(initial_mothers(1, 9, seed=0), ladder(9, 999))
+    """A window through a multiscale SAN."""
+    x, model = signals(1000).train, MultiscaleSAN(initial_prototypes(1, 9, seed=0), ladder(9, 999))
     seconds = median_seconds(lambda: model.encode(x), 1 if quick else 5) / len(x)
     entries = model.encode(x).count_nonzero().item() / len(x)
     note = f"{len(model.kernels())} kernels, {entries:.0f} activations"
-    yield Row("pursuit-1000", "a window of 1000 samples, SAN with scales", seconds, note=note)
+    yield Row("pursuit-1000", "a window of 1000 samples, multiscale SAN", seconds, note=note)
 
 
 def growth(quick: bool, data_source: str) -> Iterator[Row]:

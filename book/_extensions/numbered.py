@@ -1,6 +1,6 @@
 """A Sphinx extension: tables and interactive figures of the notebooks have numbers.
 
-`sanbook.show.pages` writes both as HTML with a caption that has a label. Here these become a
+`sanbook.show` writes both as HTML with a caption that has a label. Here these become a
 caption and a label that Sphinx knows, so that each is counted beside its like in the pages of prose
 and can be referred to.
 """

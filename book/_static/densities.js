@@ -1,4 +1,4 @@
-// The five activation functions on one similarity map under one density (san.activate).
+// The five activation functions on one similarity map under one density (san.code).
 document.addEventListener("DOMContentLoaded", () => plot.start("densities", startDensities));
 
 function startDensities(root, { s, size, border_tolerance: tolerance, activations }) {
@@ -16,10 +16,11 @@ function startDensities(root, { s, size, border_tolerance: tolerance, activation
     const m = Number(at.size.value);
     at.size.say(`m = ${m} samples`);
     for (const [name, { label, color }] of Object.entries(activations)) {
-      const a = san.activate(s, name, san.density(name, m, s.length, tolerance));
-      const kept = plot.count(a);
-      const cost = san.inverseCompressionRatio([a], m).toFixed(2);
-      const text = `${label}: ${kept} of ${s.length} entries, CR⁻¹ ${cost}`;
+      // A kernel of one sample, 1, leaves the map as it is.
+      const d = san.density(name, m, [s.length], tolerance);
+      const { a: [a], count } = san.code(s, [[1]], name, { d });
+      const cost = ((m + 2 * count) / s.length).toFixed(2);
+      const text = `${label}: ${count} of ${s.length} entries, CR⁻¹ ${cost}`;
       svgs[name].previousElementSibling.textContent = text;
       svgs[name].setAttribute("aria-label", text);
       const scale = plot.axes(svgs[name], [0, last], plot.rangeOf(s));

@@ -1,7 +1,7 @@
-// The playground of images: draw a digit, and see what a trained network makes of it (san2d.js).
+// The playground of images: draw a digit, and see what a trained network makes of it (san.js).
 document.addEventListener("DOMContentLoaded", () => plot.start("drawing", startDrawing));
 
-function startDrawing(root, { digits, kernels, activations, border_tolerance: tolerance }) {
+function startDrawing(root, { digits, kernels, activations, border_tolerance: borderTolerance }) {
   const sizes = Object.keys(Object.values(kernels)[0]).map(Number);
   const side = digits[0].length;
   let x = digits[0];
@@ -31,23 +31,16 @@ function startDrawing(root, { digits, kernels, activations, border_tolerance: to
     const [name, m] = [at.activation.value, Number(at.size.value)];
     at.size.say(`${m} by ${m} pixels`);
     const w = kernels[name][m];
-    const d = san2d.density(name, m, side, side, tolerance);
-    const s = san2d.similarities(x, w);
-    const a = s.map((map) => san2d.activate(map, name, d));
-    const xHat = san2d.decode(a, w);
-    const inverseCr = san2d.inverseCompressionRatio(a, w.flat(2).length);
-    if (!x.flat().some(Boolean)) {
-      plot.numbers(numbers, [["φ", "none of an empty sheet"]]);
-      return view.show({ x, w, s, a, xHat, color: activations[name].color, points: [], current: [1, inverseCr] });
-    }
-    const loss = san2d.normalizedLoss(x, xHat);
+    const coded = san.code(x, w, name, { borderTolerance });
+    const { phi, inverseCr, loss, count } = coded;
+    const empty = Number.isNaN(loss); // an empty sheet has no loss
     plot.numbers(numbers, [
-      ["φ", san.phi(inverseCr, loss)],
+      ["φ", empty ? "none of an empty sheet" : phi],
       ["CR⁻¹", inverseCr],
-      ["L̃", loss],
-      ["activations", `${plot.count(a)}`],
+      ["L̃", empty ? "none" : loss],
+      ["activations", `${count}`],
     ]);
-    view.show({ x, w, s, a, xHat, color: activations[name].color, points: [], current: [loss, inverseCr] });
+    view.show({ ...coded, x, w, color: activations[name].color, points: [], current: [empty ? 1 : loss, inverseCr] });
   }
 
   // A pen of three pixels, dark in the middle.

@@ -8,14 +8,11 @@ function nearestPoint(points, [loss, inverseCr]) {
   return away.indexOf(Math.min(...away));
 }
 
-function startPlane(root, { x, networks, wavelets, activations, border_tolerance: tolerance }) {
+function startPlane(root, { x, networks, wavelets, activations, border_tolerance: borderTolerance }) {
   const [LIMIT, STEPS] = [1.15, 115];
   const of = networks.map(({ activation, kernel }) => {
-    const d = san.density(activation, kernel.length, x.length, tolerance);
-    const a = san.encode(x, [kernel], activation, [d]);
-    const xHat = san.decode(a, [kernel]);
-    const point = [san.normalizedLoss(x, xHat), san.inverseCompressionRatio(a, kernel.length)];
-    return { activation, m: kernel.length, kept: plot.count(a), xHat, point };
+    const { xHat, count, loss, inverseCr } = san.code(x, [kernel], activation, { borderTolerance });
+    return { activation, m: kernel.length, kept: count, xHat, point: [loss, inverseCr] };
   });
   const at = plot.controls(
     root,
@@ -49,7 +46,7 @@ function startPlane(root, { x, networks, wavelets, activations, border_tolerance
   }
 
   function reconstruct(name, what, xHat, [loss, inverseCr], color) {
-    const phi = san.phi(inverseCr, loss).toFixed(2);
+    const phi = Math.hypot(inverseCr, loss).toFixed(2);
     const text = `${what}: CR⁻¹ ${inverseCr.toFixed(2)}, L̃ ${loss.toFixed(2)}, φ ${phi}`;
     svgs[name].previousElementSibling.textContent = text;
     svgs[name].setAttribute("aria-label", text);

@@ -205,13 +205,6 @@ const plot = (() => {
     return view;
   }
 
-  // Where a pointer is on a panel of a view: the nearest sample and the value at its height.
-  function pointed(view, name, event) {
-    const { range, xRange } = view.scales[name];
-    const [along, value] = valuesAt(view.svgs[name], [xRange, range], event);
-    return { sample: Math.max(0, Math.round(along)), value };
-  }
-
   // The values below a pointer on a panel whose axes have these ranges.
   function valuesAt(svg, [[left, right], [low, high]], event) {
     const box = svg.getBoundingClientRect();
@@ -255,7 +248,7 @@ const plot = (() => {
         found[name] = add(frame, "select");
         for (const [value, text] of Object.entries(attributes)) add(found[name], "option", { value }, text);
       }
-      found[name].addEventListener("input", change);
+      if (change) found[name].addEventListener("input", change);
     }
     return found;
   }
@@ -271,6 +264,16 @@ const plot = (() => {
     }
     new ResizeObserver(draw).observe(place);
     return svgs;
+  }
+
+  // Says to who listens what is on show, once it rests and not at every step of a slider.
+  function speaker(root) {
+    const status = add(root, "p", { class: "san-hidden", role: "status" });
+    let waiting;
+    return (words) => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => (status.textContent = words), 500);
+    };
   }
 
   // Numbers in a row: pairs of a symbol and what is shown of it.
@@ -330,6 +333,6 @@ const plot = (() => {
 
   return {
     GREY, add, axes, controls, count, dots, drag, dragSlider, imageNetwork, line, network, numbers, plane, planeAxes,
-    play, pointed, rangeOf, shades, stack, start, stems,
+    play, rangeOf, shades, speaker, stack, start, stems,
   };
 })();

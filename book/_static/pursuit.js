@@ -1,4 +1,4 @@
-// The pursuit of one window by a SAN with scales: activations come one by one, the strongest first.
+// The pursuit of one window by a multiscale SAN: activations come one by one, the strongest first.
 // The page has the window, the kernels and where the pursuit placed them; san.refit does the rest.
 document.addEventListener("DOMContentLoaded", () => plot.start("pursuit", startPursuit));
 
@@ -6,7 +6,7 @@ function startPursuit(root, { x, places, maps, kernels, num_weights: weights, co
   const atoms = places.map((place, k) => san.draw(kernels[maps[k]], place, x.length));
   const { losses, residuals, amplitudes } = san.refit(x, atoms);
   const inverseCr = losses.map((_, k) => (weights + cost * k) / x.length);
-  const phis = losses.map((loss, k) => san.phi(inverseCr[k], loss));
+  const phis = losses.map((loss, k) => Math.hypot(inverseCr[k], loss));
   const best = phis.indexOf(Math.min(...phis));
   const samples = [0, x.length - 1];
 

@@ -1,9 +1,9 @@
-// A kernel slides along a signal, and its similarity grows underneath (san.similarities).
+// A kernel slides along a signal, and its similarity grows underneath (san.code).
 document.addEventListener("DOMContentLoaded", () => plot.start("slide", startSlide));
 
 function startSlide(root, { x, kernel, color }) {
   const last = x.length - 1;
-  const [s] = san.similarities(x, [kernel]);
+  const { s: [s] } = san.code(x, [kernel], "identity");
   const before = Math.floor((kernel.length - 1) / 2);
   const strongest = Math.max(...kernel.map(Math.abs));
   const height = (0.8 * Math.max(...x.map(Math.abs))) / strongest;

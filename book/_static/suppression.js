@@ -3,7 +3,7 @@ document.addEventListener("DOMContentLoaded", () => plot.start("suppression", st
 
 function startSuppression(root, { s, distance, color }) {
   const last = s.length - 1;
-  const candidates = [...s.keys()].filter((t) => san.isExtremum(s, t));
+  const candidates = san.suppress(s, s.length).flatMap(({ kept, suppressed }) => [kept, ...suppressed]);
   const at = plot.controls(
     root,
     {

@@ -2,7 +2,7 @@
 // loss and phi on validation of every seed.
 document.addEventListener("DOMContentLoaded", () => plot.start("training", startTraining));
 
-function startTraining(root, { x, runs, activations, border_tolerance: tolerance }) {
+function startTraining(root, { x, runs, activations, border_tolerance: borderTolerance }) {
   const epochs = Object.values(runs)[0][0].kernels.length - 1;
   const labels = Object.keys(runs).map((name) => [name, activations[name].label]);
   let seed = 0;
@@ -40,14 +40,12 @@ function startTraining(root, { x, runs, activations, border_tolerance: tolerance
     const epoch = Number(at.epoch.value);
     at.epoch.say(`${epoch} of ${epochs}`);
     const w = of[seed].kernels[epoch];
-    const d = san.density(name, w.length, x.length, tolerance);
-    const a = san.encode(x, [w], name, [d]);
-    const xHat = san.decode(a, [w]);
+    const { xHat, count } = san.code(x, [w], name, { borderTolerance });
     plot.numbers(numbers, [
       ["seed", `${seed}`],
       ["φ̄", of[seed].phi[epoch]],
       ["L̃", of[seed].loss[epoch]],
-      ["activations of the window", `${plot.count(a)}`],
+      ["activations of the window", `${count}`],
     ]);
     const every = of.flatMap(({ kernels }) => kernels.flat());
     let scale = plot.axes(svgs.kernel, [0, w.length - 1], plot.rangeOf(every));

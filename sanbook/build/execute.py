@@ -156,7 +156,8 @@ def describe_machine() -> dict:
 def shown_cards(executed) -> list[dict]:
     """The cards of the data sets that an executed notebook showed as its sources."""
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
-    return [card for output in outputs for card in output.get("metadata", {}).get("cards", [])]
+    shown = [output.get("metadata", {}).get("sanbook", {}) for output in outputs]
+    return [card for of_output in shown for card in of_output.get("cards", [])]
 
 
 def take_warnings(executed) -> list[str]:
@@ -187,8 +188,8 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
     for name in ("database", "dataset"):
         if name in defaults and name in specification.parameters:
             own = specification.parameters[name]
-            stand_in = sources.get(own) not in (None, "real")
-            title = f"{own} ({sources[own]})" if stand_in else own
+            placeholder = sources.get(own) not in (None, "real")
+            title = f"{own} ({sources[own]})" if placeholder else own
             heading = heading.replace(defaults[name], title)
     executed.cells[0].source = heading + newline + rest
     if sources and set(sources.values()) == {"simulated"}:
@@ -202,23 +203,25 @@ def finish(executed, defaults: dict, specification: Specification, facts: dict) 
         # The style of the book hides these until the reader asks for the code.
         if {"parameters", "injected-parameters", "hide-input"} & tags:
             cell.metadata["tags"] = [*sorted(tags - {"hide-input"}), "set-up"]
-        for output in cell.get("outputs", []):
-            metadata = output.get("metadata", {})
-            figure = metadata.get("image/svg+xml", {})
-            if "alt" in figure:
+        for output in list(cell.get("outputs", [])):
+            shown = output.get("metadata", {}).pop("sanbook", None)
+            if not shown:
+                continue
+            output.data = shown["book"]
+            kind = shown.get("kind")
+            if kind == "figure":
                 # As a file too, for pages that are not notebooks.
-                (figures / f"{figure['name']}.svg").write_text(output["data"]["image/svg+xml"])
+                (figures / f"{shown['name']}.svg").write_text(output.data["image/svg+xml"])
                 cell.metadata["mystnb"] = {
-                    "image": {"alt": figure["alt"]},
-                    "figure": {"caption": figure["caption"], "name": figure["name"]},
+                    "image": {"alt": shown["alt"]},
+                    "figure": {"caption": shown["caption"], "name": shown["name"]},
                 }
-            if metadata.get("fragment"):
-                fragment = figures / f"{metadata['fragment']}.html"
-                fragment.write_text(output["data"]["text/html"])
-            if metadata.get("findings"):
-                findings.append(output["data"]["text/markdown"])
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get("findings")]
+            if kind == "live":
+                (figures / f"{shown['name']}.html").write_text(output.data["text/html"])
+                output.metadata["live"] = True
+            if kind == "findings":
+                findings.append(output.data["text/markdown"])
+                cell.outputs.remove(output)
     executed.metadata.pop("papermill", None)
     if findings:
         top = nbformat.v4.new_markdown_cell("\n\n".join(findings), id="top-findings")
@@ -236,7 +239,7 @@ def write_without_figures(executed, specification: Specification) -> None:
                 output
                 for output in cell.outputs
                 if "image/svg+xml" not in output.get("data", {})
-                and not output.get("metadata", {}).get("fragment")
+                and not output.get("metadata", {}).get("live")
             ]
     path = ROOT / specification.folder / "executed" / f"{specification.name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -136,7 +136,7 @@ def describe_book(profile: str) -> str:
         "real": "the paper's own data",
         "substitute": "substitutes",
         "unverified": "files that could not be verified",
-        "simulated": "simulated stand-ins",
+        "simulated": "simulated data",
     }
     data = "; ".join(
         f"{words[source]}: {', '.join(sorted(sources[source]))}"

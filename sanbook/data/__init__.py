@@ -30,11 +30,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sanbook.data import fetch, labelled
-from sanbook.data import simulate as stand_ins
-from sanbook.data.dataset import Card, DataSet
-from sanbook.signals import formats as recordings
+from sanbook.data import fetch, labelled, simulate
+from sanbook.data.dataset import DataSet, Provenance
 from sanbook.signals import windows as signals
+from sanbook.signals.formats import wfdb as recordings
 
 SAMPLES = 12_000  # of a recording
 WINDOW = 1_000  # samples
@@ -87,11 +86,11 @@ def load(
             f"but got {', '.join(unknown)}"
         )
     source = fetch.MANIFEST[name]
-    stand_in = _simulate_recording if source.record else labelled.stand_in
+    placeholder = _simulate_recording if source.record else labelled.placeholder
     if data == "sample":
-        return stand_in(source, 'data="sample" asks for it', **options)
+        return placeholder(source, 'data="sample" asks for it', **options)
     folder = fetch.data_folder(directory) / source.folder
-    remedy = f'{fetch.advice(source, folder)}, or allow a stand-in with data="auto"'
+    remedy = f'{fetch.advice(source, folder)}, or allow placeholder data with data="auto"'
     try:
         if source.record:
             dataset = _read_recording(source, _obtain_record(source, folder, data))
@@ -100,7 +99,7 @@ def load(
             dataset = labelled.read(source, folder, **options)
     except fetch.FetchError as error:
         if data == "auto":
-            return stand_in(source, f"the data are not at hand: {error}", **options)
+            return placeholder(source, f"the data are not at hand: {error}", **options)
         raise FileNotFoundError(f"{name}: {error}; {remedy}") from error
     if data == "real" and dataset.card.source != "real":
         raise FileNotFoundError(
@@ -169,7 +168,7 @@ def _read_recording(source: fetch.Source, header: Path) -> DataSet:
         kind = "unverified" if origin == "unverified" else "real"
         note = f"{found} is the paper's" + (" by its name" if kind == "unverified" else "")
         note += "." if source.channel else "; the name of the channel could not be checked."
-    card = Card(
+    card = Provenance(
         name=source.name,
         signal=source.signal,
         sampling_rate=record.fs,
@@ -187,8 +186,8 @@ def _read_recording(source: fetch.Source, header: Path) -> DataSet:
 
 
 def _simulate_recording(source: fetch.Source, reason: str) -> DataSet:
-    signal, how = stand_ins.recording(source, SAMPLES)
-    card = stand_ins.card(source, how, reason, units="arbitrary")
+    signal, how = simulate.recording(source, SAMPLES)
+    card = simulate.provenance(source, how, reason, units="arbitrary")
     return DataSet(*windows(signal, origin=f"{source.name}, {how}").split(SPLIT), card)
 
 

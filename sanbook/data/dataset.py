@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
-class Card:
+class Provenance:
     """Where the numbers of a data set come from.
 
     `source` is one of
@@ -17,13 +17,13 @@ class Card:
     - "real": the paper's data, every byte known by its hash;
     - "unverified": what claims to be the paper's data, but no hash is known to verify it by;
     - "substitute": another recording or channel of the same database;
-    - "simulated": a stand-in (`sanbook.data.simulate`);
+    - "simulated": simulated data (`sanbook.data.simulate`);
     - "own": a reader's own signal (`sanbook.signals.windows.load_signal`).
 
     `note` says so in sentences for a page. `sampling_rate` is in Hz, None for images; `version` is
     that of the official source; `origin` is whose bytes the files have: "official", "copy",
     "substitute" or "unverified"; both are None for what is simulated or own. `sha256` maps the name
-    of each file read to its hash. A recording has a `record` and a `channel`; a stand-in has a
+    of each file read to its hash. A recording has a `record` and a `channel`; simulated data have a
     `simulator` and a `seed` instead. `classes` are the names that labels count; `blank` is how many
     examples of each part were left out because they are zero everywhere, where the metric is not
     defined.
@@ -65,7 +65,7 @@ class DataSet:
     train: Tensor
     validation: Tensor
     test: Tensor
-    card: Card
+    card: Provenance
     labels: dict[str, Tensor] | None = None
 
     def first(self, train: int, validation: int, test: int) -> "DataSet":

@@ -16,9 +16,8 @@ import pooch
 import torch
 from torch import Tensor
 
-from sanbook.data import fetch
-from sanbook.data import simulate as stand_ins
-from sanbook.data.dataset import Card, DataSet
+from sanbook.data import fetch, simulate
+from sanbook.data.dataset import DataSet, Provenance
 
 CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # UCI's five classes
 PARTS = (0.76, 0.88)  # of UCI's file, for training and for training with validation
@@ -54,7 +53,7 @@ def read(source: fetch.Source, folder: Path, **options) -> DataSet:
     """Read the files, once their bytes are verified; ValueError if they are wrong."""
     findings = fetch.verified(source, [folder / name for name in source.official])
     origin = fetch.least(findings)
-    card = Card(
+    card = Provenance(
         name=source.name,
         signal=source.signal,
         sampling_rate=source.sampling_rate,
@@ -69,7 +68,7 @@ def read(source: fetch.Source, folder: Path, **options) -> DataSet:
     return (_read_images if source.torchvision else _read_segments)(folder, card, **options)
 
 
-def _read_segments(folder: Path, card: Card, **options) -> DataSet:
+def _read_segments(folder: Path, card: Provenance, **options) -> DataSet:
     table = pd.read_csv(folder / "data.csv")  # a name, X1 to X178 and the class y
     # A row is named X<number of the segment>.<recording>.
     recordings = table.iloc[:, 0].str.partition(".")[2]
@@ -78,7 +77,12 @@ def _read_segments(folder: Path, card: Card, **options) -> DataSet:
 
 
 def _split_segments(
-    signals: np.ndarray, labels, recordings, card: Card, value_range=(-1, 1), split: str = "rows"
+    signals: np.ndarray,
+    labels,
+    recordings,
+    card: Provenance,
+    value_range=(-1, 1),
+    split: str = "rows",
 ) -> DataSet:
     """Scale segments ``(B, n)`` and split them; `recordings` ``(B,)`` tells that of each."""
     try:
@@ -102,7 +106,7 @@ def _split_segments(
     return _without_blank({part: (x[where], y[where]) for part, where in chosen.items()}, card)
 
 
-def _read_images(folder: Path, card: Card) -> DataSet:
+def _read_images(folder: Path, card: Provenance) -> DataSet:
     # Here, as it takes seconds to import; not its MNIST, which prefers files of an older layout.
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
@@ -123,22 +127,24 @@ def _read_images(folder: Path, card: Card) -> DataSet:
     return _without_blank(grey, card)
 
 
-def stand_in(source: fetch.Source, reason: str, **options) -> DataSet:
-    """What stands in for a data set, for this reason."""
+def placeholder(source: fetch.Source, reason: str, **options) -> DataSet:
+    """Simulated data in place of a data set; ``reason`` says why they are used."""
     if not source.torchvision:
-        signals, labels, recordings, how = stand_ins.eeg(source)
-        card = stand_ins.card(source, how, reason, units="scaled", classes=source.classes)
+        signals, labels, recordings, how = simulate.eeg(source)
+        card = simulate.provenance(source, how, reason, units="scaled", classes=source.classes)
         return _split_segments(signals, labels, recordings, card, **options)
     x, labels, classes, how = (
-        stand_ins.digits() if source.name == "mnist" else stand_ins.patches(source.seed)
+        simulate.digits() if source.name == "mnist" else simulate.patches(source.seed)
     )
-    card = stand_ins.card(source, how, reason, units="of the largest grey value", classes=classes)
+    card = simulate.provenance(
+        source, how, reason, units="of the largest grey value", classes=classes
+    )
     split = [len(x) - 500, 250, 250]
     parts = zip(("train", "validation", "test"), x.split(split), labels.split(split), strict=True)
     return _without_blank({part: (x, labels) for part, x, labels in parts}, card)
 
 
-def _without_blank(parts: dict[str, tuple[Tensor, Tensor]], card: Card) -> DataSet:
+def _without_blank(parts: dict[str, tuple[Tensor, Tensor]], card: Provenance) -> DataSet:
     """A data set of (examples, labels) for each part, without examples that are zero everywhere."""
     varied = {part: x.flatten(1).any(dim=1) for part, (x, _) in parts.items()}
     blank = {part: int((~keep).sum()) for part, keep in varied.items()}

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sanbook.data.dataset import Card
+from sanbook.data.dataset import Provenance
 from sanbook.data.fetch import Source
 
 #: Options of neurokit2's simulators by kind of signal.
@@ -31,15 +31,15 @@ SIMULATORS = {
 SEGMENTS, SEGMENT = 23, 178  # of each recording of the EEG; samples of each
 
 
-def card(source: Source, simulator: str, reason: str, **facts) -> Card:
-    """The card of what stands in for a data set: how it was made, and why it stands there."""
+def provenance(source: Source, simulator: str, reason: str, **facts) -> Provenance:
+    """The provenance of simulated data: how they were made, and why they are used."""
     replaced = f"the paper's record {source.record}" if source.record else source.title
-    return Card(
+    return Provenance(
         name=source.name,
         signal=source.signal,
         sampling_rate=source.sampling_rate,
         source="simulated",
-        note=f"A stand-in for {replaced}: {simulator}, because {reason}.",
+        note=f"Simulated data in place of {replaced}: {simulator}, because {reason}.",
         simulator=simulator,
         seed=source.seed,
         **facts,

@@ -16,10 +16,10 @@ from torch import Tensor
 from sanbook.methods import fixed as transforms
 from sanbook.methods import kernels as atoms
 from sanbook.methods import learned
-from sanbook.methods.base import Baseline, choose, entries, evaluate_code
+from sanbook.methods.base import Method, choose, entries, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes
-from sanbook.methods.networks import TrainedScales
-from sanbook.scales import ScaleSAN, compare_scales
+from sanbook.methods.networks import TrainedMultiscaleSAN
+from sanbook.scales import MultiscaleSAN, compare_scales
 
 #: Candidates of each method: a function of the training examples and a seed.
 METHODS = {
@@ -56,23 +56,27 @@ SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
     "wavelets, own count"
 }
 
-SCALE_EXAMPLES = 30  # for training, and for validation, of a SAN with scales
+SCALE_EXAMPLES = 30  # for training, and for validation, of a multiscale SAN
 
 
-def sans_with_scales(validation: Tensor, **settings) -> Callable:
-    """Candidates of a SAN with scales: the one that `scales.compare_scales` chooses.
+def multiscale_sans(validation: Tensor, **settings) -> Callable:
+    """Candidates of a multiscale SAN: the one that `scales.compare_scales` chooses.
 
     It is learned from `SCALE_EXAMPLES` at most, by the paper's count even where the scale is paid.
     """
 
     @functools.cache  # learned once for both counts
-    def learn(train: Tensor, seed: int) -> ScaleSAN:
+    def learn(train: Tensor, seed: int) -> MultiscaleSAN:
         parts = train[:SCALE_EXAMPLES], validation[:SCALE_EXAMPLES]
         return compare_scales(*parts, seed=seed, **settings).model
 
-    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedScales]:
+    def candidates(
+        train: Tensor, seed: int, scale_paid: bool = False
+    ) -> Iterator[TrainedMultiscaleSAN]:
         model = learn(train, seed)
-        yield TrainedScales(ScaleSAN(model.mothers, model.lengths, cost=2 + scale_paid))
+        yield TrainedMultiscaleSAN(
+            MultiscaleSAN(model.prototypes, model.lengths, cost=2 + scale_paid)
+        )
 
     return candidates
 
@@ -82,14 +86,14 @@ class Measurement:
     """What a method gives on the test examples of a data set.
 
     ``metrics`` (CR^-1, loss, phi) and ``in_bytes`` (bytes, loss, phi; quantized in ``step``) are of
-    ``baseline``, charged W in every example; ``shared_metrics`` and ``shared_in_bytes`` (with a
-    step of its own) of ``shared_baseline``, where the test examples share it; all ``(B, 3)``.
-    ``entries`` are the A of ``baseline``, ``(B,)``. ``seconds_fit`` is fitting and choosing among
+    ``method``, charged W in every example; ``shared_metrics`` and ``shared_in_bytes`` (with a
+    step of its own) of ``shared_method``, where the test examples share it; all ``(B, 3)``.
+    ``entries`` are the A of ``method``, ``(B,)``. ``seconds_fit`` is fitting and choosing among
     all candidates, ``seconds_encode`` encoding one example.
     """
 
-    baseline: Baseline
-    shared_baseline: Baseline
+    method: Method
+    shared_method: Method
     metrics: Tensor
     shared_metrics: Tensor
     step: float
@@ -113,27 +117,27 @@ def measure(candidates: Callable[[Tensor, int], Iterable], data, seed: int) -> M
     """
     started = time.perf_counter()
     shared_by = len(data.test)
-    baseline, shared_baseline = choose(candidates(data.train, seed), data.validation, shared_by)
+    method, shared_method = choose(candidates(data.train, seed), data.validation, shared_by)
     fitted = time.perf_counter()
-    code = baseline.encode(data.test)
+    code = method.encode(data.test)
     encoded = time.perf_counter()
-    step = choose_step(baseline, data.validation)
-    same = shared_baseline is baseline
-    shared_code = code if same else shared_baseline.encode(data.test)
+    step = choose_step(method, data.validation)
+    same = shared_method is method
+    shared_code = code if same else shared_method.encode(data.test)
     shared_step = (
         step
-        if same and baseline.num_weights == 0
-        else choose_step(shared_baseline, data.validation, shared_by)
+        if same and method.num_weights == 0
+        else choose_step(shared_method, data.validation, shared_by)
     )
     return Measurement(
-        baseline=baseline,
-        shared_baseline=shared_baseline,
-        metrics=evaluate_code(baseline, data.test, code),
-        shared_metrics=evaluate_code(shared_baseline, data.test, shared_code, shared_by),
+        method=method,
+        shared_method=shared_method,
+        metrics=evaluate_code(method, data.test, code),
+        shared_metrics=evaluate_code(shared_method, data.test, shared_code, shared_by),
         step=step,
-        in_bytes=evaluate_bytes(baseline, data.test, code, step),
+        in_bytes=evaluate_bytes(method, data.test, code, step),
         shared_in_bytes=evaluate_bytes(
-            shared_baseline, data.test, shared_code, shared_step, shared_by
+            shared_method, data.test, shared_code, shared_step, shared_by
         ),
         entries=entries(code).float(),
         seconds_fit=fitted - started,

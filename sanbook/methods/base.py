@@ -1,6 +1,6 @@
 """A method: how it describes examples, and what the description costs by the paper's own metric.
 
-A `Baseline` turns examples ``(B, *spatial)`` into a code ``(B, q, *places)`` and back. The shape of
+A `Method` turns examples ``(B, *spatial)`` into a code ``(B, q, *places)`` and back. The shape of
 the code says what an entry costs, by the convention of the paper (Sec. II):
 
 - A code with ``places`` is sparse: each entry that is not zero costs its value and one coordinate
@@ -27,10 +27,10 @@ from torch import Tensor
 import san_core
 
 # A candidate and what it gives on some examples: CR^-1, W in every one, and loss, ``(B,)`` each.
-Tried = tuple["Baseline", Tensor, Tensor]
+Tried = tuple["Method", Tensor, Tensor]
 
 
-class Baseline:
+class Method:
     """A method with its hyperparameters, fitted; subclasses are frozen dataclasses.
 
     ``weights`` are the tensors a receiver must be sent.
@@ -47,7 +47,7 @@ class Baseline:
         """Reconstruction of examples of the size ``spatial``, ``-> (B, *spatial)``."""
         raise NotImplementedError
 
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "Baseline":
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "Method":
         """The same method with other weights, such as those that were sent."""
         return dataclasses.replace(self, weights=weights) if weights else self
 
@@ -76,28 +76,28 @@ def entries(code: Tensor) -> Tensor:
 
 
 def inverse_compression_ratio(
-    baseline: Baseline, code: Tensor, spatial: torch.Size, shared_by: int = 1
+    method: Method, code: Tensor, spatial: torch.Size, shared_by: int = 1
 ) -> Tensor:
     """CR^-1 of codes of examples of the size ``spatial``, ``(B, q, *places) -> (B,)``.
 
     It is relative to the samples of the example and not to the places of the code, of which there
     may be more or fewer.
     """
-    coordinates = code.ndim - 2 + baseline.scale_paid
+    coordinates = code.ndim - 2 + method.scale_paid
     return san_core.inverse_compression_ratio_from_counts(
-        entries(code), baseline.num_weights / shared_by, spatial.numel(), coordinates
+        entries(code), method.num_weights / shared_by, spatial.numel(), coordinates
     )
 
 
-def evaluate(baseline: Baseline, x: Tensor, shared_by: int = 1) -> Tensor:
+def evaluate(method: Method, x: Tensor, shared_by: int = 1) -> Tensor:
     """CR^-1, normalized loss and phi of each example, ``(B, *spatial) -> (B, 3)``."""
-    return evaluate_code(baseline, x, baseline.encode(x), shared_by)
+    return evaluate_code(method, x, method.encode(x), shared_by)
 
 
-def evaluate_code(baseline: Baseline, x: Tensor, code: Tensor, shared_by: int = 1) -> Tensor:
+def evaluate_code(method: Method, x: Tensor, code: Tensor, shared_by: int = 1) -> Tensor:
     """The same of examples that are encoded already."""
-    inverse_cr = inverse_compression_ratio(baseline, code, x.shape[1:], shared_by)
-    loss = san_core.normalized_loss(x, baseline.decode(code, x.shape[1:]))
+    inverse_cr = inverse_compression_ratio(method, code, x.shape[1:], shared_by)
+    loss = san_core.normalized_loss(x, method.decode(code, x.shape[1:]))
     return torch.stack([inverse_cr, loss, san_core.phi(inverse_cr, loss)], dim=-1)
 
 
@@ -113,22 +113,22 @@ def share_weights(inverse_cr: Tensor, num_weights: int, n: int, shared_by: int) 
 # --- hyperparameters ------------------------------------------------------------------------------
 
 
-def choose(candidates: Iterable, x: Tensor, shared_by: int) -> tuple[Baseline, Baseline]:
+def choose(candidates: Iterable, x: Tensor, shared_by: int) -> tuple[Method, Method]:
     """The candidates with the smallest mean phi on (validation) examples, the first of equals.
 
     The first of the two has W in every example, as the paper counts; for the second ``shared_by``
-    examples share it. Each of the ``candidates`` has a ``try_on``: a `Baseline`, or what stands for
+    examples share it. Each of the ``candidates`` has a ``try_on``: a `Method`, or what stands for
     many that are cheaper to try together. ValueError if there is none.
     """
-    best: list[Baseline | None] = [None, None]
+    best: list[Method | None] = [None, None]
     smallest = [float("inf")] * 2
     for candidate in candidates:
-        for baseline, inverse_cr, loss in candidate.try_on(x):
-            shared = share_weights(inverse_cr, baseline.num_weights, x[0].numel(), shared_by)
+        for method, inverse_cr, loss in candidate.try_on(x):
+            shared = share_weights(inverse_cr, method.num_weights, x[0].numel(), shared_by)
             for i, counted in enumerate([inverse_cr, shared]):
                 mean_phi = san_core.phi(counted, loss).mean().item()
                 if mean_phi < smallest[i]:
-                    best[i], smallest[i] = baseline, mean_phi
+                    best[i], smallest[i] = method, mean_phi
     if None in best:
         raise ValueError("expected at least one candidate with a finite phi, but there is none")
     return tuple(best)
@@ -145,7 +145,7 @@ def kept_counts(n: int, ndim: int) -> list[int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stepwise(Baseline):
+class Stepwise(Method):
     """A method without weights that adds one entry after the other to its code.
 
     ``k`` is how many every example has; with None each takes the number with its own smallest phi.
@@ -164,7 +164,7 @@ class Stepwise(Baseline):
         raise NotImplementedError
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         return self.take(x, self.own_steps(x) if self.k is None else torch.full([len(x)], self.k))
 
     def own_steps(self, x: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ class EachCount:
     counts: list[int]
 
     def try_on(self, x: Tensor) -> Iterator[Tried]:
-        """See `Baseline`."""
+        """See `Method`."""
         inverse_cr, loss = self.method.measure_path(x, max(self.counts))
         for k in self.counts:
             yield dataclasses.replace(self.method, k=k), inverse_cr[:, k], loss[:, k]

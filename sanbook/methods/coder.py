@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import san_core
-from sanbook.methods.base import Baseline
+from sanbook.methods.base import Method
 
 LONGEST = 65_504  # the largest number of the 16 bits, whole or not, that a message's header has
 
@@ -79,7 +79,7 @@ def _models(header: bytes, size: int, ordered: bool) -> tuple:
 
 
 def transmit(
-    baseline: Baseline, code: Tensor, spatial: torch.Size, step: float
+    method: Method, code: Tensor, spatial: torch.Size, step: float
 ) -> tuple[Tensor, Tensor]:
     """Bytes of each code's message and what a receiver makes of them, ``(B,)``, ``(B, *spatial)``.
 
@@ -88,9 +88,7 @@ def transmit(
     ordered, shape = code.ndim == 2, code.shape[1:]
     messages = [pack(levels, ordered) for levels in quantize(code, step).numpy()]
     received = np.stack([unpack(message, shape, ordered) for message in messages])
-    receiver = baseline.with_weights(
-        tuple(weight.half().to(code.dtype) for weight in baseline.weights)
-    )
+    receiver = method.with_weights(tuple(weight.half().to(code.dtype) for weight in method.weights))
     length = torch.tensor([len(message) for message in messages], dtype=code.dtype)
     return length, receiver.decode(torch.from_numpy(received).to(code.dtype) * step, spatial)
 
@@ -101,31 +99,31 @@ def raw_bytes(spatial: torch.Size) -> int:
 
 
 def evaluate_bytes(
-    baseline: Baseline, x: Tensor, code: Tensor, step: float, shared_by: int = 1
+    method: Method, x: Tensor, code: Tensor, step: float, shared_by: int = 1
 ) -> Tensor:
     """Bytes, loss and phi of each example, with bytes over `raw_bytes` for CR^-1, ``(B, 3)``.
 
     Bytes are those of the message and of the weights, shared as in `inverse_compression_ratio`.
     """
-    length, x_hat = transmit(baseline, code, x.shape[1:], step)
-    length = length + 2 * baseline.num_weights / shared_by
+    length, x_hat = transmit(method, code, x.shape[1:], step)
+    length = length + 2 * method.num_weights / shared_by
     loss = san_core.normalized_loss(x, x_hat)
     phi = san_core.phi(length / raw_bytes(x.shape[1:]), loss)
     return torch.stack([length, loss, phi], dim=-1)
 
 
-def choose_step(baseline: Baseline, x: Tensor, shared_by: int = 1) -> float:
+def choose_step(method: Method, x: Tensor, shared_by: int = 1) -> float:
     """The quantization step with the smallest mean phi of true bytes on (validation) examples.
 
     Of 1/32 to 4 times the mean magnitude of the entries.
     """
-    code = baseline.encode(x)
+    code = method.encode(x)
     kept = code[code != 0].abs()
     mean = kept.mean().item() if len(kept) else 1.0  # nothing to quantize: a dead network
     steps = [mean * 2.0**power for power in range(-5, 3)]
 
     def mean_phi(step):
-        return evaluate_bytes(baseline, x, code, step, shared_by)[:, 2].mean().item()
+        return evaluate_bytes(method, x, code, step, shared_by)[:, 2].mean().item()
 
     return min(steps, key=mean_phi)
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sanbook.methods.base import Baseline, EachCount, Stepwise, kept_counts
+from sanbook.methods.base import EachCount, Method, Stepwise, kept_counts
 from sanbook.methods.blocks import cut, join
 
 # --- the largest coefficients of a linear transform -----------------------------------------------
@@ -105,7 +105,7 @@ class DCT(LargestCoefficients):
         return join(transformed) if self.block else transformed
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         axes = tuple(range(-len(spatial), 0))
         blocks = cut(code[:, 0], self.block) if self.block else code[:, 0]
         x = torch.from_numpy(scipy.fft.idctn(blocks.numpy(), axes=axes, norm="ortho"))
@@ -129,7 +129,7 @@ class Wavelets(LargestCoefficients):
         return torch.from_numpy(coefficients)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         axes = tuple(range(1, 1 + len(spatial)))
         bands = _wavelet_bands(spatial, self.wavelet, self.level)
         levels = pywt.array_to_coeffs(code[:, 0].numpy(), bands, output_format="wavedecn")
@@ -166,7 +166,7 @@ WAVELETS = [*(f"db{i}" for i in range(2, 9)), *(f"sym{i}" for i in range(4, 9)),
 
 
 @dataclasses.dataclass(frozen=True)
-class DownSampling(Baseline):
+class DownSampling(Method):
     """``count`` samples along each axis, at the centres of equal parts, and straight lines.
 
     Each is the mean of its part, sent in order; beyond the first and the last it goes on flat.
@@ -176,12 +176,12 @@ class DownSampling(Baseline):
     count: int
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         pool = F.adaptive_avg_pool1d if x.ndim == 2 else F.adaptive_avg_pool2d
         return pool(x[:, None], self.count).flatten(1)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         mode = "linear" if len(spatial) == 1 else "bilinear"
         samples = code.view(len(code), 1, *[self.count] * len(spatial))
         return F.interpolate(samples, tuple(spatial), mode=mode, align_corners=False)[:, 0]
@@ -215,7 +215,7 @@ class PiecewiseLinear(Stepwise):
         return counts, loss
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         samples = np.arange(*spatial)
         lines = [
             np.interp(samples, np.flatnonzero(knots), knots[np.flatnonzero(knots)])

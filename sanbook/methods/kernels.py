@@ -1,4 +1,4 @@
-"""Kernels that others have proposed, at any place and length: relatives of a SAN with scales.
+"""Kernels that others have proposed, at any place and length: relatives of a multiscale SAN.
 
 A shape comes at several lengths, `pursuit` finds where it describes a signal. None of the kernels
 is learned: a receiver makes them too, so W is 0. Signals only. Axes as in `san_core`: B examples,
@@ -13,12 +13,12 @@ import pywt
 import torch
 from torch import Tensor
 
-from sanbook.methods.base import Baseline
+from sanbook.methods.base import Method
 from sanbook.scales.pursuit import Atoms, pursue
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelPursuit(Baseline):
+class KernelPursuit(Method):
     """Kernels where a pursuit finds them, as many as each example needs.
 
     ``refit``: whether the pursuit is orthogonal. An entry costs its value, its place and, with
@@ -33,12 +33,12 @@ class KernelPursuit(Baseline):
         raise NotImplementedError
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; ``(B, J, n)``."""
+        """See `Method`; ``(B, J, n)``."""
         atoms = Atoms(self.kernels(x.shape[1]), x.shape[1])
         return pursue(atoms, x, cost=2 + self.scale_paid, refit=self.refit)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         return Atoms(self.kernels(*spatial), *spatial).decode(code).to(code.dtype)
 
 
@@ -99,7 +99,7 @@ class RandomKernels(KernelPursuit):
 
 
 def ladder(n: int) -> list[int]:
-    """Lengths of 3 samples and more, all shorter than n, six an octave as in a SAN with scales.
+    """Lengths of 3 samples and more, all shorter than n, six an octave as in a multiscale SAN.
 
     >>> ladder(30)
     [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 19, 21, 24, 27]

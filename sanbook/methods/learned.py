@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import san_core
-from sanbook.methods.base import Baseline, Tried, evaluate_code
+from sanbook.methods.base import Method, Tried, evaluate_code
 from sanbook.methods.blocks import cut, join, patches
 from sanbook.scales.pursuit import Pursuit
 
@@ -32,7 +32,7 @@ def patch_sizes(x: Tensor) -> list[int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class PrincipalComponents(Baseline):
+class PrincipalComponents(Method):
     """The first principal components of each patch, all kept and so sent in order. scikit-learn.
 
     ``weights`` are the components ``(k, size^ndim)`` and the mean patch ``(size^ndim,)``.
@@ -42,13 +42,13 @@ class PrincipalComponents(Baseline):
     weights: tuple[Tensor, Tensor] = dataclasses.field(repr=False)
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; component by component for each patch in turn."""
+        """See `Method`; component by component for each patch in turn."""
         components, mean = self.weights
         blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
         return ((blocks - mean) @ components.T).flatten(1)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         components, mean = self.weights
         grid = [-(-side // self.size) for side in spatial]
         blocks = code.view(len(code), *grid, len(components)) @ components + mean
@@ -72,7 +72,7 @@ def principal_components(train: Tensor, seed: int) -> Iterator[PrincipalComponen
 
 
 @dataclasses.dataclass(frozen=True)
-class Dictionary(Baseline):
+class Dictionary(Method):
     """Few atoms of a learned dictionary for each patch, by orthogonal matching pursuit.
 
     Atoms are added to a patch until its squared error is at most ``tolerance``. ``weights`` are the
@@ -84,7 +84,7 @@ class Dictionary(Baseline):
     weights: tuple[Tensor] = dataclasses.field(repr=False)
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; ``(B, q, *grid of patches)``."""
+        """See `Method`; ``(B, q, *grid of patches)``."""
         (code,) = self.encode_within(x, [self.tolerance])
         return code
 
@@ -107,7 +107,7 @@ class Dictionary(Baseline):
             yield code.view(*blocks.shape[:-1], len(atoms)).movedim(-1, 1)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         blocks = code.movedim(1, -1) @ self.weights[0]
         return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)
 
@@ -120,7 +120,7 @@ class EachTolerance:
     tolerances: list[float]
 
     def try_on(self, x: Tensor) -> Iterator[Tried]:
-        """See `Baseline`."""
+        """See `Method`."""
         codes = self.dictionary.encode_within(x, self.tolerances)
         for tolerance, code in zip(self.tolerances, codes, strict=True):
             dictionary = dataclasses.replace(self.dictionary, tolerance=tolerance)
@@ -154,7 +154,7 @@ def dictionaries(train: Tensor, seed: int) -> Iterator[EachTolerance]:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvolutionalDictionary(Baseline):
+class ConvolutionalDictionary(Method):
     """Learned atoms drawn at any place, the code sparse by its l1 norm. SPORCO.
 
     Convolution is circular, as SPORCO's. ``penalty`` weighs the l1 norm against the squared error;
@@ -165,7 +165,7 @@ class ConvolutionalDictionary(Baseline):
     weights: tuple[Tensor] = dataclasses.field(repr=False)
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; ``(B, q, *spatial)``."""
+        """See `Method`; ``(B, q, *spatial)``."""
         cbpdn = _sporco().admm.cbpdn
         atoms, examples = _last_axes_first(self.weights[0]), _last_axes_first(x)
         options = cbpdn.ConvBPDN.Options({"MaxMainIter": 60, "RelStopTol": 2e-3})
@@ -175,7 +175,7 @@ class ConvolutionalDictionary(Baseline):
         return code.movedim((-2, -1), (0, 1)).to(x.dtype).contiguous()
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         axes = tuple(range(-len(spatial), 0))
         atoms_f = torch.fft.rfftn(self.weights[0], spatial, axes)
         return torch.fft.irfftn((torch.fft.rfftn(code, dim=axes) * atoms_f).sum(1), spatial, axes)
@@ -221,7 +221,7 @@ def convolutional_dictionaries(train: Tensor, seed: int) -> Iterator[Convolution
 
 
 @dataclasses.dataclass(frozen=True)
-class Autoencoder(Baseline):
+class Autoencoder(Method):
     """A k-sparse autoencoder of patches with one layer and tied weights (Makhzani and Frey 2013).
 
     Of the hidden units of a patch the ``k`` of largest magnitude are kept. ``weights`` are the
@@ -233,12 +233,12 @@ class Autoencoder(Baseline):
     weights: tuple[Tensor, Tensor] = dataclasses.field(repr=False)
 
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; ``(B, q, *grid of patches)``."""
+        """See `Method`; ``(B, q, *grid of patches)``."""
         blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
         return _hidden(blocks, *self.weights, self.k).movedim(-1, 1)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         layer, bias = self.weights
         blocks = code.movedim(1, -1) @ layer + bias
         return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)

@@ -1,6 +1,6 @@
 """Trained SANs as methods, to be chosen and measured like any other.
 
-Axes as in `san_core`: B examples, q kernels or mothers.
+Axes as in `san_core`: B examples, q kernels or prototypes.
 """
 
 import copy
@@ -11,25 +11,25 @@ import torch
 from torch import Tensor
 
 from san_core import SAN
-from sanbook.methods.base import Baseline
-from sanbook.scales import ScaleSAN
+from sanbook.methods.base import Method
+from sanbook.scales import MultiscaleSAN
 from sanbook.training import Trained
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedNetwork(Baseline):
+class TrainedNetwork(Method):
     """A trained network."""
 
-    model: SAN | ScaleSAN
+    model: SAN | MultiscaleSAN
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """See `Baseline`; the activation maps."""
+        """See `Method`; the activation maps."""
         return self.model.encode(x)
 
     @torch.no_grad()
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Baseline`."""
+        """See `Method`."""
         return self.model.decode(code)
 
 
@@ -45,7 +45,7 @@ class TrainedSAN(TrainedNetwork):
         return tuple(kernel.detach() for kernel in self.model.kernels)
 
     def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedSAN":
-        """See `Baseline`."""
+        """See `Method`."""
         model = copy.deepcopy(self.model)
         for kernel, other in zip(model.kernels, weights, strict=True):
             kernel.data = other
@@ -53,25 +53,25 @@ class TrainedSAN(TrainedNetwork):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedScales(TrainedNetwork):
-    """A trained SAN with scales; `weights` are its mothers."""
+class TrainedMultiscaleSAN(TrainedNetwork):
+    """A trained multiscale SAN; `weights` are its prototypes."""
 
-    model: ScaleSAN
+    model: MultiscaleSAN
 
     @property
     def scale_paid(self) -> bool:
-        """See `Baseline`; its ``cost`` says so."""
+        """See `Method`; its ``cost`` says so."""
         return self.model.cost == 3
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
-        """The mothers, as one tensor ``(q, m)``."""
-        return (self.model.mothers.detach(),)
+        """The prototypes, as one tensor ``(q, m)``."""
+        return (self.model.prototypes.detach(),)
 
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedScales":
-        """See `Baseline`."""
-        (mothers,) = weights
-        return TrainedScales(ScaleSAN(mothers, self.model.lengths, self.model.cost))
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedMultiscaleSAN":
+        """See `Method`."""
+        (prototypes,) = weights
+        return TrainedMultiscaleSAN(MultiscaleSAN(prototypes, self.model.lengths, self.model.cost))
 
 
 def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:

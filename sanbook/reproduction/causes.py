@@ -14,17 +14,10 @@ import pandas as pd
 
 from sanbook.data.dataset import DataSet
 from sanbook.reproduction.ledger import KEYS, TABLES, tolerance_of, within
-from sanbook.training import Protocol, sweep
-from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, measure
+from sanbook.training import PROTOCOLS, Protocol, sweep
+from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, table_metrics
 
 SEED = "further seeds"
-OF_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal")
-PROTOCOLS = {
-    "physionet": Protocol(),
-    "uci_epilepsy": replace(OF_IMAGES, batch_size=32),
-    "mnist": OF_IMAGES,
-    "fashion_mnist": OF_IMAGES,
-}
 EXPLAINED, OPEN = ["cause", "tested_by"], "not explained"
 
 
@@ -68,7 +61,7 @@ def try_experiments(
         else:
             read = [(seed, rule) for seed in seeds for rule in ("best", "last")]
             models = [swept.model(key.kernel_size, *run) for run in read]
-            runs = pd.DataFrame([measure(model, data.test) for model in models])
+            runs = pd.DataFrame([table_metrics(model, data.test) for model in models])
             runs = pd.concat([pd.DataFrame(read, columns=["seed", "rule"]), runs], axis=1)
         runs = runs.assign(
             phi=runs.phi_qm, inverse_compression_ratio=runs.inverse_compression_ratio_qm

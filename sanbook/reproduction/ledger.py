@@ -14,8 +14,8 @@ Three verdicts stand beside each other, for each number that was run:
   last, and, in the PhysioNet experiment, at the kernel size that is best on test.
 - *likely*: it lies in the 95 % prediction interval of one further run (`prediction_interval`).
 
-Dead networks enter no mean and no verdict. Numbers of stand-ins never enter: such numbers are
-*not run*.
+Dead networks enter no mean and no verdict. Numbers of placeholder data never enter: such numbers
+are *not run*.
 """
 
 import argparse
@@ -30,7 +30,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-import sanbook.show.tables
+import sanbook.files
+import sanbook.reproduction.results
+import sanbook.show.names
 from sanbook.show import figures as plots
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,7 +43,7 @@ VERDICTS = ("strict", "lenient", "likely")
 INITIALISATION = {"physionet": "constant"}
 TOLERANCE = 0.02
 ACCURACY_TOLERANCE = 1.5  # percentage points
-METRICS = {**sanbook.show.tables.METRICS, "accuracy_percent": "accuracy (%)"}
+LABELS = {**sanbook.show.names.METRICS, "accuracy_percent": "accuracy (%)"}
 TABLES = {
     "physionet": "PhysioNet",
     "uci_epilepsy": "UCI-epilepsy",
@@ -52,7 +54,7 @@ SELECTIONS = ["published_m", "published_m_last", "test"]
 KEYS = ["table", "database", "activation", "kernel_size"]
 NOT_MADE = "its page was not made"
 PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
-RECORDED = [*KEYS, *METRICS, "seed", "init", "selection", "dead"]
+RECORDED = [*KEYS, *LABELS, "seed", "init", "selection", "dead"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Evidence:
 
 
 def measured(results: str | Path) -> Evidence:
-    """What executed pages recorded in a directory, stand-ins and quick runs left out."""
+    """What executed pages recorded in a directory, placeholder data and quick runs left out."""
     absent, tables = {}, [pd.DataFrame(columns=RECORDED)]
     for table in TABLES:
         path = Path(results) / f"{_page(table)}.json"
@@ -122,9 +124,9 @@ def published_numbers() -> pd.DataFrame:
     """Every published number, a row for each: `KEYS`, metric, published."""
     tables = []
     for table in TABLES:
-        rows = sanbook.show.tables.published(table).assign(table=table)
+        rows = sanbook.reproduction.results.published(table).assign(table=table)
         rows["database"] = rows.get("database", table.replace("_", "-"))
-        metrics = [metric for metric in METRICS if metric in rows]
+        metrics = [metric for metric in LABELS if metric in rows]
         tables.append(rows.melt(KEYS, metrics, var_name="metric", value_name="published"))
     return pd.concat(tables, ignore_index=True)
 
@@ -354,8 +356,8 @@ def headline() -> str:
 def keep_record(results: str | Path) -> None:
     """Write `data/reproduced/` and the headline table of README.md.
 
-    ValueError if a table was made from stand-ins or in a quick run, or if none was made. A table
-    whose page was not made is absent from the record, which says so.
+    ValueError if a table was made from placeholder data or in a quick run, or if none was made. A
+    table whose page was not made is absent from the record, which says so.
     """
     ours = measured(results)
     refused = [
@@ -380,10 +382,10 @@ def keep_record(results: str | Path) -> None:
         }
     facts = {"tables": tables, "absent": ours.absent}
     REPRODUCED.mkdir(exist_ok=True)
-    sanbook.show.tables.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
+    sanbook.files.write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
     numbers = ledger(recorded())
-    figure = plots.plot_ledger(numbers[numbers.verdict != "not run"], METRICS)
+    figure = plots.plot_ledger(numbers[numbers.verdict != "not run"], LABELS)
     figure.savefig(REPRODUCED / "ledger.svg", metadata={"Date": None})
     readme = ROOT / "README.md"
     text, count = re.subn(
@@ -399,7 +401,7 @@ def keep_record(results: str | Path) -> None:
 def keep_causes(results: str | Path) -> None:
     """Write `data/reproduced/causes.csv` from the page of causes, made after `keep_record`.
 
-    ValueError if it was made from stand-ins or in a quick run.
+    ValueError if it was made from placeholder data or in a quick run.
     """
     record = json.loads((Path(results) / "causes.json").read_text())
     sources = {name: card["source"] for name, card in record["cards"].items()}
@@ -408,7 +410,7 @@ def keep_causes(results: str | Path) -> None:
             f"expected causes from full runs on the paper's data in {results}, but they are of the "
             f"{record['profile']} profile, from {sources}"
         )
-    sanbook.show.tables.write_table(CAUSES, pd.DataFrame(record["rows"]))
+    sanbook.files.write_table(CAUSES, pd.DataFrame(record["rows"]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-r"""A SAN with scales: few mother kernels, drawn at many lengths, found by a greedy pursuit.
+r"""A multiscale SAN: few prototype kernels, drawn at many lengths, found by a greedy pursuit.
 
 Beyond the paper, along its outlook: transformations other than amplitude. A kernel of a SAN has one
-size, and matches that overlap are not corrected for each other. Here every mother is drawn at a
+size, and matches that overlap are not corrected for each other. Here every prototype is drawn at a
 ladder of lengths, forwards and backwards, and all these kernels share its weights;
 `sanbook.scales.pursuit` finds the activations, and their amplitudes are fitted together.
 
@@ -11,7 +11,7 @@ with the scale paid, that is the number of its map.
 
 Axes as in `san_core` (B examples, n samples), and
 
-- ``q``: mothers; ``m``: weights of one mother; ``J``: lengths; ``2 * q * J``: maps
+- ``q``: prototypes; ``m``: weights of one prototype; ``J``: lengths; ``2 * q * J``: maps
 """
 
 import copy
@@ -36,20 +36,20 @@ from sanbook.training.files import read_safetensors
 # --- the network ----------------------------------------------------------------------------------
 
 
-class ScaleSAN(nn.Module):
-    r"""Mothers drawn at every length; activations found by orthogonal matching pursuit.
+class MultiscaleSAN(nn.Module):
+    r"""Prototypes drawn at every length; activations found by orthogonal matching pursuit.
 
     .. math:: w_{ij} = \frac{R_j \, v_i}{\|R_j \, v_i\|}, \quad
               \hat{x} = \sum_{i, j} a_{ij} * w_{ij} + a'_{ij} * w'_{ij}
 
-    ``v_i`` is a mother, ``R_j`` the fixed linear map that resamples it to the length ``j``
+    ``v_i`` is a prototype, ``R_j`` the fixed linear map that resamples it to the length ``j``
     (`resampling`), ``w'`` is ``w`` backwards. Decoding is that of `san_core.SAN`:
     cross-correlation, zeros beyond the borders, an even kernel reaching one sample further ahead.
-    So ``a`` is ``(B, maps, n)`` and the metric takes it as it is. The maps of the first mother come
-    first, its J lengths forwards and then backwards.
+    So ``a`` is ``(B, maps, n)`` and the metric takes it as it is. The maps of the first prototype
+    come first, its J lengths forwards and then backwards.
 
     Args:
-        mothers: ``(q, m)``, finite; their norms do not matter.
+        prototypes: ``(q, m)``, finite; their norms do not matter.
         lengths: of the kernels, in samples, each at least 1 and none twice. Those of which one more
             is a multiple of m + 1 take the least time.
         cost: numbers that an activation costs where `encode` stops: 2, or 3 with the scale paid.
@@ -57,7 +57,7 @@ class ScaleSAN(nn.Module):
     Raises:
         ValueError: an argument is none of those above.
 
-    >>> model = ScaleSAN(torch.tensor([[1.0, 2.0, 1.0]]), lengths=[3, 7, 15])
+    >>> model = MultiscaleSAN(torch.tensor([[1.0, 2.0, 1.0]]), lengths=[3, 7, 15])
     >>> x = torch.zeros(1, 60)
     >>> x[0, 20:35] = 5 * model.kernels()[2]
     >>> a = model.encode(x)  # (B, maps, n)
@@ -65,12 +65,12 @@ class ScaleSAN(nn.Module):
     ([[0, 2, 27]], 5.0, 3)
     """
 
-    def __init__(self, mothers: Tensor, lengths: Sequence[int], cost: int = 2) -> None:
+    def __init__(self, prototypes: Tensor, lengths: Sequence[int], cost: int = 2) -> None:
         super().__init__()
-        if mothers.ndim != 2 or not mothers.numel() or not mothers.isfinite().all():
+        if prototypes.ndim != 2 or not prototypes.numel() or not prototypes.isfinite().all():
             raise ValueError(
-                "mothers must be finite and (q, m), with at least one weight, but are "
-                f"{tuple(mothers.shape)}:\n{mothers}"
+                "prototypes must be finite and (q, m), with at least one weight, but are "
+                f"{tuple(prototypes.shape)}:\n{prototypes}"
             )
         lengths = [int(length) for length in lengths]
         if not lengths or min(lengths) < 1 or len(set(lengths)) < len(lengths):
@@ -82,23 +82,23 @@ class ScaleSAN(nn.Module):
             raise ValueError(
                 f"cost must be 2 (amplitude and place) or 3 (the scale paid too), but is {cost}"
             )
-        self.mothers = nn.Parameter(mothers.detach().clone())
+        self.prototypes = nn.Parameter(prototypes.detach().clone())
         self.lengths, self.cost = lengths, cost
 
     @property
     def num_weights(self) -> int:
-        """``W = q * m``: all kernels of a mother share its weights."""
-        return self.mothers.numel()
+        """``W = q * m``: all kernels of a prototype share its weights."""
+        return self.prototypes.numel()
 
     def kernels(self) -> list[Tensor]:
-        """The kernel ``(length,)`` of each map, of unit norm; gradients flow to the mothers.
+        """The kernel ``(length,)`` of each map, of unit norm; gradients flow to the prototypes.
 
-        Zeros where a mother vanishes at a length, such as an odd one at a single sample.
+        Zeros where a prototype vanishes at a length, such as an odd one at a single sample.
         """
         return [
-            F.normalize(resampling(len(mother), length).to(mother) @ mother, dim=0)
-            for forwards in self.mothers
-            for mother in (forwards, forwards.flip(0))
+            F.normalize(resampling(len(prototype), length).to(prototype) @ prototype, dim=0)
+            for forwards in self.prototypes
+            for prototype in (forwards, forwards.flip(0))
             for length in self.lengths
         ]
 
@@ -112,7 +112,7 @@ class ScaleSAN(nn.Module):
             )
         kernels, weights, spacing = self.kernels(), [], []
         for kernel in kernels:
-            apart, rest = divmod(len(kernel) + 1, self.mothers.shape[1] + 1)
+            apart, rest = divmod(len(kernel) + 1, self.prototypes.shape[1] + 1)
             spacing.append(1 if rest else apart)
             weights.append(kernel if rest else kernel[apart - 1 :: apart])
         return Hats(kernels, weights, spacing, n)
@@ -149,8 +149,8 @@ class ScaleSAN(nn.Module):
         kernels = self.kernels()
         if a.ndim != 3 or a.shape[1] != len(kernels):
             raise ValueError(
-                f"expected activation maps (B, {len(kernels)}, n), one for each mother and length, "
-                f"but the shape of a is {tuple(a.shape)}"
+                f"expected activation maps (B, {len(kernels)}, n), one for each prototype and "
+                f"length, but the shape of a is {tuple(a.shape)}"
             )
         n = a.shape[2]
         size = next_fast_len(n + max(self.lengths), real=True)
@@ -190,7 +190,7 @@ def _check(x: Tensor) -> None:
 
 @functools.cache  # as all networks of m weights share them
 def resampling(m: int, length: int) -> Tensor:
-    """The linear map from a mother to a kernel, ``(length, m)``, double precision.
+    """The linear map from a prototype to a kernel, ``(length, m)``, double precision.
 
     The weights stand ``(length + 1) / (m + 1)`` samples apart, with straight lines between them and
     down to zero one weight beyond each end. Where they are closer than samples, each sample is a
@@ -208,7 +208,7 @@ def resampling(m: int, length: int) -> Tensor:
 def ladder(m: int, longest: int, per_octave: int = 6) -> list[int]:
     """Lengths from 2 samples to the longest, ``per_octave`` of them each time they double.
 
-    Those longer than a mother of m weights are rounded to where its weights fall on samples.
+    Those longer than a prototype of m weights are rounded to where its weights fall on samples.
 
     >>> ladder(7, longest=40, per_octave=2)
     [2, 3, 4, 6, 8, 15, 23, 31]
@@ -223,7 +223,7 @@ def ladder(m: int, longest: int, per_octave: int = 6) -> list[int]:
 
 # --- learning -------------------------------------------------------------------------------------
 
-#: Mothers and weights of each, ``(q, m)``, that `fit_scales` compares.
+#: Prototypes and weights of each, ``(q, m)``, that `fit_scales` compares.
 CANDIDATES = ((1, 5), (1, 9), (2, 5), (2, 7), (3, 5), (3, 7))
 ROUNDS = (1, 2, 3, 9)  # epochs that are left to the candidates; after each the better half goes on
 STEPS = 3  # of the gradient for each pursuit
@@ -234,18 +234,18 @@ LEARNING_RATE = 0.05
 class Fitted:
     """What `compare_scales` returns.
 
-    ``initial`` are the mothers ``(q, m)`` from which those of ``model`` were learned. ``history``
-    has a row for each epoch of each candidate: mothers (q), weights (m), epoch, train_phi (before
-    the epoch's steps) and validation_phi (after them; epoch 0 is before the first).
+    ``initial`` are the prototypes ``(q, m)`` from which training started. ``history`` has a row for
+    each epoch of each candidate: prototypes (q), weights (m), epoch, train_phi (before the epoch's
+    steps) and validation_phi (after them; epoch 0 is before the first).
     """
 
-    model: ScaleSAN
+    model: MultiscaleSAN
     initial: Tensor
     history: pd.DataFrame
 
 
-def fit_scales(train: Tensor, validation: Tensor, *, seed: int = 0, cost: int = 2) -> ScaleSAN:
-    """A SAN with scales for signals ``(B, n)``: the best of `compare_scales`.
+def fit_scales(train: Tensor, validation: Tensor, *, seed: int = 0, cost: int = 2) -> MultiscaleSAN:
+    """A multiscale SAN for signals ``(B, n)``: the best of `compare_scales`.
 
     >>> time = torch.arange(200.0)
     >>> beats = torch.stack([torch.exp(-((time - 60 - i) / 9) ** 2) for i in range(4)])
@@ -265,11 +265,12 @@ def compare_scales(
     candidates: Sequence[tuple[int, int]] = CANDIDATES,
     rounds: Sequence[int] = ROUNDS,
 ) -> Fitted:
-    """Learn mothers of each of the ``candidates`` ``(q, m)``; the better half goes on, and so on.
+    """Learn prototypes of each of the ``candidates`` ``(q, m)``; after each round half go on.
 
     Everything is chosen by the mean phi on validation, also the epoch of a candidate. After the
-    epochs of the last of the ``rounds`` the best is returned. ``cost`` is that of `ScaleSAN`.
-    ``seed`` draws the noise with which the mothers start. ValueError as in `ScaleSAN.follow`.
+    epochs of the last of the ``rounds`` the best is returned. ``cost`` is that of `MultiscaleSAN`.
+    ``seed`` draws the noise with which the prototypes start. ValueError as in
+    `MultiscaleSAN.follow`.
     """
     for x in (train, validation):
         _check(x)
@@ -292,27 +293,27 @@ class _Learner:
         self, q: int, m: int, train: Tensor, validation: Tensor, seed: int, cost: int
     ) -> None:
         self.train, self.validation = train.double(), validation
-        self.initial = initial_mothers(q, m, seed)
+        self.initial = initial_prototypes(q, m, seed)
         longest = min(train.shape[1], validation.shape[1]) - 1
-        self.model = ScaleSAN(self.initial, ladder(m, longest), cost).double()
-        self.adam = Adam(self.model.mothers, LEARNING_RATE)
+        self.model = MultiscaleSAN(self.initial, ladder(m, longest), cost).double()
+        self.adam = Adam(self.model.prototypes, LEARNING_RATE)
         self.best, self.smallest, self.rows = self.model, float("inf"), []
         self._validate(train_phi=float("nan"))
 
     def learn(self) -> None:
-        """One epoch: pursue, then improve the mothers where the activations are.
+        """One epoch: pursue, then improve the prototypes where the activations are.
 
         The amplitudes are solved anew after every step of the gradient; where they are best for
-        the mothers, its part through them is zero.
+        the prototypes, its part through them is zero.
         """
         model, x = self.model, self.train
         paths = model.follow(x)
         for _ in range(STEPS):
             a = code_of(model.atoms(x.shape[1]), [path.chosen[: path.steps] for path in paths], x)
             mean_phi = model.metrics(x, a)[:, 2].mean()
-            self.adam.step(*torch.autograd.grad(mean_phi, model.mothers))
+            self.adam.step(*torch.autograd.grad(mean_phi, model.prototypes))
         with torch.no_grad():  # of norm 1 again, so that the step stays as large as it was
-            model.mothers.copy_(F.normalize(model.mothers, dim=1))
+            model.prototypes.copy_(F.normalize(model.prototypes, dim=1))
         self._validate(sum(float(path.phis.min()) for path in paths) / len(paths))
 
     def _validate(self, train_phi: float) -> None:
@@ -327,7 +328,7 @@ class _Learner:
         """See `Fitted`."""
         table = pd.DataFrame(self.rows, columns=["epoch", "train_phi", "validation_phi"])
         q, m = self.initial.shape
-        return table.assign(mothers=q, weights=m)
+        return table.assign(prototypes=q, weights=m)
 
 
 class Adam:
@@ -350,7 +351,7 @@ class Adam:
         self.parameter -= self.learning_rate * mean / (square.sqrt() + 1e-8)
 
 
-def initial_mothers(q: int, m: int, seed: int) -> Tensor:
+def initial_prototypes(q: int, m: int, seed: int) -> Tensor:
     """Sums of two derivatives of a Gaussian and a little noise, of unit norm, ``(q, m)``.
 
     One of each pair is even and the other odd, so that forwards and backwards together span both.
@@ -368,15 +369,15 @@ def initial_mothers(q: int, m: int, seed: int) -> Tensor:
 
 
 def save_scales(
-    model: ScaleSAN, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
+    model: MultiscaleSAN, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Write a SAN with scales to a file that `load_scales` reads, in the safetensors format.
+    """Write a multiscale SAN to a file that `load_scales` reads, in the safetensors format.
 
     ``facts`` of other names than its own are kept beside it, for
     `sanbook.training.files.load_facts`.
 
     >>> import tempfile
-    >>> model = ScaleSAN(torch.tensor([[1.0, 2.0, 1.0]]), lengths=[3, 7])
+    >>> model = MultiscaleSAN(torch.tensor([[1.0, 2.0, 1.0]]), lengths=[3, 7])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_scales(model, f"{folder}/model.safetensors")
     ...     loaded = load_scales(f"{folder}/model.safetensors")
@@ -385,22 +386,24 @@ def save_scales(
     True
     """
     settings = {"lengths": json.dumps(model.lengths), "cost": str(model.cost)}
-    save_file({"mothers": model.mothers.detach().contiguous()}, path, {**facts, **settings})
+    save_file({"prototypes": model.prototypes.detach().contiguous()}, path, {**facts, **settings})
 
 
-def load_scales(path: str | os.PathLike) -> ScaleSAN:
+def load_scales(path: str | os.PathLike) -> MultiscaleSAN:
     """Read the SAN that `save_scales` wrote; its codes equal those of the saved one bit by bit.
 
     Nothing in the file is executed. ValueError if it is no file that `save_scales` wrote.
     """
-    expected = "expected a SAN with scales that save_scales wrote, but"
+    expected = "expected a multiscale SAN that save_scales wrote, but"
     settings, stored = read_safetensors(path, expected)
     expected = f"{path}: {expected}"
-    if not set(settings) >= {"lengths", "cost"} or set(stored) != {"mothers"}:
+    if not set(settings) >= {"lengths", "cost"} or set(stored) != {"prototypes"}:
         raise ValueError(
             f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
         )
     try:
-        return ScaleSAN(stored["mothers"], json.loads(settings["lengths"]), int(settings["cost"]))
+        return MultiscaleSAN(
+            stored["prototypes"], json.loads(settings["lengths"]), int(settings["cost"])
+        )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{expected} no network can be made of it: {error}") from error

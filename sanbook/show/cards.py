@@ -2,17 +2,23 @@
 
 import os
 
-from IPython.display import Markdown, display
-
-from sanbook.data import fetch
+from sanbook.show.shown import Shown, folded
 
 
-def show_card(name: str, directory: str | os.PathLike | None = None) -> None:
-    """Show, folded, what `sanbook/data/manifest.toml` knows of a data set and which files are here.
+def data_card(name: str, directory: str | os.PathLike | None = None) -> Shown:
+    """What `sanbook/data/manifest.toml` knows of a data set and which files are here, folded.
 
-    ``directory`` is where files are looked for, as in `sanbook.data.fetch.data_folder`. What nobody
-    could confirm is said to be so. Raises KeyError for a name that is not in the manifest.
+    What nobody could confirm is said to be so.
+
+    Args:
+        name: A data set of the manifest.
+        directory: Where files are looked for, as in `sanbook.data.fetch.data_folder`.
+
+    Raises:
+        KeyError: The manifest has no such name.
     """
+    from sanbook.data import fetch  # brings torch
+
     source = fetch.MANIFEST[name]
     rate = f"{source.sampling_rate:g} samples per second" if source.sampling_rate else "images"
     facts = {
@@ -29,32 +35,24 @@ def show_card(name: str, directory: str | os.PathLike | None = None) -> None:
         "Beware": source.pitfalls,
     }
     known = "\n".join(f"- **{fact}**: {value}" for fact, value in facts.items() if value)
-    files = "\n".join(f"| {' | '.join(row)} |" for row in _files(source, directory))
-    display(
-        Markdown(
-            f"::::{{dropdown}} The data card of {name}\n{known}\n\n"
-            f":::{{table}} The files of {name}: whose bytes they are, and whether they are here.\n"
-            f":name: tab-files-{name}\n"
-            "| file | whose bytes | size | sha256 | here | remark |\n"
-            f"| --- | --- | ---: | --- | --- | --- |\n{files}\n:::\n::::"
-        )
-    )
-
-
-def _files(source: fetch.Source, directory: str | os.PathLike | None) -> list[tuple[str, ...]]:
     findings = fetch.check(source, fetch.data_folder(directory))
     here = {(found.path.name, found.state): found for found in findings}
-    rows = []
+    files = "| file | whose bytes | size | sha256 | here | remark |\n"
+    files += "| --- | --- | ---: | --- | --- | --- |"
     for file in source.files:
         found = here.get((file.name, file.bytes))
-        rows.append(
-            (
-                file.name,
-                file.bytes,
-                f"{file.size:,}" if file.size else "-",
-                f"{file.sha256[:16]}…" if file.sha256 else "never seen",
-                "verified" if found else "absent",
-                (found.remark if found else file.how) or "-",
-            )
+        row = (
+            file.name,
+            file.bytes,
+            f"{file.size:,}" if file.size else "-",
+            f"{file.sha256[:16]}…" if file.sha256 else "never seen",
+            "verified" if found else "absent",
+            (found.remark if found else file.how) or "-",
         )
-    return rows
+        files += f"\n| {' | '.join(row)} |"
+    caption = f"The files of {name}: whose bytes they are, and whether they are here."
+    return folded(
+        f"The data card of {name}",
+        f"{known}\n\n{caption}\n\n{files}",
+        f"{known}\n\n:::{{table}} {caption}\n:name: tab-files-{name}\n{files}\n:::",
+    )

@@ -3,36 +3,35 @@
 Axes as in `san_core`: B examples, q kernels, n samples, m kernel size.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
-from san_core import ACTIVATIONS, SAN
-from sanbook.show.tables import NAMES
+from sanbook.show.names import COLORS, NAMES
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
-COLORS = dict(
-    zip(ACTIVATIONS, ["#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00"], strict=True)
-)
-
-plt.rcParams.update(
-    {
-        "figure.constrained_layout.use": True,
-        "figure.figsize": (8, 4),
-        "font.size": 10,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlesize": 10,
-        "legend.frameon": False,
-        "svg.hashsalt": "san",
-    }
-)
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "figure.figsize": (8, 4),
+    "font.size": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "legend.frameon": False,
+}
 
 
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """The style of the book, for what is drawn inside, or by the function that this decorates."""
+    with plt.rc_context(STYLE):
+        yield
+
+
+@style()
 def plot_windows(splits: dict[str, np.ndarray]) -> Figure:
     """Standardized windows one after the other, one shade per split; values are ``(B, n)``."""
     figure, axes = plt.subplots(figsize=(8, 2.6))
@@ -56,7 +55,8 @@ def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, in
     return drawn
 
 
-def plot_walk(models: dict[str, SAN], window) -> Figure:
+@style()
+def plot_walk(models: dict, window) -> Figure:
     """What each SAN makes of a window ``(n,)``: similarity, activations, reconstruction."""
     figure, rows = plt.subplots(
         len(models), 3, figsize=(9, 1.7 * len(models)), width_ratios=[1, 3, 3], squeeze=False
@@ -79,6 +79,7 @@ def plot_walk(models: dict[str, SAN], window) -> Figure:
     return figure
 
 
+@style()
 def plot_events(model, window) -> Figure:
     """A window of a recording, what its events draw, and below the events themselves.
 
@@ -111,90 +112,11 @@ def plot_events(model, window) -> Figure:
     return figure
 
 
-def plot_hero(model: SAN, x) -> Figure:
-    """A window ``(n,)`` through a SAN with one kernel, all on one axis of time, to scale."""
-    s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
-    (w,), color = model.kernels, COLORS[model.activation]
-    figure, grid = plt.subplot_mosaic(
-        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 3.5), width_ratios=[1, 3]
-    )
-    places = a.nonzero().flatten().tolist()
-    grid["w"].plot(w.detach(), color=color, linewidth=1.5)
-    grid["w"].set_title(f"kernel w, m = {len(w)}", loc="left")
-    grid["w"].set(xlabel="sample", xlim=(0, len(w)))
-    grid["x"].plot(x, color="0.3", linewidth=0.9)
-    grid["x"].set_title("1. a window x of the signal", loc="left")
-    grid["s"].plot(s, color="0.65", linewidth=0.9)
-    draw_stems(grid["s"], a, color=color, linewidth=1.5)
-    grid["s"].plot(places, a[places], "o", color=color, markersize=5)
-    title = f"2. similarity s (grey): {len(places)} activations a are kept of it"
-    grid["s"].set_title(title, loc="left")
-    x_hat = torch.zeros_like(x)
-    grid["x̂"].plot(x, color="0.65", linewidth=0.9)
-    for place in places:
-        alone = torch.zeros_like(a)
-        alone[place] = a[place]
-        drawn = model.decode(alone[None, None])[0].detach()
-        inside = drawn.nonzero().flatten()
-        grid["x̂"].fill_between(inside, drawn[inside], color=color, alpha=0.25, linewidth=0)
-        x_hat += drawn
-        for name in ("s", "x̂"):
-            grid[name].axvline(place, color=color, linewidth=0.6, linestyle=":")
-    grid["x̂"].plot(x_hat, color=color, linewidth=1.2)
-    title = "3. the kernel drawn at each (filled); the sum x̂ (line) over x (grey)"
-    grid["x̂"].set_title(title, loc="left")
-    for name in ("x", "s", "x̂"):
-        grid[name].set(xlim=(0, len(x)))
-        grid[name].axhline(0, color="0.8", linewidth=0.6, zorder=0)
-    grid["x̂"].set_xlabel("sample")
-    return figure
-
-
-def plot_similarity(model: SAN, x) -> Figure:
-    """A signal ``(n,)`` and, below, its similarity with the one kernel of a SAN."""
-    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True)
-    above.plot(x, color="0.4", linewidth=1)
-    above.set_title("signal x", loc="left")
-    below.plot(model.similarities(x[None])[0, 0].detach(), color=COLORS[model.activation])
-    below.set_title("similarity s", loc="left")
-    below.set_xlabel("sample")
-    return figure
-
-
-def plot_mirror(kernel, drawn, place: int) -> Figure:
-    """A kernel ``(m,)`` and what an activation of 1 at a place of a map draws ``(n,)``."""
-    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    above.plot(kernel, color=COLORS["extrema"])
-    above.set_title("kernel w", loc="left")
-    below.axvline(place, color="0.6", linestyle=":")
-    below.plot(drawn, color=COLORS["extrema"])
-    below.set_title("what one activation draws", loc="left")
-    below.set_xlabel("sample")
-    return figure
-
-
-def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
-    """A window ``(n,)`` and two reconstructions of it."""
-    figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    drawn = {"a network": by_san, "wavelets": by_wavelets}
-    for axes, (name, x_hat) in zip(panels, drawn.items(), strict=True):
-        axes.plot(x, color="0.7", linewidth=1.5)
-        axes.plot(x_hat, color="#0072B2", linewidth=1)
-        axes.set_title(name, loc="left")
-    panels[-1].set_xlabel("sample")
-    return figure
-
-
-def plot_runs(phis: dict[str, Sequence]) -> Figure:
-    """phi by epoch of several trainings ``(E,)`` of each activation function."""
-    figure, panels = plt.subplots(1, len(phis), figsize=(8, 3), sharey=True)
-    for axes, (activation, of_runs) in zip(panels, phis.items(), strict=True):
-        axes.plot(np.transpose(of_runs), color=COLORS[activation], linewidth=1)
-        axes.set(title=NAMES[activation], xlabel="epoch", ylim=(0, None))
-    panels[0].set_ylabel("φ̄ on validation")
-    return figure
-
-
+@style()
+@style()
+@style()
+@style()
+@style()
 def draw_kernel(axes, kernel, activation: str) -> None:
     """A kernel as a line in the colour of its activation function."""
     marker = "." if len(kernel) < 4 else None  # a line of one sample would not be seen
@@ -203,9 +125,10 @@ def draw_kernel(axes, kernel, activation: str) -> None:
 
 def draw_stems(axes, a, **style) -> None:
     """A line from zero to each activation of a map ``(n,)``; all are one path, which is short."""
-    places = a.nonzero().flatten()
-    ends = torch.stack([torch.zeros(len(places)), a[places], torch.full([len(places)], torch.nan)])
-    axes.plot(places.repeat_interleave(3), ends.T.flatten(), **style)
+    a = np.asarray(a)
+    places = np.flatnonzero(a)
+    ends = np.stack([np.zeros(len(places)), a[places], np.full(len(places), np.nan)])
+    axes.plot(np.repeat(places, 3), ends.T.ravel(), **style)
 
 
 def draw_regions(axes, limit: float) -> None:
@@ -229,13 +152,14 @@ def draw_arcs(axes, radii: Sequence[float]) -> None:
         axes.plot(radius * np.cos(quarter), radius * np.sin(quarter), color="0.6", linewidth=0.6)
 
 
+@style()
 def plot_activations(s, kept: dict) -> Figure:
     """A similarity map ``(n,)``, and what each activation function keeps of it."""
     figure, panels = plt.subplots(
         len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True, squeeze=False
     )
     for axes, (activation, a) in zip(panels.flat, kept.items(), strict=True):
-        color, places = COLORS[activation], a.nonzero().flatten()
+        color, places = COLORS[activation], np.flatnonzero(a)
         axes.plot(s, color="0.7", linewidth=1, marker="o" if len(s) < 20 else None, markersize=3)
         draw_stems(axes, a, color=color, linewidth=1)
         axes.plot(places, a[places], "o", color=color, markersize=4 if len(s) < 20 else 2)
@@ -245,26 +169,8 @@ def plot_activations(s, kept: dict) -> Figure:
     return figure
 
 
-def plot_activations_2d(s, kept: dict) -> Figure:
-    """A similarity map ``(height, width)``, and what each activation function keeps of it.
-
-    A map of up to 100 entries has its values written on it.
-    """
-    figure, panels = plt.subplots(2, 3, figsize=(8, 5.6))
-    maps = {"similarity s": s} | {
-        f"{NAMES[activation]}: {int(a.count_nonzero())}": a for activation, a in kept.items()
-    }
-    for axes, (title, values) in zip(panels.flat, maps.items(), strict=True):
-        draw(axes, values, "#000000")
-        axes.set_title(title, fontsize=9)
-        if values.numel() <= 100:
-            for row, column in values.nonzero().tolist():
-                value = values[row, column]
-                shade = "white" if value.abs() > 0.6 * values.abs().max() else "black"
-                axes.text(column, row, f"{value:g}", color=shade, ha="center", va="center")
-    return figure
-
-
+@style()
+@style()
 def plot_phi(lines: pd.DataFrame, along: str, label: str) -> Figure:
     """Mean phi of each activation function along a column, with a band if given.
 
@@ -280,7 +186,7 @@ def plot_phi(lines: pd.DataFrame, along: str, label: str) -> Figure:
 
 def draw_lines(axes, lines: pd.DataFrame, along: str, metric: str) -> None:
     """A line for each activation function, and a band between the columns low and high if any."""
-    for activation in ACTIVATIONS:
+    for activation in NAMES:
         line = lines[lines.activation == activation].sort_values(along)
         axes.plot(line[along], line[metric], color=COLORS[activation], label=NAMES[activation])
         if "low" in line:
@@ -288,6 +194,7 @@ def draw_lines(axes, lines: pd.DataFrame, along: str, metric: str) -> None:
             axes.fill_between(*band, color=COLORS[activation], alpha=0.15, linewidth=0)
 
 
+@style()
 def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Figure:
     """phi and accuracy against the kernel size: mean over seeds, band from smallest to largest.
 
@@ -312,6 +219,7 @@ def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Fig
     return figure
 
 
+@style()
 def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
     """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``.
 
@@ -332,7 +240,8 @@ def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def plot_feed_forward(model: SAN, x) -> Figure:
+@style()
+def plot_feed_forward(model, x) -> Figure:
     """Every step of a SAN for one example ``(*spatial)``: x, then w, s, a, r of each kernel, x̂."""
     s, a = model.similarities(x[None])[0].detach(), model.encode(x[None])[0].detach()  # (q, ...)
     r = model.partial_reconstructions(a[None])[0].detach()
@@ -357,7 +266,8 @@ def plot_feed_forward(model: SAN, x) -> Figure:
     return figure
 
 
-def plot_reconstructions(models: dict[str, SAN], x) -> Figure:
+@style()
+def plot_reconstructions(models: dict, x) -> Figure:
     """Examples ``(B, *spatial)`` and what the SAN of each activation function makes of them."""
     figure, grid = plt.subplots(
         len(x), 1 + len(models), figsize=(10, 1.4 * len(x)), squeeze=False, sharey=True
@@ -372,6 +282,7 @@ def plot_reconstructions(models: dict[str, SAN], x) -> Figure:
     return figure
 
 
+@style()
 def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
     """The kernels ``(q, *(m,) * ndim)`` of each activation function (row) and size (column)."""
     sizes = list(next(iter(kernels.values())))
@@ -400,12 +311,13 @@ def draw(axes, values, color: str) -> None:
     axes.plot(values, color=color, linewidth=0.8, marker="." if len(values) < 4 else None)
 
 
+@style()
 def plot_ledger(numbers: pd.DataFrame, metrics: dict[str, str]) -> Figure:
     """Ours against published, one panel per metric; ``numbers`` of `ledger`."""
     figure, panels = plt.subplots(1, len(metrics), figsize=(11, 3.4))
     for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
         of_metric = numbers[(numbers.metric == metric) & numbers["mean"].notna()]
-        for activation in ACTIVATIONS:
+        for activation in NAMES:
             part = of_metric[of_metric.activation == activation]
             bars = (part[["low", "high"]].sub(part["mean"], axis=0)).abs().to_numpy().T
             style = {"fmt": "o", "markersize": 3, "alpha": 0.6, "linewidth": 0.8}

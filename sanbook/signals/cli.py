@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
-from sanbook.show.tables import whole, write_table
+from sanbook.files import whole, write_table
 from sanbook.signals import compare as comparison
 from sanbook.signals.events import (
     SCALES,
@@ -25,7 +25,7 @@ from sanbook.signals.events import (
     read_events,
     write_events,
 )
-from sanbook.signals.formats import Recording, open_recording
+from sanbook.signals.formats import Recording, open_file
 from sanbook.signals.windows import Faults, Window, load_windows, windows_of
 from sanbook.training import Protocol
 
@@ -96,6 +96,12 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--rate", type=float, metavar="HZ", help="samples a second, if the file does not say it"
         )
+        text = command.add_argument_group("text that is not read as it should be")
+        text.add_argument("--separator", default="", metavar="C", help="between columns")
+        text.add_argument("--decimal", default="", metavar="C", help="decimal mark, . or ,")
+        text.add_argument("--skip", type=int, metavar="N", help="lines above the names")
+        text.add_argument("--time", default="", metavar="NAME",
+                          help="column of times, by name or number; none to ignore it")  # fmt: skip
 
     def add_sizes(command: argparse.ArgumentParser) -> None:
         command.add_argument(
@@ -220,7 +226,7 @@ def run() -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Print a table of methods, what to take for what, and whether seeds disagree."""
-    recording = open_recording(options.file, options.column, options.rate)
+    recording = open_signal(options)
     data, deviations, usable = load_windows(recording, options.window, WINDOWS)
     compared = comparison.compare(
         data,
@@ -266,7 +272,7 @@ def table_of(compared: comparison.Comparison) -> str:
 def fit(options: argparse.Namespace) -> None:
     """Train, choose, write the model."""
     with whole_file(options, ".safetensors") as unfinished:
-        recording = open_recording(options.file, options.column, options.rate)
+        recording = open_signal(options)
         data, _, usable = load_windows(recording, options.window, WINDOWS)
         model, seeds = fit_model(
             data,
@@ -392,9 +398,19 @@ def study(options: argparse.Namespace) -> int:
     return int(bool(done.failures))
 
 
+def open_signal(options: argparse.Namespace) -> Recording:
+    """The recording of a command; text that is no name of a column is its number."""
+    overrides = {
+        name: getattr(options, name) for name in ("rate", "separator", "decimal", "skip", "time")
+    }
+    opened = open_file(options.file, **overrides)
+    is_number = options.column.isdecimal() and options.column not in opened.names
+    return opened.channel(int(options.column) if is_number else options.column)
+
+
 def open_for(model: EventModel, options: argparse.Namespace) -> Recording:
     """The recording of a command, at the rate of its model."""
-    recording = open_recording(options.file, options.column, options.rate)
+    recording = open_signal(options)
     rates = recording.sampling_rate, model.sampling_rate
     if None not in rates and not np.isclose(*rates):
         raise ValueError(

@@ -14,10 +14,10 @@ from tqdm import tqdm
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.methods import fixed as transforms
-from sanbook.methods.base import Baseline, choose, entries, evaluate, evaluate_code
+from sanbook.methods.base import Method, choose, entries, evaluate, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes, raw_bytes
-from sanbook.methods.networks import TrainedSAN, TrainedScales
-from sanbook.show.tables import NAMES
+from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
+from sanbook.show.names import NAMES
 from sanbook.signals.events import (
     PROTOCOL,
     SCALES,
@@ -35,8 +35,8 @@ FIXED = {
     "DCT in blocks": transforms.own_count(transforms.block_dct),
     "straight lines": transforms.own_count(transforms.piecewise_linear),
 }
-#: Names in tables; a SAN with scales stands among the activation functions.
-METHODS = {**NAMES, SCALES: "SAN with scales"}
+#: Names in tables; a multiscale SAN stands among the activation functions.
+METHODS = {**NAMES, SCALES: "multiscale SAN"}
 #: Those whose codes are lists of events.
 SPARSE = (*ACTIVATIONS[2:], SCALES)
 #: Seeds whose mean phi on validation differ by more than that disagree.
@@ -152,7 +152,7 @@ def compare(
         rows.append({"method": NAMES[activation], **measured})
         models[NAMES[activation]] = EventModel.of(shared, data)
     with_scales, _ = fit_model(data, SCALES, seeds=seeds)
-    method = TrainedScales(with_scales.network)
+    method = TrainedMultiscaleSAN(with_scales.network)
     rows.append({"method": METHODS[SCALES], **_measure(method, method, data, shared_by)})
     models[METHODS[SCALES]] = with_scales
     table = pd.DataFrame(rows)
@@ -161,7 +161,7 @@ def compare(
     return Comparison(table, data.card.units, models)
 
 
-def _measure(alone: Baseline, shared: Baseline, data: DataSet, shared_by: int) -> dict:
+def _measure(alone: Method, shared: Method, data: DataSet, shared_by: int) -> dict:
     """A row of the table; ``losses`` are those of each test window, ``(B,)``.
 
     ``alone`` was chosen with W charged in every window, ``shared`` with W shared.

@@ -21,17 +21,17 @@ import pandas as pd
 import torch
 
 from san_core import SAN, phi
-from sanbook.data.dataset import Card, DataSet
+from sanbook.data.dataset import DataSet, Provenance
 from sanbook.methods import base as methods
-from sanbook.methods.networks import TrainedScales
-from sanbook.scales import ScaleSAN, fit_scales, load_scales, save_scales
+from sanbook.methods.networks import TrainedMultiscaleSAN
+from sanbook.scales import MultiscaleSAN, fit_scales, load_scales, save_scales
 from sanbook.signals.formats import Recording
 from sanbook.signals.windows import Window, windows_of
 from sanbook.training import Protocol, Trained, evaluate, sweep
 from sanbook.training.files import load_facts, load_model, save_model
 
 MEAN, GAP = "mean", "gap"
-SCALES = "scales"  # stands for a SAN with scales among the activation functions
+SCALES = "scales"  # stands for a multiscale SAN among the activation functions
 PROTOCOL = Protocol()  # that of the PhysioNet experiment
 TIE = 0.01  # of phi: seeds differ by as much
 
@@ -56,15 +56,15 @@ class Event(NamedTuple):
 class EventModel:
     """A trained network for windows of ``window`` samples, at ``sampling_rate`` Hz if known."""
 
-    network: SAN | ScaleSAN
+    network: SAN | MultiscaleSAN
     window: int
     sampling_rate: float | None = None
     units: str = "unknown"
 
     @classmethod
-    def of(cls, network: SAN | ScaleSAN, data: DataSet) -> "EventModel":
+    def of(cls, network: SAN | MultiscaleSAN, data: DataSet) -> "EventModel":
         """A network that was trained on a data set of `sanbook.signals.windows.load_signal`."""
-        card: Card = data.card
+        card: Provenance = data.card
         return cls(network, data.train.shape[1], card.sampling_rate, card.units)
 
     def at(self, sampling_rate: float | None) -> "EventModel":
@@ -75,7 +75,7 @@ class EventModel:
     def kernels(self) -> list[np.ndarray]:
         """What each map draws around an entry of 1, ``(m,)`` each."""
         network = self.network
-        kernels = network.kernels() if isinstance(network, ScaleSAN) else network.kernels
+        kernels = network.kernels() if isinstance(network, MultiscaleSAN) else network.kernels
         return [kernel.detach().double().numpy()[::-1] for kernel in kernels]
 
     @functools.cached_property
@@ -167,7 +167,7 @@ class EventModel:
     def save(self, path: str | os.PathLike) -> None:
         """Write a file that `load` reads, in the safetensors format."""
         rate = {"sampling_rate": repr(self.sampling_rate)} if self.sampling_rate else {}
-        save = save_scales if isinstance(self.network, ScaleSAN) else save_model
+        save = save_scales if isinstance(self.network, MultiscaleSAN) else save_model
         save(self.network, path, {"window": str(self.window), "units": self.units, **rate})
 
     @classmethod
@@ -270,7 +270,7 @@ def fit_model(
 ) -> tuple[EventModel, pd.DataFrame]:
     """Train a SAN of every kernel size and seed, and keep the one that `choose_network` chooses.
 
-    The activation "scales" stands for a SAN with scales, which chooses its own sizes and is trained
+    The activation "scales" stands for a multiscale SAN, which chooses its own sizes and is trained
     with the first seed.
 
     ``kernel_sizes`` are by default `default_kernel_sizes`. Returns the model and a table of the
@@ -278,7 +278,7 @@ def fit_model(
     """
     if activation == SCALES:
         network = fit_scales(data.train, data.validation, seed=seeds[0])
-        measured = methods.evaluate(TrainedScales(network), data.validation, shared_by)
+        measured = methods.evaluate(TrainedMultiscaleSAN(network), data.validation, shared_by)
         row = {"seed": seeds[0], "phi": measured[:, 2].mean().item()}
         return EventModel.of(network, data), pd.DataFrame([row])
     sizes = kernel_sizes or default_kernel_sizes(data.train.shape[1])

@@ -28,20 +28,21 @@ from tqdm import tqdm
 
 import san_core
 from san_core import ACTIVATIONS
+from sanbook.files import whole
 from sanbook.methods import fixed as transforms
-from sanbook.methods.base import Baseline, choose, evaluate
-from sanbook.methods.networks import TrainedScales, trained_sans
+from sanbook.methods.base import Method, choose, evaluate
+from sanbook.methods.networks import TrainedMultiscaleSAN, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
-from sanbook.show.tables import whole
 from sanbook.signals.events import SCALES
-from sanbook.signals.formats import open_recording, read_header
+from sanbook.signals.formats import open_recording
+from sanbook.signals.formats.wfdb import read_header
 from sanbook.signals.windows import windows_of
 from sanbook.training import Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
 HALF_A_MINUTE = 30.0  # seconds that a task lasts at least, beside which its start is short
 # Seconds that a unit takes on one core, measured with windows of 1,000 samples: for a window in an
-# epoch, for one that is described, and for a SAN with scales.
+# epoch, for one that is described, and for a multiscale SAN.
 TRAINED, DESCRIBED, SCALED = 1e-4, 4e-2, 15.0
 # The packages and the libraries that a result depends on.
 PACKAGES = ("methods", "scales", "signals", "training")
@@ -56,7 +57,7 @@ class Plan:
     kernel_sizes: tuple[int, ...] = tuple(range(1, 250))
     seed: int = 0
     epochs: int = 30
-    candidates: tuple[tuple[int, int], ...] = CANDIDATES  # of the SAN with scales
+    candidates: tuple[tuple[int, int], ...] = CANDIDATES  # of the multiscale SAN
     rounds: tuple[int, ...] = ROUNDS
 
 
@@ -104,7 +105,7 @@ def find_units(folder: Path) -> tuple[list[Unit], dict[str, str]]:
 
 def describe(unit: Unit, plan: Plan) -> dict:
     """The result of a unit, as JSON; ValueError for a record that cannot be used."""
-    recording = open_recording(unit.path, str(unit.channel))
+    recording = open_recording(unit.path, unit.channel)
     kept = [cut for cut in windows_of(recording, plan.window) if not cut.fault]
     if len(kept) < sum(SPLIT):
         raise ValueError(
@@ -123,7 +124,7 @@ def describe(unit: Unit, plan: Plan) -> dict:
     fitted = compare_scales(
         train, validation, seed=plan.seed, candidates=plan.candidates, rounds=plan.rounds
     )
-    methods[SCALES] = TrainedScales(fitted.model)
+    methods[SCALES] = TrainedMultiscaleSAN(fitted.model)
     wavelets = transforms.one_count(transforms.wavelets)(train, plan.seed)
     methods["wavelets"], _ = choose(wavelets, validation, shared_by=1)
     return {
@@ -150,7 +151,7 @@ class _Split:
     test: torch.Tensor
 
 
-def _metrics(method: Baseline, x: torch.Tensor) -> Iterator[list[float]]:
+def _metrics(method: Method, x: torch.Tensor) -> Iterator[list[float]]:
     """CR^-1, loss and phi of each window, one after the other, so that memory does not grow."""
     for window in x:
         yield evaluate(method, window[None])[0].tolist()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sanbook.data.dataset import Card, DataSet
+from sanbook.data.dataset import DataSet, Provenance
 from sanbook.signals.formats import Recording, open_recording
 
 
@@ -164,7 +164,7 @@ class Faults:
 def load_signal(
     path: str | os.PathLike,
     window: int,
-    column: str = "",
+    column: str | int = "",
     *,
     rate: float | None = None,
     most: int | None = None,
@@ -222,7 +222,7 @@ def load_windows(
     train, validation = len(cut) // 2, max(1, len(cut) // 6)
     parts = cut.split([train, validation, len(cut) - train - validation])
     of_them = "" if every == 1 else f", every {every}th of {usable}"
-    card = Card(
+    card = Provenance(
         name=Path(recording.name).stem,
         signal="a signal of your own",
         source="own",

@@ -13,7 +13,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,8 @@ from sanbook.training import loops as sparse
 
 # Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
 LARGEST_BATCH = 2**21
-METRICS = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
+MEASURES = ("inverse_compression_ratio", "normalized_reconstruction_loss", "phi")
+INITS = ("normal", "constant", "segment")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Protocol:
     """How SANs are trained; the defaults are those of the PhysioNet experiment (Sec. IV-A).
 
     ``num_kernels`` is q, all of equal size; ``border_tolerance`` is in samples; ``init`` is
-    ``"constant"`` (0.1, as the published code) or ``"normal"`` (N(0, 0.1^2), as the article says).
+    ``"constant"`` (0.1, as the published code), ``"normal"`` (N(0, 0.1^2), as the article says) or
+    ``"segment"`` (`segment` of the training examples, which is not in the paper).
     """
 
     epochs: int = 30
@@ -49,6 +51,20 @@ class Protocol:
         for name in ("epochs", "batch_size", "num_kernels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if self.init not in INITS:
+            raise ValueError(f"init must be one of {', '.join(INITS)}, but is {self.init!r}")
+
+
+_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal")
+
+#: The protocol of each experiment: PhysioNet (Sec. IV-A), UCI-epilepsy in the batches of the
+#: thesis (the article's are of 64, Sec. IV-B), MNIST and Fashion-MNIST (Sec. IV-C).
+PROTOCOLS = {
+    "physionet": Protocol(),
+    "uci_epilepsy": replace(_IMAGES, batch_size=32),
+    "mnist": _IMAGES,
+    "fashion_mnist": _IMAGES,
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +87,8 @@ class Trained:
     def model(self, kernel_size: int, seed: int, rule: str = "best") -> SAN:
         """The SAN of a kernel size and a seed, of the ``"best"`` or the ``"last"`` epoch."""
         kernels = {"best": self.best, "last": self.last}[rule][kernel_size, seed]
-        ndim = kernels.ndim - 1
-        model = initial_san(kernel_size, seed, self.activation, ndim, self.protocol)
+        sizes, ndim = [kernel_size] * len(kernels), kernels.ndim - 1
+        model = SAN(sizes, self.activation, ndim, self.protocol.border_tolerance, "constant")
         for kernel, trained in zip(model.kernels, kernels, strict=True):
             kernel.data = trained.clone()
         return model
@@ -93,25 +109,55 @@ class Trained:
         return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
 
 
-# Of one training: rows (epoch, split, *METRICS), the kernels of the best epoch and of the last.
+# Of one training: rows (epoch, split, *MEASURES), the kernels of the best epoch and of the last.
 Result = tuple[list[tuple], Tensor, Tensor]
 
 
-def initial_san(kernel_size: int, seed: int, activation: str, ndim: int, protocol: Protocol) -> SAN:
+def initial_san(
+    kernel_size: int, seed: int, activation: str, train: Tensor, protocol: Protocol
+) -> SAN:
     """The untrained SAN of a kernel size and a seed, whatever else is trained beside it.
 
     Every kernel size draws its weights from a stream of its own, so that neighbouring sizes do not
-    start alike.
+    start alike. ``train``, ``(B, *spatial)``, gives the segments and the number of axes.
     """
     stream = np.random.SeedSequence([seed, kernel_size]).generate_state(1)[0]
-    return SAN(
+    model = SAN(
         [kernel_size] * protocol.num_kernels,
         activation,
-        ndim,
+        train.ndim - 1,
         protocol.border_tolerance,
-        protocol.init,
+        "constant" if protocol.init == "segment" else protocol.init,
         torch.Generator().manual_seed(int(stream)),
     )
+    if protocol.init == "segment":
+        generator = np.random.default_rng(stream)
+        for kernel in model.kernels:
+            kernel.data = segment(train, kernel_size, generator)
+    return model
+
+
+def segment(train: Tensor, kernel_size: int, generator: np.random.Generator) -> Tensor:
+    """A piece of a training example as a kernel, ``(B, *spatial) -> (m,) * ndim``.
+
+    The piece lies around a sample that is drawn with its energy as probability. It is added to its
+    mirror image, because `san_core.SAN` draws the mirror image of what it matches, and has unit
+    norm, so that a lone activation already has the amplitude of the least squares.
+
+    >>> segment(torch.tensor([[0.0, 0.0, 2.0, 0.0, 0.0]]), 3, np.random.default_rng(0))
+    tensor([0., 1., 0.])
+    """
+    example = train[int(generator.integers(len(train)))]
+    normalized_loss(example[None], example[None])  # complains about an example of zeros
+    energy = example.double().numpy() ** 2
+    strong = generator.choice(energy.size, p=energy.ravel() / energy.sum())
+    # Sample (m - 1) // 2 of a kernel lies on its activation, as torch's "same" pads.
+    first = [at - (kernel_size - 1) // 2 for at in np.unravel_index(strong, energy.shape)]
+    padded = np.pad(example.numpy(), kernel_size)
+    piece = padded[tuple(slice(at + kernel_size, at + 2 * kernel_size) for at in first)]
+    symmetric = piece + np.flip(piece)
+    kernel = symmetric if symmetric.any() else piece  # the mirror image may be the negative
+    return torch.tensor(kernel / np.linalg.norm(kernel))
 
 
 def batches(count: int, protocol: Protocol, generator: torch.Generator) -> Iterator[Tensor]:
@@ -197,7 +243,7 @@ def fit(
 
 
 def _fit(data, activation, kernel_size, seed, protocol) -> Result:
-    model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
+    model = initial_san(kernel_size, seed, activation, data.train, protocol)
     best, best_phi = model, torch.inf
     optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
     generator = torch.Generator().manual_seed(seed)
@@ -225,7 +271,7 @@ def _trained(results: dict[tuple[int, int], Result], activation, protocol) -> Tr
     """What training returns, of the results by (kernel_size, seed)."""
     table = pd.DataFrame(
         [(*key, *row) for key, (rows, _, _) in results.items() for row in rows],
-        columns=["kernel_size", "seed", "epoch", "split", *METRICS],
+        columns=["kernel_size", "seed", "epoch", "split", *MEASURES],
     )
     best = {key: best for key, (_, best, _) in results.items()}
     last = {key: last for key, (_, _, last) in results.items()}
@@ -290,7 +336,7 @@ def sweep(
         kernel_size, seed = kernel_size_and_seed
         if sparse.kind_of(activation) is None:
             return _fit(data, activation, kernel_size, seed, protocol)
-        model = initial_san(kernel_size, seed, activation, data.train.ndim - 1, protocol)
+        model = initial_san(kernel_size, seed, activation, data.train, protocol)
         try:
             return _train(model, *images, orders[seed], protocol)
         except FloatingPointError as error:
@@ -312,14 +358,14 @@ def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> R
     kernels, *seen = sparse.train(model, train, orders, protocol.batch_size, protocol.learning_rate)
     n = train[0].size
     seen = _mean_metrics(model, n, *seen)
-    validated = _mean_metrics(model, n, *sparse.measure(model, validation, kernels))
+    validated = _mean_metrics(model, n, *sparse.counts_and_losses(model, validation, kernels))
     rows = []
     for epoch, (of_train, of_validation) in enumerate(zip(seen, validated, strict=True), start=1):
         rows += [(epoch, "train", *of_train), (epoch, "validation", *of_validation)]
     phis = [of_epoch[-1] for of_epoch in validated]
     best, last = phis.index(min(phis)), len(phis) - 1
     chosen = sorted({best, last})
-    tested = _mean_metrics(model, n, *sparse.measure(model, test, kernels[chosen]))
+    tested = _mean_metrics(model, n, *sparse.counts_and_losses(model, test, kernels[chosen]))
     rows += [(e + 1, "test", *of_test) for e, of_test in zip(chosen, tested, strict=True)]
     return rows, kernels[best].clone(), kernels[last].clone()
 

@@ -395,7 +395,7 @@ def classify_reconstructions(
 
     n, seeds = data.test[0].numel(), runs.seed.tolist()
     classified = _classify(network, supply_of, n, data.labels, seeds, trained.protocol)
-    measured = pd.DataFrame(in_threads(lambda model: measure(model, data.test), models))
+    measured = pd.DataFrame(in_threads(lambda model: table_metrics(model, data.test), models))
     accuracies = classified.table.drop(columns=["seed", "epoch"])
     of_run = pd.concat([runs[run], measured, accuracies], axis=1)
     table = selected[[*run, "rule", "validation_phi"]].merge(of_run, on=run)
@@ -434,7 +434,7 @@ class _Reconstructions:
         return x_hat
 
 
-def measure(model: SAN, x: Tensor) -> dict[str, float | bool]:
+def table_metrics(model: SAN, x: Tensor) -> dict[str, float | bool]:
     """How good a SAN is on test examples, with the weights counted in both ways."""
     counts, losses = torch.empty(len(x), dtype=torch.long), torch.empty(len(x))
     dead = True

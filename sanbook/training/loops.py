@@ -675,7 +675,7 @@ def train(
     return after_epoch, torch.from_numpy(activations), torch.from_numpy(losses)
 
 
-def measure(model: SAN, images: np.ndarray, kernels: Tensor) -> tuple[Tensor, Tensor]:
+def counts_and_losses(model: SAN, images: np.ndarray, kernels: Tensor) -> tuple[Tensor, Tensor]:
     """Activations and normalized loss of each image ``(B, H, W)``, each ``(E, B)``.
 
     ``kernels`` are E sets, ``(E, q, *(m,) * ndim)``, to be used in place of those of the model.

@@ -29,11 +29,11 @@ from playwright.sync_api import sync_playwright
 import san_core
 import sanbook.data
 import sanbook.reproduction.ledger
-import sanbook.show.pages
-import sanbook.show.tables
+import sanbook.show.names
 import task_book
 from sanbook.build.render import contents_of
 from sanbook.build.switches import read_switches
+from sanbook.reproduction.results import published, read_records, write_record
 from sanbook.signals.events import EventModel
 from sanbook.signals.formats import open_recording
 
@@ -83,50 +83,21 @@ def run(command, folder, **environment):
 
 def test_no_records_is_an_error_that_says_how_to_make_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="make book"):
-        sanbook.show.tables.read_records(tmp_path)
+        read_records(tmp_path)
 
 
 def test_record_survives_the_round_trip(tmp_path):
     table = pd.DataFrame({"kernel_size": [1, 2], "phi": [0.5, 0.25]})
-    sanbook.show.tables.write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
-    (record,) = sanbook.show.tables.read_records(tmp_path)
+    write_record(tmp_path / "page.json", {"rows": table, "database": "mitdb"})
+    (record,) = read_records(tmp_path)
     pd.testing.assert_frame_equal(pd.DataFrame(record["rows"]), table)
     assert [path.name for path in tmp_path.iterdir()] == ["page.json"]
 
 
-def test_table_says_what_is_missing_and_has_no_negative_zero(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
-    counts = pd.array([1, None], dtype="Int64")
-    table = pd.DataFrame({"m": counts, "change": [-0.0001, None], "φ̄": ["φ̄", "-"]})
-    sanbook.show.pages.show_table(table, name="tab-change", caption="What <m> changes.")
-    assert re.findall(r"<td.*?>(.*?)</td>", shown[0]) == ["1", "0.000", "φ̄", "-", "-", "-"]
-    assert '<td class="text">φ̄' in shown[0]
-    assert '<caption id="tab-change">What &lt;m&gt; changes.</caption>' in shown[0]
-
-
 def test_record_with_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
-        sanbook.show.tables.write_record(tmp_path / "page.json", {"phi": float("nan")})
+        write_record(tmp_path / "page.json", {"phi": float("nan")})
     assert not (tmp_path / "page.json").exists()
-
-
-def test_table_has_no_column_for_the_name_of_its_columns(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
-    table = pd.DataFrame({"method": ["DCT"], "phi": [0.5], "data": ["mitdb"]})
-    pivoted = table.pivot(index="data", columns="method", values="phi").reset_index()
-    sanbook.show.pages.show_table(pivoted, name="tab-pivoted", caption="A pivoted table.")
-    assert re.findall(r"<t[dh].*?>(.*?)</t[dh]>", shown[0]) == ["data", "DCT", "mitdb", "0.500"]
-
-
-def test_heads_of_very_many_columns_stand_upright(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sanbook.show.pages, "display", lambda thing: shown.append(thing.data))
-    for columns in (sanbook.show.pages.MANY_COLUMNS, sanbook.show.pages.MANY_COLUMNS + 1):
-        table = pd.DataFrame([range(columns)])
-        sanbook.show.pages.show_table(table, name="tab-wide", caption="A wide table.")
-    assert ["many-columns" in table for table in shown] == [False, True]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -140,7 +111,7 @@ def test_notebook_is_committed_without_outputs_and_explains_its_parameters(name)
 
 
 def test_published_databases_are_those_of_the_manifest():
-    assert set(sanbook.show.tables.published("physionet").database) == set(sanbook.data.DATABASES)
+    assert set(published("physionet").database) == set(sanbook.data.DATABASES)
 
 
 def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_path):
@@ -160,7 +131,7 @@ def test_own_signal_from_a_file_gives_a_page_and_a_model_that_can_be_loaded(tmp_
     shown = "".join(str(output.get("data", "")) + output.get("text", "") for output in outputs)
     assert "own.csv, ecg: 12 windows of 100 samples; the last 10 samples are left out" in shown
     figures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
-    assert [figure.metadata["image/svg+xml"]["name"] for figure in figures] == [
+    assert [figure.metadata["sanbook"]["name"] for figure in figures] == [
         "fig-own-new",
         "fig-own-close",
     ]
@@ -460,7 +431,7 @@ def test_a_share_that_differs_is_noticed():
     ]
 
 
-def test_no_finding_comes_from_stand_ins(book):
+def test_no_finding_comes_from_placeholder_data(book):
     absent = sanbook.reproduction.ledger.provenance()["absent"]
     for page in OF_RECORD:
         findings = [li.get_text() for li in article_of(book, page).select(".findings li")]
@@ -536,7 +507,7 @@ def test_findings_are_those_of_the_record(book):
     rows = pd.DataFrame(record["rows"]).query("selection == 'validation'").set_index("activation")
     best = rows.loc[rows.phi.idxmin()]
     text = article_of(book, "physionet/mitdb").select_one(".findings").get_text()
-    name = sanbook.show.tables.NAMES[best.name]
+    name = sanbook.show.names.NAMES[best.name]
     assert f"{name} with m = {best.kernel_size} has the smallest φ̄" in text
     assert f"{best.phi:.3f}" in text
 
@@ -627,27 +598,6 @@ def test_explorer_has_the_networks_of_its_database(book):
             assert phi == pytest.approx(row.phi, abs=1e-4)
 
 
-def test_javascript_agrees_in_the_cases_of_the_playground(book, javascript):
-    cases = read_figure(book / "_build/html/playground.html", "playground")["cases"]
-    assert {(case["activation"], len(case["kernel"]) % 2) for case in cases} == {
-        (activation, odd) for activation in san_core.ACTIVATIONS for odd in (0, 1)
-    }
-    for case in cases:
-        x, w, activation, expected = (
-            case[name] for name in ("x", "kernel", "activation", "expected")
-        )
-        d = javascript.call("san.density", activation, len(w), len(x), case["border_tolerance"])
-        a = javascript.call("san.encode", x, [w], activation, [d])
-        x_hat = javascript.call("san.decode", a, [w])
-        inverse_cr = javascript.call("san.inverseCompressionRatio", a, len(w))
-        loss = javascript.call("san.normalizedLoss", x, x_hat)
-        metrics = [inverse_cr, loss, javascript.call("san.phi", inverse_cr, loss)]
-        assert [value != 0 for value in a[0]] == [value != 0 for value in expected["a"]]
-        assert a[0] == pytest.approx(expected["a"], abs=1e-5)
-        assert x_hat == pytest.approx(expected["x_hat"], abs=1e-5)
-        assert metrics == pytest.approx(expected["metrics"], abs=1e-5)
-
-
 def test_reference_has_every_public_function_and_class(book):
     documented = set()
     for page in ("api", "machinery"):
@@ -668,9 +618,9 @@ def test_reference_has_every_public_function_and_class(book):
 
 def test_results_have_the_columns_of_the_published_table(book):
     results = pd.read_csv(book / "_build" / "quick" / "results" / "physionet.csv")
-    published = sanbook.show.tables.published("physionet")
+    of_paper = published("physionet")
     extra = ["seed", "init", "selection", "data_source"]
-    assert list(results.columns) == [*published.columns, *extra]
+    assert list(results.columns) == [*of_paper.columns, *extra]
     assert set(results.selection) == {"published_m", "validation", "test"}
     assert results.data_source.str.startswith("simulated").all()
     at_published_m = results[results.selection == "published_m"].drop_duplicates(
@@ -683,8 +633,8 @@ def test_results_have_the_columns_of_the_published_table(book):
 @pytest.mark.parametrize("name", LABELLED.values())
 def test_results_of_classifiers_have_the_columns_of_the_published_table(book, name):
     results = pd.read_csv(book / "_build" / "quick" / "results" / f"{name}.csv")
-    published = sanbook.show.tables.published(name)
-    first = [*published.columns, "seed", "init", "selection", "data_source"]
+    of_paper = published(name)
+    first = [*of_paper.columns, "seed", "init", "selection", "data_source"]
     assert list(results.columns)[: len(first)] == first
     assert {"dead", "validation_phi"} < set(results.columns)
     assert {"phi_qm", "batch_size"} < set(results.columns)
@@ -700,7 +650,7 @@ def test_results_of_classifiers_have_the_columns_of_the_published_table(book, na
 
 def test_results_of_baselines_have_their_columns(book):
     results = pd.read_csv(book / BUILT / "results/baselines.csv")
-    assert list(results.columns)[:5] == ["dataset", "method", *sanbook.show.tables.METRICS]
+    assert list(results.columns)[:5] == ["dataset", "method", *sanbook.show.names.METRICS]
     assert "data_source" in results.columns
     assert set(results.dataset) == {"mitdb", "mnist"}
     assert results.method.nunique() >= 12
@@ -711,10 +661,10 @@ def test_results_of_baselines_have_their_columns(book):
 
 def test_results_of_scales_with_classes_have_their_columns(book):
     results = pd.read_csv(book / BUILT / "results/scales_classes.csv")
-    columns = ["batch_size", "network", "seed", *sanbook.show.tables.METRICS, "accuracy_percent"]
+    columns = ["batch_size", "network", "seed", *sanbook.show.names.METRICS, "accuracy_percent"]
     assert list(results.columns) == columns
     assert not results.duplicated(["batch_size", "network", "seed"]).any()
-    scaled = results[results.network.str.startswith("SAN with scales")]
+    scaled = results[results.network.str.startswith("multiscale SAN")]
     assert len(scaled) == 4  # two counts, two protocols
     assert results.accuracy_percent.between(0, 100).all()
     below = results.loc[results.network == "Extrema", "phi"].min()
@@ -744,7 +694,7 @@ def test_page_that_is_asked_for_is_made_again_and_only_that(own_book):
 
 def test_first_page_says_which_book_it_is(book):
     text = BeautifulSoup((book / "_build/html/intro.html").read_text(), "html.parser").get_text()
-    assert "quick profile with the seed 0, from simulated stand-ins: apnea-ecg, bidmc" in text
+    assert "quick profile with the seed 0, from simulated data: apnea-ecg, bidmc" in text
 
 
 def test_every_page_says_how_it_was_made(book):
@@ -780,7 +730,7 @@ def test_every_page_says_how_it_was_made(book):
     assert made["physionet/mitdb"]["cards"][0]["name"] == "mitdb"
 
 
-def test_every_figure_of_stand_ins_is_marked(book):
+def test_every_figure_of_placeholder_data_is_marked(book):
     marked = {}
     for path in (book / BUILT / "pages").rglob("*.ipynb"):
         cells = nbformat.read(path, as_version=4).cells
@@ -899,7 +849,8 @@ def test_sliders_move_the_numbers_to_those_of_the_page(visit, book, page):
     for activation in ("identity", "extrema"):
         figure.get_by_role("combobox").select_option(activation)
         network = data["networks"][activation]
-        assert figure.locator('[data-name="size"]').text_content() == str(network["chosen"])
+        size = slider.get_attribute("aria-valuetext").split()[0]
+        assert size == str(network["chosen"])
         for key, index in (("Home", 0), ("ArrowRight", 1), ("End", -1)):
             slider.press(key)
             m = data["kernel_sizes"][index]
@@ -931,25 +882,25 @@ def test_playground_shows_what_san_core_gives(visit, book, activation):
         loss = san_core.normalized_loss(torch.from_numpy(x)[None], model.decode(a))
     inverse_cr = san_core.inverse_compression_ratio(a, len(w))
     phi = san_core.phi(inverse_cr, loss)
-    for name, value in (("phi", phi), ("inverseCr", inverse_cr), ("loss", loss)):
-        shown = figure.locator(f'[data-name="{name}"]').text_content()
-        assert float(shown) == pytest.approx(value.item(), abs=6e-4)
-    assert figure.locator('[data-name="kept"]').text_content() == f"{a.count_nonzero()} of 120"
+    *metrics, count = numbers_of(figure)
+    expected = [value.item() for value in (phi, inverse_cr, loss)]
+    assert [float(shown) for shown in metrics] == pytest.approx(expected, abs=6e-4)
+    assert count == f"{a.count_nonzero()} of 120"
     assert visit.complaints == []
 
 
 def test_playground_opens_the_box_for_a_signal_of_ones_own(visit):
     figure = visit("playground").locator(".san-playground")
-    text = figure.locator('[data-name="signalText"]')
+    text = figure.locator("textarea").first
     assert not text.is_visible()
-    figure.locator('[data-name="signal"]').select_option("own")
+    figure.get_by_role("combobox").first.select_option("own")
     assert text.is_visible()
 
 
 def test_playground_says_that_a_constant_signal_cannot_be_standardized(visit):
     figure = visit("playground").locator(".san-playground")
     figure.locator("summary").click()
-    figure.locator('[data-name="signalText"]').fill(" ".join(["0.1"] * 40))
+    figure.locator("textarea").first.fill(" ".join(["0.1"] * 40))
     figure.get_by_role("button", name="Subtract the mean").click()
     assert "constant" in figure.get_by_role("alert").text_content()
 

@@ -108,7 +108,7 @@ def check_refused_as_real(name, root, *words):
         f"put {source.record}.hea",
         "the signal file that it names",
         f" into {root / source.folder}, from {source.source}",
-        'or allow a stand-in with data="auto"',
+        'or allow placeholder data with data="auto"',
         *words,
     ):
         assert part in str(caught.value)
@@ -321,7 +321,7 @@ def test_folder_with_a_space_from_the_environment_variable(tmp_path, publish, mo
     assert sanbook.data.load("mitdb", data="real").card.source == "real"
 
 
-# Recordings that cannot be used: an error, never a stand-in
+# Recordings that cannot be used: an error, never placeholder data
 
 
 @pytest.fixture
@@ -528,12 +528,12 @@ def test_real_without_network_says_what_to_put_where(tmp_path):
     check_refused_as_real("prcp", tmp_path, "https://physionet.org cannot be reached (ConnectionEr")
 
 
-# Stand-ins
+# Placeholder data
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", sanbook.data.DATABASES)
-def test_stand_in(name, tmp_path, offline):
+def test_placeholder_data(name, tmp_path, offline):
     source = sanbook.data.fetch.MANIFEST[name]
     write(tmp_path / source.folder, record=source.record)
     once, twice = (sanbook.data.load(name, data="sample", directory=tmp_path) for _ in range(2))
@@ -548,20 +548,20 @@ def test_stand_in(name, tmp_path, offline):
     how = f"{source.simulator} by neurokit2 {neurokit2.__version__}"
     assert (card.data_source, card.seed) == (f"simulated: {how}", source.seed)
     assert card.note == (
-        f"A stand-in for the paper's record {source.record}: {how}, "
+        f"Simulated data in place of the paper's record {source.record}: {how}, "
         'because data="sample" asks for it.'
     )
     assert (card.record, card.channel, card.sha256) == (None, None, {})
     assert offline == []
 
 
-def test_stand_ins_differ_between_databases():
+def test_placeholder_data_differ_between_databases():
     sets = [sanbook.data.load(name, data="sample") for name in sanbook.data.DATABASES]
     assert len({one.train.numpy().tobytes() for one in sets}) == len(sets)
 
 
 def test_a_database_is_added_in_the_manifest_alone(tmp_path, monkeypatch):
-    """Wherever it stands, the stand-ins of the others stay."""
+    """Wherever it stands, the placeholder data of the others stay."""
     before = sanbook.data.load("mitdb", data="sample").train
     text = Path(sanbook.data.fetch.__file__).with_name("manifest.toml").read_text("utf-8")
     facts = "title signal folder source version download licence recorded_by citation units why"
@@ -580,7 +580,7 @@ def test_simulator_that_is_none(change_source):
         sanbook.data.simulate.recording(source, 1000)
 
 
-def test_stand_ins_leave_the_global_random_states_alone():
+def test_placeholder_data_leave_the_global_random_states_alone():
     def states():
         return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
 

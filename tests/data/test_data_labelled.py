@@ -19,7 +19,7 @@ from conftest import known, sha256
 import sanbook.data
 import sanbook.data.fetch
 import sanbook.data.labelled
-from sanbook.data.dataset import Card, DataSet
+from sanbook.data.dataset import DataSet, Provenance
 from sanbook.data.fetch import KnownFile
 
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
@@ -55,7 +55,7 @@ def together(data_set):
 
 
 def check_note(card, *said):
-    """The note of a stand-in is one sentence, with the words `said`."""
+    """The note of simulated data is one sentence, with the words `said`."""
     assert card.source == "simulated"
     assert all(words in card.note for words in said)
     assert card.note.endswith(".")
@@ -402,10 +402,10 @@ def test_torchvision_knows_all_files(name):
     assert source.folder == f"{source.torchvision}/raw"  # its layout
 
 
-# What all have: parts with labels, stand-ins
+# What all have: parts with labels, placeholder data
 
 
-CARD = Card("a", "b", None, "c", "real", "d", classes=("e", "f"))
+CARD = Provenance("a", "b", None, "c", "real", "d", classes=("e", "f"))
 
 
 def test_labelled_leaves_out_blank_examples_but_no_constant_or_tiny_ones():
@@ -439,14 +439,14 @@ def test_first_keeps_labels_aligned():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    ("name", "sizes", "shape", "low", "classes", "stands_in_for"),
+    ("name", "sizes", "shape", "low", "classes", "replaced"),
     [
         ("uci-epilepsy", [1748, 276, 276], (178,), -1, UCI_CLASSES, "(UCI)"),
         ("mnist", [1297, 250, 250], (28, 28), 0, tuple("0123456789"), "MNIST"),
         ("fashion-mnist", None, (28, 28), 0, ("china", "flower"), "Fashion-MNIST"),
     ],
 )
-def test_stand_in(tmp_path, offline, name, sizes, shape, low, classes, stands_in_for):
+def test_placeholder_data(tmp_path, offline, name, sizes, shape, low, classes, replaced):
     def states():
         return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
 
@@ -469,11 +469,11 @@ def test_stand_in(tmp_path, offline, name, sizes, shape, low, classes, stands_in
     assert card.data_source == f"simulated: {card.simulator}"
     assert card.seed is not None
     assert (card.record, card.channel, card.sha256) == (None, None, {})
-    check_note(card, stands_in_for, 'because data="sample" asks for it.')
+    check_note(card, replaced, 'because data="sample" asks for it.')
     assert offline == []
 
 
-def test_stand_in_of_uci_takes_its_options():
+def test_placeholder_data_of_uci_takes_its_options():
     rows, scaled, recordings = (
         sanbook.data.load("uci-epilepsy", data="sample", **options)
         for options in ({}, {"value_range": (0, 1)}, {"split": "recordings"})

@@ -544,7 +544,7 @@ def test_manifest_is_complete():
             assert file.bytes == "copy" or not file.interchangeable
 
 
-def test_seeds_of_stand_ins_are_those_of_the_record():
+def test_seeds_of_placeholder_data_are_those_of_the_record():
     """They stay, wherever in the manifest a new database is put."""
     names = "apnea-ecg bidmc bpssrat cebsdb ctu-uhb-ctgdb drivedb emgdb mitdb noneeg prcp shhpsgdb "
     names += "slpdb sufhsdb voiced wrist"

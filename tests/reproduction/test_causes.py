@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import sanbook.reproduction.ledger
-from sanbook.data.dataset import Card, DataSet
+from sanbook.data.dataset import DataSet, Provenance
 from sanbook.reproduction.causes import experiments, explain, open_numbers, reached, try_experiments
 
 NUMBER = {"table": "mnist", "database": "mnist", "activation": "relu", "kernel_size": 2}
@@ -77,7 +77,7 @@ def images():
     x = torch.rand(30, 28, 28, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(30) % 2
     parts = {"train": slice(20), "validation": slice(20, 25), "test": slice(25, 30)}
-    card = Card("mnist", "images", 0, "", "simulated", "", classes=("a", "b"))
+    card = Provenance("mnist", "images", 0, "", "simulated", "", classes=("a", "b"))
     return DataSet(
         **{part: x[where] for part, where in parts.items()},
         labels={part: labels[where] for part, where in parts.items()},

@@ -11,9 +11,9 @@ import pytest
 import scipy.stats
 
 import sanbook.reproduction.ledger
-import sanbook.show.tables
 from sanbook.reproduction.causes import open_numbers
-from sanbook.reproduction.ledger import METRICS, Evidence, ledger, prediction_interval
+from sanbook.reproduction.ledger import LABELS, Evidence, ledger, prediction_interval
+from sanbook.reproduction.results import PUBLISHED, write_record
 
 KEY = {"table": "mnist", "database": "mnist", "activation": "extrema", "kernel_size": 3}
 
@@ -148,7 +148,7 @@ def results(tmp_path, **mnist):
     ]  # fmt: skip
     card = {"name": "mnist", "source": mnist.pop("source", "real")}
     record = {"dataset": "mnist", "cards": {"mnist": card}, "profile": "paper", "rows": rows}
-    sanbook.show.tables.write_record(tmp_path / "mnist.json", record | mnist)
+    write_record(tmp_path / "mnist.json", record | mnist)
     return tmp_path
 
 
@@ -159,14 +159,14 @@ def test_images_enter_with_weights_counted_as_published_and_once(tmp_path):
 
 
 @pytest.mark.parametrize("record", [{"source": "simulated"}, {"profile": "quick"}])
-def test_stand_ins_and_quick_runs_stay_out(tmp_path, record):
+def test_placeholder_data_and_quick_runs_stay_out(tmp_path, record):
     ours = sanbook.reproduction.ledger.measured(results(tmp_path, **record))
     assert len(ours.runs) == 0
     assert "mnist" in ours.absent
 
 
 @pytest.mark.parametrize("record", [{"source": "simulated"}, {"profile": "quick"}])
-def test_a_record_of_stand_ins_or_of_a_quick_run_is_refused(tmp_path, record):
+def test_a_record_of_placeholder_data_or_of_a_quick_run_is_refused(tmp_path, record):
     before = {path: path.read_bytes() for path in sanbook.reproduction.ledger.REPRODUCED.iterdir()}
     with pytest.raises(ValueError, match=r"MNIST \((simulated|only a quick run)\); run `make book"):
         sanbook.reproduction.ledger.keep_record(results(tmp_path, **record))
@@ -184,7 +184,7 @@ def test_a_record_is_written_with_the_provenance_of_each_table(tmp_path, monkeyp
         "cards": [{"name": "mnist", "source": "real", "sha256": sha256}],
         "notebook": "not needed",
     }
-    sanbook.show.tables.write_record(tmp_path / "provenance" / "mnist.json", made)
+    write_record(tmp_path / "provenance" / "mnist.json", made)
     sanbook.reproduction.ledger.keep_record(results(tmp_path))
     tables = sanbook.reproduction.ledger.provenance()["tables"]
     assert set(tables) == {"mnist"}
@@ -234,7 +234,7 @@ def test_shares_are_those_of_an_independent_recount(numbers):
     runs = pd.read_csv(sanbook.reproduction.ledger.REPRODUCED / "runs.csv")
     counted = collections.Counter()
     for table in ("physionet", "uci_epilepsy", "mnist", "fashion_mnist"):
-        for row in pd.read_csv(sanbook.show.tables.PUBLISHED / f"{table}.csv").to_dict("records"):
+        for row in pd.read_csv(PUBLISHED / f"{table}.csv").to_dict("records"):
             name = row.get("database", table.replace("_", "-"))
             same = runs[(runs.database == name) & (runs.activation == row["activation"])]
             at_m = same[(same.kernel_size == row["kernel_size"]) & (same.selection != "test")]
@@ -242,7 +242,7 @@ def test_shares_are_those_of_an_independent_recount(numbers):
             start = "constant" if table == "physionet" else "normal"
             ours = living[(living.selection == "published_m") & (living.init == start)]
             some = pd.concat([living, same[same.selection == "test"]])
-            for metric in METRICS.keys() & row.keys() if len(at_m) else ():
+            for metric in LABELS.keys() & row.keys() if len(at_m) else ():
                 near, rounding = (1.5, 0.05) if metric == "accuracy_percent" else (0.02, 0.005)
                 strict = round(abs(ours[metric].mean() - row[metric]), 9) <= near
                 lenient = any(round(abs(value - row[metric]), 9) <= near for value in some[metric])
@@ -301,10 +301,10 @@ def test_a_build_says_how_it_differs_from_the_record():
 
 
 @pytest.mark.parametrize(("profile", "source"), [("quick", "real"), ("paper", "simulated")])
-def test_causes_of_stand_ins_or_of_a_quick_run_are_refused(tmp_path, profile, source):
+def test_causes_of_placeholder_data_or_of_a_quick_run_are_refused(tmp_path, profile, source):
     before = sanbook.reproduction.ledger.CAUSES.read_bytes()
     record = {"profile": profile, "cards": {"mnist": {"source": source}}, "rows": []}
-    sanbook.show.tables.write_record(tmp_path / "causes.json", record)
+    write_record(tmp_path / "causes.json", record)
     with pytest.raises(ValueError, match="causes from full runs"):
         sanbook.reproduction.ledger.keep_causes(tmp_path)
     assert sanbook.reproduction.ledger.CAUSES.read_bytes() == before
@@ -324,6 +324,6 @@ def test_the_record_says_where_it_comes_from():
         hashes = [sha256 for files in made["sha256"].values() for sha256 in files.values()]
         assert hashes
         assert all(len(sha256) == 64 for sha256 in hashes)
-    assert set(METRICS) < set(
+    assert set(LABELS) < set(
         pd.read_csv(sanbook.reproduction.ledger.REPRODUCED / "runs.csv").columns
     )

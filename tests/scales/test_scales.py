@@ -1,4 +1,4 @@
-"""The SAN with scales: kernels, pursuit, gradients, what is chosen, files."""
+"""The multiscale SAN: kernels, pursuit, gradients, what is chosen, files."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from sklearn.linear_model import orthogonal_mp
 import san_core
 from sanbook.scales import (
     Adam,
-    ScaleSAN,
+    MultiscaleSAN,
     compare_scales,
     fit_scales,
-    initial_mothers,
+    initial_prototypes,
     ladder,
     load_scales,
     resampling,
@@ -25,7 +25,7 @@ LENGTHS = [2, 3, 7, 10, 15]
 
 @pytest.fixture
 def model():
-    return ScaleSAN(torch.randn(2, 3, generator=torch.Generator().manual_seed(0)), LENGTHS)
+    return MultiscaleSAN(torch.randn(2, 3, generator=torch.Generator().manual_seed(0)), LENGTHS)
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +52,20 @@ def test_kernels_are_the_mothers_at_every_length_in_both_directions(model):
         assert kernel.norm().item() == pytest.approx(1, abs=1e-6)
     for i in range(2):
         forwards, backwards = kernels[10 * i : 10 * i + 5], kernels[10 * i + 5 : 10 * i + 10]
-        mother = model.mothers[i].detach()
-        torch.testing.assert_close(forwards[1], mother / mother.norm())
+        prototype = model.prototypes[i].detach()
+        torch.testing.assert_close(forwards[1], prototype / prototype.norm())
         for one, other in zip(forwards, backwards, strict=True):
             torch.testing.assert_close(one.flip(0), other)
 
 
 @pytest.mark.parametrize("m", [1, 2, 5, 8])
 def test_resampling_draws_straight_lines(m):
-    mother = torch.randn(m, generator=torch.Generator().manual_seed(0)).double()
-    corners = np.r_[0, mother, 0]
+    prototype = torch.randn(m, generator=torch.Generator().manual_seed(0)).double()
+    corners = np.r_[0, prototype, 0]
     for length in range(m, 60):
         places = np.arange(1, length + 1) * (m + 1) / (length + 1)
         expected = np.interp(places, np.arange(m + 2), corners)
-        np.testing.assert_allclose(resampling(m, length) @ mother, expected, atol=1e-12)
+        np.testing.assert_allclose(resampling(m, length) @ prototype, expected, atol=1e-12)
 
 
 def test_resampling_to_fewer_samples_leaves_no_weight_out():
@@ -125,7 +125,7 @@ def test_pursuit_is_that_of_scikit_learn(model, x):
 
 
 def test_activation_at_a_border_is_found():
-    model = ScaleSAN(torch.tensor([[1.0, 3.0, 2.0]]), [7, 15])
+    model = MultiscaleSAN(torch.tensor([[1.0, 3.0, 2.0]]), [7, 15])
     for place in (0, 1, 38, 39):
         a = torch.zeros(1, 4, 40)
         a[0, 3, place] = 2.0  # half of the kernel is outside
@@ -134,10 +134,10 @@ def test_activation_at_a_border_is_found():
 
 
 def test_mothers_that_are_alike_do_no_harm(x):
-    mother = torch.tensor([1.0, 2.0, 1.0])  # the same backwards
-    alone = ScaleSAN(mother[None], LENGTHS)
+    prototype = torch.tensor([1.0, 2.0, 1.0])  # the same backwards
+    alone = MultiscaleSAN(prototype[None], LENGTHS)
     for apart in (0.0, 1e-6, 1e-3):
-        twins = ScaleSAN(torch.stack([mother, mother + apart]), LENGTHS)
+        twins = MultiscaleSAN(torch.stack([prototype, prototype + apart]), LENGTHS)
         # Each has its own W, so that they stop elsewhere; the first steps are alike.
         for one, two in zip(alone.follow(x), twins.follow(x), strict=True):
             torch.testing.assert_close(one.losses[:5], two.losses[:5], atol=5e-3, rtol=0)
@@ -147,7 +147,7 @@ def test_mothers_that_are_alike_do_no_harm(x):
 def test_phi_is_never_above_that_of_zeros(cost):
     noise = torch.randn(20, 50, generator=torch.Generator().manual_seed(3))
     for q, m in ((1, 1), (2, 7), (6, 8)):
-        model = ScaleSAN(initial_mothers(q, m, seed=0), ladder(m, 49), cost)
+        model = MultiscaleSAN(initial_prototypes(q, m, seed=0), ladder(m, 49), cost)
         found = model.metrics(noise, model.encode(noise))
         nothing = model.metrics(noise, torch.zeros(20, len(model.kernels()), 50))
         assert (found[:, 2] <= nothing[:, 2] + 1e-6).all()
@@ -173,9 +173,9 @@ def test_scale_paid_takes_fewer_activations(model, x):
     ],
 )
 def test_what_is_no_network_is_refused(arguments, message):
-    mothers, *others = arguments
+    prototypes, *others = arguments
     with pytest.raises(ValueError, match=message):
-        ScaleSAN(torch.tensor(mothers), *others)
+        MultiscaleSAN(torch.tensor(prototypes), *others)
 
 
 @pytest.mark.parametrize(
@@ -222,14 +222,14 @@ def test_gradient_at_fixed_activations(model, x):
     model = model.double()
     a = model.encode(x.double())
 
-    def mean_phi(mothers):
-        other = ScaleSAN(mothers, LENGTHS).double()
-        del other.mothers
-        other.mothers = mothers  # a parameter would be cut off
+    def mean_phi(prototypes):
+        other = MultiscaleSAN(prototypes, LENGTHS).double()
+        del other.prototypes
+        other.prototypes = prototypes  # a parameter would be cut off
         return other.metrics(x.double(), a)[:, 2].mean()
 
-    mothers = model.mothers.detach().requires_grad_()
-    assert torch.autograd.gradcheck(mean_phi, mothers)
+    prototypes = model.prototypes.detach().requires_grad_()
+    assert torch.autograd.gradcheck(mean_phi, prototypes)
 
 
 def test_gradient_through_amplitudes_of_least_error_is_zero(model, x):
@@ -237,17 +237,17 @@ def test_gradient_through_amplitudes_of_least_error_is_zero(model, x):
     model = model.double()
     chosen = [path.chosen[: path.steps] for path in model.follow(x)]
 
-    def mean_phi(mothers):
-        other = ScaleSAN(mothers, LENGTHS).double()
+    def mean_phi(prototypes):
+        other = MultiscaleSAN(prototypes, LENGTHS).double()
         a = code_of(other.atoms(60), chosen, x.double())
         return other.metrics(x.double(), a)[:, 2].mean()
 
-    at_start = mean_phi(model.mothers)
+    at_start = mean_phi(model.prototypes)
     at_start_a = code_of(model.atoms(60), chosen, x.double())
     model.metrics(x.double(), at_start_a)[:, 2].mean().backward()
-    gradient = model.mothers.grad
+    gradient = model.prototypes.grad
     step = 1e-3 * gradient / gradient.norm()
-    fall = at_start - mean_phi(model.mothers.detach() - step)
+    fall = at_start - mean_phi(model.prototypes.detach() - step)
     assert fall.item() == pytest.approx((gradient * step).sum().item(), rel=0.3)
 
 
@@ -277,7 +277,7 @@ def pulses():
 def test_learned_mothers_are_better_than_those_at_the_start(pulses):
     train, validation, test = pulses[:4], pulses[4:6], pulses[6:]
     fitted = compare_scales(train, validation, candidates=[(1, 7)], rounds=[12])
-    first = ScaleSAN(fitted.initial, fitted.model.lengths)
+    first = MultiscaleSAN(fitted.initial, fitted.model.lengths)
     before, after = (
         model.metrics(test, model.encode(test))[:, 2].mean() for model in (first, fitted.model)
     )
@@ -291,9 +291,9 @@ def test_learned_mothers_are_better_than_those_at_the_start(pulses):
 def test_the_better_half_goes_on(pulses):
     candidates = [(1, 1), (1, 5), (2, 5)]
     fitted = compare_scales(pulses[:3], pulses[3:5], candidates=candidates, rounds=[1, 2])
-    epochs = fitted.history.groupby(["mothers", "weights"]).epoch.max()
+    epochs = fitted.history.groupby(["prototypes", "weights"]).epoch.max()
     assert sorted(epochs) == [1, 3, 3]
-    first = fitted.history[fitted.history.epoch <= 1].groupby(["mothers", "weights"])
+    first = fitted.history[fitted.history.epoch <= 1].groupby(["prototypes", "weights"])
     assert epochs[first.validation_phi.min().idxmax()] == 1
     chosen = fitted.model.metrics(pulses[3:5], fitted.model.encode(pulses[3:5]))[:, 2].mean()
     assert chosen.item() == pytest.approx(fitted.history.validation_phi.min(), abs=1e-4)
@@ -304,9 +304,9 @@ def test_same_seed_same_network(pulses):
     one, again, other = (
         compare_scales(pulses[:2], pulses[2:3], seed=seed, **settings) for seed in (1, 1, 2)
     )
-    assert torch.equal(one.model.mothers, again.model.mothers)
+    assert torch.equal(one.model.prototypes, again.model.prototypes)
     assert one.history.equals(again.history)
-    assert not torch.equal(one.model.mothers, other.model.mothers)
+    assert not torch.equal(one.model.prototypes, other.model.prototypes)
 
 
 def test_fit_needs_examples_that_vary():
@@ -336,6 +336,6 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="its metadata are"):
         load_scales(path)
     for lengths in ("3", "[0]", "{"):
-        save_file({"mothers": torch.ones(1, 3)}, path, {"lengths": lengths, "cost": "2"})
+        save_file({"prototypes": torch.ones(1, 3)}, path, {"lengths": lengths, "cost": "2"})
         with pytest.raises(ValueError, match="no network can be made"):
             load_scales(path)

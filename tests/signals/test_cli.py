@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from san_core import SAN
 from sanbook.signals import cli
 from sanbook.signals.events import EventModel, fit_model, read_events, write_events
-from sanbook.signals.formats import _read_lines, open_recording
+from sanbook.signals.formats import Recording, open_recording
 from sanbook.signals.windows import load_signal, windows_of
 from sanbook.training.files import save_model
 
@@ -107,10 +107,7 @@ def test_no_unit_is_too_small_or_too_large(model, scale):
 
 
 def recording_of(values):
-    text = io.StringIO()
-    pd.DataFrame({"x": values}).to_csv(text, index=False)
-    text.seek(0)
-    return _read_lines("made up", text, "", None)
+    return Recording("made up", "x", 0, None, "unknown", (), lambda size: iter([values]))
 
 
 def test_gaps_and_constant_windows_come_back_as_what_they_are(model, tmp_path):
@@ -142,7 +139,7 @@ def test_model_file_keeps_what_the_command_needs(folder, model):
 
 @pytest.fixture(scope="module")
 def scales(folder):
-    """A SAN with scales of the beats."""
+    """A multiscale SAN of the beats."""
     signal = [folder / "ecg.csv", "--column", "ecg", "--rate", RATE, "--window", WINDOW]
     assert run("fit", *signal, "--method", "scales", "-o", folder / "scales.safetensors") == 0
     return EventModel.load(folder / "scales.safetensors")
@@ -348,28 +345,48 @@ UNUSABLE = [
     ("own.csv", b"t;ecg\n" + b"1;2\n" * 400, COMPARE, "commas between the columns, got ';'"),
     ("own.csv", b"t\tecg\n" + b"1\t2\n" * 400, COMPARE, "commas between the columns, got '.t'"),
     ("own.csv", b"ecg\n" + b"0,5\n" * 400, COMPARE, "expected 1 columns .* got 2 in line 2"),
-    ("own.csv", b"t,ecg\n" + b"1,2\n" * 400, COMPARE, r"one column of \['t', 'ecg'\], got ''"),
-    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"one column of \['ecg'\], got 'eeg'"),
-    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"one column of \['ecg'\], got '1'"),
-    ("own.csv", b"a,a\n" + b"1,2\n" * 400, [*COMPARE, "--column", "a"], r"\['a', 'a'\], got 'a'"),
+    (
+        "own.csv",
+        b"t,ecg\n" + b"1,2\n" * 400,
+        COMPARE,
+        r"columns \['t', 'ecg'\] is expected",
+    ),
+    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"columns \['ecg'\] is expected, got 'eeg'"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"columns \['ecg'\] is expected, got 1"),
+    (
+        "own.csv",
+        b"a,a\n" + b"1,2\n" * 400,
+        [*COMPARE, "--column", "a"],
+        "got 'a'",
+    ),
     ("own.csv", ecg(line200="1e308", line201="-1e308"), EVENTS, "up to about 1e150, got 1e.308"),
     ("own.csv", b"\xff\xfe\x00e\x00c", COMPARE, "lines of text as CSV, got: .*utf-8"),
     ("own.csv", ecg(line50="\x00"), COMPARE, "got '.x00' in line 50|as CSV, got"),
     ("own.csv", b'ecg\n"' + b"1" * 200_000, COMPARE, "as CSV, got: field larger"),
-    ("own.csv", None, COMPARE, "expected a signal, but there is no such file"),
-    ("own.mat", b"MATLAB 5.0", COMPARE, "one of the kinds .csv.* got .mat"),
-    ("own", b"ecg\n1\n", COMPARE, "one of the kinds .csv.* got none of them"),
-    ("", None, COMPARE, "expected a file, but it is a folder"),
-    ("own.npy", b"", COMPARE, "arrays of numbers as np.save or np.savez write them"),
-    ("own.npy", npy(beats(400))[:-100], COMPARE, "np.savez write them, got: mmap|np.savez write"),
-    ("own.npy", npy(np.ones((400, 2))), COMPARE, r"shape \(n,\), got float64 of shape \(400, 2\)"),
-    ("own.npy", npy(np.ones(400, complex)), COMPARE, r"got complex128 of shape \(400,\)"),
-    ("own.npy", npy(np.array(["a"] * 400)), COMPARE, r"real numbers of shape \(n,\), got <U1"),
+    ("own.csv", None, COMPARE, "there is no such file"),
+    ("own.mat", b"MATLAB 5.0", COMPARE, ".mat is none of the kinds .csv"),
+    ("own", b"ecg\n1\n", COMPARE, "no suffix is none of the kinds .csv"),
+    ("", None, COMPARE, "is a folder. Name a file in it"),
+    ("own.npy", b"", COMPARE, "own.npy: cannot be read: No data left"),
+    ("own.npy", npy(beats(400))[:-100], COMPARE, "own.npy: cannot be read: mmap"),
+    ("own.npy", npy(np.ones((400, 2))), COMPARE, r"columns \[0, 1\] is expected"),
+    (
+        "own.npy",
+        npy(np.ones(400, complex)),
+        COMPARE,
+        "not a signal but complex128",
+    ),
+    ("own.npy", npy(np.array(["a"] * 400)), COMPARE, "not a signal but <U1"),
     ("own.npy", npy(np.array([])), COMPARE, "got 0 samples"),
     ("own.npy", npy(1e300 * beats(400)), COMPARE, "up to about 1e150"),
-    ("own.npz", b"PK\x03\x04", COMPARE, "np.savez write them, got: "),
-    ("own.npz", npz(a=beats(400), b=beats(400)), COMPARE, r"one column of \['a', 'b'\], got ''"),
-    ("own.npz", npz(), COMPARE, r"one column of \[\], got ''"),
+    ("own.npz", b"PK\x03\x04", COMPARE, "own.npz: cannot be read: "),
+    (
+        "own.npz",
+        npz(a=beats(400), b=beats(400)),
+        COMPARE,
+        r"columns \['a', 'b'\] is expected",
+    ),
+    ("own.npz", npz(), COMPARE, r"columns \[\] is expected, got ''"),
     ("own.hea", b"", COMPARE, "expected a WFDB header"),
     ("own.hea", b"own 1 50 400\n", COMPARE, "with a line for each of its 1 signals, got 0"),
     ("own.hea", HEADER.encode(), COMPARE, "names own.dat, which is not beside it"),
@@ -382,8 +399,13 @@ UNUSABLE = [
         COMPARE,
         "expected a WFDB header, got invalid syntax in signal line",
     ),
-    ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--channel", "PPG"], r"one column of \['ECG'\]"),
-    ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--rate", "360"], "states, 50 Hz, got 360"),
+    ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--channel", "PPG"], r"columns \['ECG'\] is expected"),
+    (
+        "own.hea",
+        (HEADER, SIGNAL),
+        [*COMPARE, "--rate", "360"],
+        "says 50 Hz, but",
+    ),
     ("own.edf", b"", COMPARE, "expected a whole EDF file, got"),
     ("own.edf", edf()[:-100], COMPARE, "expected a whole EDF file, got: EDF header indicates 20"),
     ("own.edf", edf()[:300], COMPARE, "expected a whole EDF file, got"),
@@ -397,11 +419,11 @@ UNUSABLE = [
         "own.edf",
         edf(),
         [*COMPARE, "--rate", "100"],
-        "the rate that the file states, 50 Hz, got 100",
+        "the file says 50 Hz, but the rate given is 100 Hz",
     ),
     ("own.edf", edf(records=1), [*COMPARE], "at least 3 windows of 50 samples"),
-    ("own.csv", ecg(), [*COMPARE, "--rate", "-5"], "a rate in Hz, a number above 0, got -5"),
-    ("own.csv", ecg(), [*COMPARE, "--rate", "nan"], "a rate in Hz, a number above 0, got nan"),
+    ("own.csv", ecg(), [*COMPARE, "--rate", "-5"], "rate: -5 Hz is not above 0"),
+    ("own.csv", ecg(), [*COMPARE, "--rate", "nan"], "rate: nan Hz is not above 0"),
     (
         "own.csv",
         ecg(),

@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import sanbook.show.tables
 import sanbook.training
 import sanbook.training.classifiers
 from san_core import inverse_compression_ratio, normalized_loss, phi
+from sanbook.reports.labelled import compare_classified, select_kernel_sizes
 from sanbook.training import Protocol, evaluate, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify, classify_reconstructions
 
@@ -192,7 +192,7 @@ def test_classify_reconstructions_has_the_metrics_of_each_model(swept):
     for row in table.itertuples():
         model = trained.model(row.kernel_size, row.seed, row.rule)
         expected = evaluate(model, data.test).mean(dim=0)
-        ours = [getattr(row, metric) for metric in sanbook.training.METRICS]
+        ours = [getattr(row, metric) for metric in sanbook.training.MEASURES]
         assert ours == pytest.approx(expected.tolist(), abs=1e-6)
         key = row.kernel_size, row.seed, row.rule
         assert row.validation_phi == selected.validation_phi[key]
@@ -282,7 +282,7 @@ def rows(**columns):
          for seed in (0, 1)],
         columns=["kernel_size", "activation", "seed"],
     )  # fmt: skip
-    for name in (*sanbook.training.METRICS, "accuracy_percent", "validation_phi"):
+    for name in (*sanbook.training.MEASURES, "accuracy_percent", "validation_phi"):
         table[name] = np.arange(1.0, 9)
     table["inverse_compression_ratio_qm"], table["phi_qm"] = table.phi - 1, table.phi - 1
     table["dead"] = [True, False] + [False] * 6
@@ -294,7 +294,7 @@ def published():
 
 
 def test_dead_networks_are_counted_and_not_averaged():
-    table = sanbook.show.tables.compare_classified(rows(), published(), baseline=5.0)
+    table = compare_classified(rows(), published(), baseline=5.0)
     assert list(table["dead"]) == ["1 of 2", "0 of 2", "0 of 2", "0 of 2"]
     assert list(table["φ̄"]) == [2.0, 3.5, 5.5, 7.5]
     assert list(table["range of φ̄"])[:2] == ["2.000 to 2.000", "3.000 to 4.000"]
@@ -304,14 +304,14 @@ def test_dead_networks_are_counted_and_not_averaged():
 
 def test_what_has_no_living_network_or_no_published_row_is_left_empty():
     dead = [True, True] + [False] * 6
-    table = sanbook.show.tables.compare_classified(rows(dead=dead), published(), baseline=5.0)
+    table = compare_classified(rows(dead=dead), published(), baseline=5.0)
     assert table.loc[0, ["φ̄", "range of φ̄", "ours (%)", "its range", "minus baseline"]].isna().all()
     assert list(table["paper's φ̄"].fillna("-")) == ["1.00", "3.00", "5.00", "-"]
 
 
 def test_one_seed_has_no_range():
     one = rows().query("seed == 0")
-    table = sanbook.show.tables.compare_classified(one, published(), baseline=5.0)
+    table = compare_classified(one, published(), baseline=5.0)
     assert not [name for name in table if "range" in name]
     assert list(table["dead"]) == ["yes", "no", "no", "no"]
 
@@ -319,13 +319,13 @@ def test_one_seed_has_no_range():
 def test_second_way_to_count_weights_is_shown_only_where_it_differs():
     table = rows()
     same = table.assign(phi_qm=table.phi, inverse_compression_ratio_qm=table.phi)
-    assert "φ̄ with W = qm" not in sanbook.show.tables.compare_classified(same, published(), 5.0)
+    assert "φ̄ with W = qm" not in compare_classified(same, published(), 5.0)
 
 
 def test_selected_kernel_sizes_have_the_smallest_phi_of_each_activation_and_seed():
     table = rows(validation_phi=[9, 9, 1, 9, 2, 2, 2, 2]).assign(rule="best")
     last = table.assign(rule="last", validation_phi=0.5, phi=0.5)  # chosen by no rule
-    chosen = sanbook.show.tables.select_kernel_sizes(pd.concat([table, last]))
+    chosen = select_kernel_sizes(pd.concat([table, last]))
     assert (chosen.selection == "published_m").sum() == len(table)
     assert (chosen.selection == "published_m_last").sum() == len(last)
     validation = chosen[chosen.selection == "validation"].set_index(["activation", "seed"])

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 import sanbook.data
 from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, SAN, phi
 from sanbook.training import (
-    METRICS,
+    MEASURES,
     Protocol,
     evaluate,
     fit,
@@ -59,6 +59,8 @@ CASES = [
     ("extrema", 1, [2, 13], 1, "constant"),
     ("extrema", 1, [8, 15], 2, "normal"),
     ("extrema", 2, [4, 5], 2, "normal"),
+    ("extrema-pool indices", 1, [6, 9], 2, "segment"),
+    ("extrema", 2, [3, 4], 2, "segment"),
 ]
 each_case = pytest.mark.parametrize(
     ("activation", "ndim", "kernel_sizes", "num_kernels", "init"), CASES
@@ -146,7 +148,7 @@ def test_sweep_trains_an_activation_that_changes_what_it_keeps(monkeypatch, ndim
 
 def test_reconstruct_examples_in_any_order_of_memory():
     x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)).T
-    model = initial_san(3, 0, "extrema", 1, SHORT)
+    model = initial_san(3, 0, "extrema", x, SHORT)
     x_hat, _ = reconstruct(model, x)
     assert torch.allclose(x_hat, model(x), atol=1e-6)
 
@@ -192,9 +194,61 @@ def test_model_does_not_depend_on_what_else_is_swept(activation, ndim):
     assert_frames_close(rows(among, 4, 5), rows(alone))
 
 
+def kernels_from_segments(train, m, seed, num_kernels=2):
+    protocol = Protocol(num_kernels=num_kernels, init="segment")
+    return [w.detach() for w in initial_san(m, seed, "extrema", train, protocol).kernels]
+
+
+@each_ndim
+@pytest.mark.parametrize("m", [1, 4, 7])
+def test_segments_are_symmetric_of_unit_norm_and_of_their_seed(ndim, m):
+    train = data_set(ndim).train
+    kernels = kernels_from_segments(train, m, seed=3)
+    for kernel in kernels:
+        assert kernel.shape == (m,) * ndim
+        assert torch.allclose(kernel.norm(), torch.tensor(1.0))
+        assert torch.equal(kernel, kernel.flip(tuple(range(ndim))))
+    assert all(map(torch.equal, kernels, kernels_from_segments(train, m, seed=3)))
+    if m > 1:
+        assert not torch.allclose(*kernels)
+        assert not torch.allclose(kernels[0], kernels_from_segments(train, m, seed=4)[0])
+
+
+@each_ndim
+def test_segment_of_a_symmetric_pulse_reconstructs_it(ndim):
+    """Only the middle of the pulse is strong, so the kernel is the pulse, scaled to unit norm."""
+    m = 5
+    pulse = torch.full((m,) * ndim, 1e-4)
+    pulse[(m // 2,) * ndim] = 2.0
+    train = torch.zeros(3, *(24,) * ndim)
+    train[:, *[slice(9, 9 + m)] * ndim] = pulse
+    (kernel,) = kernels_from_segments(train, m, seed=0, num_kernels=1)
+    torch.testing.assert_close(kernel, pulse / pulse.norm())
+    model = initial_san(m, 0, "extrema", train, Protocol(init="segment"))
+    activations, x_hat = model.encode(train).detach(), model(train).detach()
+    assert activations.count_nonzero() == len(train)
+    torch.testing.assert_close(x_hat, train)
+
+
+def test_segment_is_taken_as_it_is_where_its_mirror_image_cancels_it():
+    train = torch.tensor([[1.0, -1.0] * 10])
+    (kernel,) = kernels_from_segments(train[:, 2:-2], 2, seed=0, num_kernels=1)
+    assert torch.allclose(kernel.abs(), torch.tensor(0.5).sqrt())
+
+
+def test_segments_of_an_example_of_zeros_are_refused():
+    with pytest.raises(ValueError, match="zero"):
+        kernels_from_segments(torch.zeros(1, 9), 3, seed=0)
+
+
+def test_start_that_is_none_of_ours_is_refused():
+    with pytest.raises(ValueError, match="normal, constant, segment, but is 'zeros'"):
+        Protocol(init="zeros")
+
+
 def test_initial_weights_belong_to_kernel_size_and_seed():
     def weights(m, seed, **settings):
-        model = initial_san(m, seed, "relu", 1, Protocol(init="normal", **settings))
+        model = initial_san(m, seed, "relu", data_set().train, Protocol(init="normal", **settings))
         return torch.stack(list(model.kernels))
 
     assert torch.equal(weights(5, 1), weights(5, 1))
@@ -247,7 +301,8 @@ def test_results_do_not_depend_on_the_number_of_threads(activation):
 
 @each_ndim
 def test_double_precision_is_evaluated_in_double_precision(ndim, monkeypatch):
-    model, x = initial_san(4, 1, "extrema", ndim, SHORT).double(), data_set(ndim).test.double()
+    x = data_set(ndim).test.double()
+    model = initial_san(4, 1, "extrema", x, SHORT).double()
     monkeypatch.setattr("sanbook.training.LARGEST_BATCH", 1)  # one example after the other
     x_hat, _ = reconstruct(model, x)
     assert x_hat.dtype == torch.float64
@@ -256,7 +311,8 @@ def test_double_precision_is_evaluated_in_double_precision(ndim, monkeypatch):
 
 @each_ndim
 def test_reconstruct_complains_as_the_model_does(ndim):
-    model, x = initial_san(8, 1, "extrema", ndim, SHORT), data_set(ndim).test
+    x = data_set(ndim).test
+    model = initial_san(8, 1, "extrema", x, SHORT)
     with pytest.raises(ValueError, match="expected a tensor"):
         reconstruct(model, x[0])
     with pytest.raises(ValueError, match="kernel size must lie in"):
@@ -274,7 +330,7 @@ def overfitted():
 
 
 def test_columns_of_the_table(overfitted):
-    assert list(overfitted.table.columns) == [*KEYS, *METRICS]
+    assert list(overfitted.table.columns) == [*KEYS, *MEASURES]
     assert overfitted.table.notna().all(axis=None)
 
 
@@ -310,7 +366,7 @@ def test_select_takes_the_epoch_of_smallest_validation_phi_and_the_last(overfitt
         assert row.epoch == {"best": best[row.kernel_size, row.seed], "last": 12}[row.rule]
         key = row.kernel_size, row.seed, row.epoch
         assert row.validation_phi == table.phi[*key, "validation"]
-        for metric in METRICS:
+        for metric in MEASURES:
             assert getattr(row, metric) == table[metric][*key, "test"]
 
 
@@ -320,7 +376,7 @@ def test_models_give_their_test_rows_again(overfitted, rule):
     for row in selected[selected.rule == rule].itertuples():
         model = overfitted.model(row.kernel_size, row.seed, rule)
         again = evaluate(model, data_set().test).mean(dim=0).tolist()
-        assert again == pytest.approx([getattr(row, metric) for metric in METRICS], rel=1e-4)
+        assert again == pytest.approx([getattr(row, metric) for metric in MEASURES], rel=1e-4)
 
 
 @pytest.mark.parametrize("rule", ["best", "last"])
@@ -330,7 +386,7 @@ def test_models_of_fit_give_their_test_rows_again(ndim, rule):
     trained = fit(data_set(ndim), "relu", 5, seed=1, protocol=protocol)
     selected = trained.select().set_index("rule").loc[rule]
     again = evaluate(trained.model(5, 1, rule), data_set(ndim).test).mean(dim=0).tolist()
-    assert again == pytest.approx(selected[list(METRICS)].tolist(), rel=1e-6)
+    assert again == pytest.approx(selected[list(MEASURES)].tolist(), rel=1e-6)
     assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
 
 
@@ -367,13 +423,13 @@ def test_phi_in_the_table_is_the_mean_of_phi_not_phi_of_the_means():
 
 def test_train_rows_are_measured_before_each_step():
     data, protocol = data_set(), Protocol(epochs=1, batch_size=6, init="normal")
-    before = evaluate(initial_san(4, 1, "relu", 1, protocol), data.train).mean(dim=0)
+    before = evaluate(initial_san(4, 1, "relu", data.train, protocol), data.train).mean(dim=0)
     for trained in (
         sweep(data, "relu", [4], protocol=protocol),
         fit(data, "relu", 4, seed=1, protocol=protocol),
     ):
         row = trained.table[trained.table.split == "train"].iloc[0]
-        assert row[list(METRICS)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
+        assert row[list(MEASURES)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
 
 
 def test_progress_bar_shows_in_a_terminal_only(capsys):

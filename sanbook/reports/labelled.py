@@ -1,36 +1,9 @@
-"""Tables of results: the published ones, ours, and the records that pages leave for each other.
-
-A record is one JSON file per page. Whatever shows a number (a table, a caption, the text for those
-who cannot see a figure, another page) takes it from there or from the variables it was made of.
-"""
-
-import contextlib
-import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
+"""The pages of data with labels: SANs whose reconstructions are classified."""
 
 import numpy as np
 import pandas as pd
 
-NAMES = {
-    "identity": "Identity",
-    "relu": "ReLU",
-    "top-k absolutes": "top-k absolutes",
-    "extrema-pool indices": "Extrema-Pool indices",
-    "extrema": "Extrema",
-}
-METRICS = {
-    "inverse_compression_ratio": "CR⁻¹",
-    "normalized_reconstruction_loss": "L̃",
-    "phi": "φ̄",
-}
-PUBLISHED = Path(__file__).parent.parent.parent / "data" / "published"
-
-
-def format_published(table: pd.DataFrame) -> pd.DataFrame:
-    """The metrics of a published table under their symbols, with its two decimals."""
-    return table[list(METRICS)].map("{:.2f}".format).rename(columns=METRICS)
+from sanbook.show.names import METRICS, NAMES
 
 
 def compare_classified(
@@ -102,54 +75,3 @@ def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:
         "test": ours.loc[groups.phi.idxmin()],
     }
     return pd.concat([part.assign(selection=rule) for rule, part in chosen.items()])
-
-
-@contextlib.contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
-    """Another path to write to, which becomes ``path`` if all goes well and else is removed."""
-    path = Path(path)
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table of results as CSV, whole or not at all."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as unfinished:
-        table.to_csv(unfinished, index=False)
-
-
-def write_record(path: str | Path, record: dict) -> None:
-    """Write the record of a page, whole or not at all; tables are stored as columns."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as unfinished:
-        unfinished.write_text(json.dumps(record, default=plain, allow_nan=False))
-
-
-def plain(value):
-    """JSON of tables, arrays and their numbers."""
-    if isinstance(value, pd.DataFrame):
-        return value.to_dict(orient="list")
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"a record holds tables, arrays, numbers and text, but not {type(value)}")
-
-
-def read_records(directory: str | Path) -> list[dict]:
-    """The records of all pages in a directory, by name."""
-    paths = sorted(Path(directory).glob("[!.]*.json"))  # none that is unfinished
-    if not paths:
-        raise FileNotFoundError(
-            f"expected the records of executed pages in {directory}, but there are none; "
-            "run `make book`, or open a database's notebook with `results` set to this directory"
-        )
-    return [json.loads(path.read_text()) for path in paths]
-
-
-def published(name: str) -> pd.DataFrame:
-    """A table of the paper: physionet, uci_epilepsy, mnist, fashion_mnist."""
-    return pd.read_csv(PUBLISHED / f"{name}.csv")

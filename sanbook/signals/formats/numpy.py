@@ -1,0 +1,143 @@
+"""Arrays that `numpy.save` or `numpy.savez` wrote; told by what is in a file, not by its suffix."""
+
+import dataclasses
+import math
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from sanbook.signals.formats.recording import (
+    BLOCK,
+    FileError,
+    Overrides,
+    Recording,
+    SignalFile,
+    at_rate,
+)
+
+RATES = ("fs", "rate", "sampling_rate", "sample_rate", "samplerate", "sfreq", "freq", "frequency")
+#: Arrays of text in an archive that say something of the channels.
+TEXTS = {"units": "units", "unit": "units", "names": "names", "channels": "names"}
+TEXTS |= {"ch_names": "names", "channel_names": "names", "sig_name": "names"}
+LARGEST = 2**29  # bytes of an archive, which cannot be read block by block
+
+
+@dataclasses.dataclass(frozen=True)
+class _Channel:
+    """Channel ``row`` of an array named ``array`` (n,), (n, channels) or (channels, n)."""
+
+    array: str
+    row: int | None
+    name: str
+
+
+def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
+    """The arrays of an .npy or .npz file; an archive may hold ``fs`` and ``units`` beside them."""
+    with path.open("rb") as file:
+        is_archive = file.read(2) == b"PK"
+    if is_archive:
+        arrays, facts = _open_archive(path)
+    else:
+        arrays, facts = {"": np.load(path, mmap_mode="r", allow_pickle=False)}, {}
+    channels = [
+        channel for name, array in arrays.items() for channel in _channels(path.name, name, array)
+    ]
+    names = tuple(channel.name for channel in channels)
+    if channels and len(facts.get("names", [])) == len(channels):
+        names = tuple(facts["names"])
+    units = facts.get("units", ["unknown"])
+    if len(units) not in (1, len(channels)):
+        raise FileError(
+            f"{path.name}: {len(units)} units for {len(channels)} channels. Save one for each."
+        )
+    rate = at_rate(path.name, facts.get("rate"), wishes.rate)
+    from_file = f", {facts['rate']:g} Hz from the archive" if "rate" in facts else ""
+
+    def read(number: int) -> Recording:
+        channel = channels[number]
+        array = arrays[channel.array]
+
+        def blocks(size: int) -> Iterator[np.ndarray]:
+            # What is mapped counts as memory until it is closed, so each block has its own map.
+            for first in range(0, max(array.shape), BLOCK):
+                part = array if is_archive else np.load(path, mmap_mode="r", allow_pickle=False)
+                if channel.row is not None:
+                    part = part[channel.row] if _rows_are_channels(part) else part[:, channel.row]
+                # In double precision, so that a large offset costs no digits.
+                yield np.array(part[first : first + BLOCK], dtype=np.float64)
+
+        return Recording(
+            path.name,
+            names[number],
+            number,
+            rate,
+            units[number % len(units)] or "unknown",
+            (path,),
+            blocks,
+            decision=f"read as: {array.dtype} of shape {array.shape}{from_file}",
+        )
+
+    return SignalFile(path.name, names, read, range(len(names)))
+
+
+def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays of signals in an archive, and the rate, units and names that it states."""
+    arrays, others, facts = {}, {}, {}
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.flag_bits & 1 for member in members):
+        raise FileError(f"{path.name}: the archive is encrypted. Save it without a password.")
+    if (size := sum(member.file_size for member in members)) > LARGEST:
+        raise FileError(
+            f"{path.name}: the arrays have {size} bytes, more than {LARGEST}. Save one as .npy, "
+            "which is read block by block."
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        for name in stored.files:
+            try:
+                array, key = stored[name], name.lower()
+            except ValueError:  # of Python objects, which are not unpickled
+                array, key = np.array(None), ""
+            if key in RATES and array.size == 1:
+                facts["rate"] = float(array.reshape(-1)[0])
+                if not (facts["rate"] > 0 and math.isfinite(facts["rate"])):
+                    raise FileError(
+                        f"{path.name}: array {name!r} says {facts['rate']:g} Hz. Save the samples "
+                        "per second."
+                    )
+            elif key in TEXTS and isinstance(array, np.ndarray) and array.dtype.kind in "US":
+                facts[TEXTS[key]] = [str(text) for text in array.astype(str).reshape(-1)]
+            elif _is_signal(array):
+                arrays[name] = array
+            else:
+                others[name] = array
+    return arrays or others, facts
+
+
+def _is_signal(array: np.ndarray) -> bool:
+    return (
+        isinstance(array, np.ndarray)
+        and array.dtype.kind in "iuf"
+        and (array.ndim == 1 or (array.ndim == 2 and array.shape[0] != array.shape[1]))
+    )
+
+
+def _rows_are_channels(array: np.ndarray) -> bool:
+    """Whether an array is (channels, n) rather than (n, channels): there are more samples."""
+    return array.shape[0] < array.shape[1]
+
+
+def _channels(file: str, name: str, array: np.ndarray) -> list[_Channel]:
+    if not _is_signal(array):
+        raise FileError(
+            f"{file}: {f'array {name!r}' if name else 'the array'} is not a signal but "
+            f"{array.dtype} of shape {array.shape}. Save real numbers of shape (n,) or "
+            "(n, channels), n larger."
+        )
+    if array.ndim == 1:
+        return [_Channel(name, None, name)]
+    count = min(array.shape)
+    names = [f"{name} {number}" if name and count > 1 else name for number in range(count)]
+    return [_Channel(name, number, names[number]) for number in range(count)]

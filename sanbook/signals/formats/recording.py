@@ -1,0 +1,171 @@
+"""What every reader of a file gives: a `SignalFile` of channels, each a `Recording`.
+
+Axes: n samples of a channel.
+"""
+
+import contextlib
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+BLOCK = 2**17  # samples that are read at once: 1 MB in double precision
+LONGEST_GAP = 10**8  # missing samples that may follow each other: 28 hours at 1,000 Hz
+
+
+class FileError(ValueError):
+    """A file cannot be used; the message says what is wrong with which value, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """One channel of a file, read block by block, so that it may be longer than memory.
+
+    ``blocks(size)`` gives the samples in the order of time, float64 ``(k,)`` of any lengths. A live
+    stream is delivered in blocks of at most ``size`` samples. A missing sample is NaN, and so is
+    each sample of a gap in time: sample i lies i / ``sampling_rate`` seconds after ``start``.
+
+    Attributes:
+        name: of the file.
+        column: name of the column or channel, empty if the file names none.
+        column_number: from 0 on.
+        sampling_rate: in Hz; None if neither the file nor the caller says it.
+        units: of the samples, or "unknown".
+        files: the files that the samples are in.
+        start: time of the first sample, if the file has one.
+        samples: how many there are, gaps included, if that is known before they are read.
+        decision: how the file was read, "read as: ...".
+        remarks: what was left out, one sentence each; complete when all blocks are read.
+    """
+
+    name: str
+    column: str
+    column_number: int
+    sampling_rate: float | None
+    units: str
+    files: tuple[Path, ...]
+    blocks: Callable[[int], Iterator[np.ndarray]]
+    start: datetime | None = None
+    samples: int | None = None
+    decision: str = ""
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def origin(self) -> str:
+        """File and column, for sentences."""
+        if self.column:
+            return f"{self.name}, {self.column}"
+        return f"{self.name}, column {self.column_number}" if self.column_number else self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class SignalFile:
+    """The channels of an open file: their ``names``, and a ``read`` that opens one by its number.
+
+    ``signals`` are the numbers of the channels that can be meant if none is named: all, except
+    columns of times and columns without a name beside columns with one.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    read: Callable[[int], Recording]
+    signals: Sequence[int]
+
+    def channel(self, column: str | int = "") -> Recording:
+        """One channel, by its name or by its number from 0 on; by default the only one there is."""
+        number = self._number(column)
+        if number is None:
+            names = [name or number for number, name in enumerate(self.names)]
+            raise FileError(
+                f"{self.name}: one of the columns {names} is expected, got {column!r}. Name one, "
+                "or give its number from 0 on."
+            )
+        with in_a_sentence(self.name):
+            recording = self.read(number)
+        return dataclasses.replace(recording, blocks=_guarded(self.name, recording.blocks))
+
+    def _number(self, column: str | int) -> int | None:
+        if isinstance(column, int):
+            return column if 0 <= column < len(self.names) else None
+        if column:
+            return self.names.index(column) if self.names.count(column) == 1 else None
+        return self.signals[0] if len(self.signals) == 1 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Overrides:
+    """What the caller knows better than the file; an empty value or None leaves it to the reader.
+
+    Attributes:
+        rate: sampling rate in Hz.
+        separator: between the columns of text, a single character.
+        decimal: "." or ",".
+        skip: lines of text above the line of names or, without names, above the first row.
+        time: name or number of the column of times, or "none".
+    """
+
+    rate: float | None = None
+    separator: str = ""
+    decimal: str = ""
+    skip: int | None = None
+    time: str | int = ""
+
+    def check(self, name: str, *, text: bool) -> None:
+        """Raise `FileError` for a value that is not possible, or not for a file of this kind."""
+        if self.rate is not None and not (self.rate > 0 and math.isfinite(self.rate)):
+            raise FileError(f"rate: {self.rate:g} Hz is not above 0. Give samples per second.")
+        if self.decimal not in ("", ".", ","):
+            raise FileError(f"decimal: {self.decimal!r} is neither '.' nor ','. Give one of them.")
+        if len(self.separator) > 1 or (self.separator and self.separator in self.decimal):
+            raise FileError(
+                f"separator: {self.separator!r} is not one character other than the decimal mark. "
+                "Give the character between the columns."
+            )
+        if self.skip is not None and self.skip < 0:
+            raise FileError(f"skip: {self.skip} lines is below 0. Give the lines to leave out.")
+        if not text and (self.separator or self.decimal or self.skip is not None or self.time):
+            raise FileError(
+                f"{name}: separator, decimal, skip and time are for files of text. Leave them out."
+            )
+
+
+def at_rate(name: str, stated: float | None, rate: float | None, where: str = "") -> float | None:
+    """The rate of a file, which must agree with the caller's within 1 %."""
+    if stated is None or rate is None or math.isclose(stated, rate, rel_tol=0.01):
+        return rate or stated
+    raise FileError(
+        f"{name}: {where or 'the file'} says {stated:g} Hz, but the rate given is {rate:g} Hz. "
+        "Leave the rate out"
+        + (", or ignore the times (time none)." if where else " or mend the file.")
+    )
+
+
+@contextlib.contextmanager
+def in_a_sentence(name: str) -> Iterator[None]:
+    """Whatever a library raises or warns of becomes a `FileError`; a missing file stays one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (FileError, OSError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:150] or type(error).__name__
+        raise FileError(f"{name}: cannot be read: {said}. Fetch or save the file again.") from error
+
+
+def _guarded(name: str, blocks: Callable) -> Callable[[int], Iterator[np.ndarray]]:
+    def guarded(size: int) -> Iterator[np.ndarray]:
+        iterator = blocks(size)
+        while True:
+            with in_a_sentence(name):
+                block = next(iterator, None)
+            if block is None:
+                return
+            yield block
+
+    return guarded
