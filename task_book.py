@@ -29,16 +29,18 @@ from sanbook.data import fetch
 DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
-# The paper's own records that are at hand, whole or in part.
+# The paper's own recordings that are at hand: whole or in part, and those that were cut to the
+# samples of the experiment.
 STUDIED = ("bidmc", "bpssrat", "ctu-uhb-ctgdb", "drivedb", "emgdb", "mitdb", "noneeg", "voiced",
            "wrist")  # fmt: skip
+AT_HAND = ("apnea-ecg", "prcp", *STUDIED)
 PUBLISHED = "data/published"
-RECORDED_SEEDS = tuple(range(10))  # of the record; the book has three
+RECORDED_SEEDS = tuple(range(10))  # of the reference results; the book has three
 TARGETS = ("book", "pages", "bench", "record", "pdf")
 
 
-def pages(switches: Switches) -> list[Page]:
-    """Every page that is executed."""
+def pages(switches: Switches, record: bool = False) -> list[Page]:
+    """Every page that is executed, for the book or to make the reference results anew."""
     paper = switches.profile == "paper"
     data = {"data": switches.data}
     results = {"results": f"_build/{switches.profile}/results"}
@@ -70,6 +72,7 @@ def pages(switches: Switches) -> list[Page]:
         )
         for name in DATABASES
     ]
+    trained = AT_HAND if record else ("mitdb",)
     compared = every if paper else ("mitdb", "mnist")
     studied = STUDIED if paper else ("bidmc", "mitdb", "wrist")
     return [
@@ -109,13 +112,13 @@ def pages(switches: Switches) -> list[Page]:
             reads=("physionet.csv", *(f"{page}.json" for page in LABELLED.values())),
         ),
         Page(
-            name="seeds",
-            notebook="seeds",
-            parameters={**common, "seeds": list(range(10 if paper else 2))},
-            data=tuple(DATABASES),
+            name="procedure",
+            notebook="procedure",
+            parameters={**common, **seeds, "databases": list(trained)},
+            data=trained,
             files=(PUBLISHED, "data/reproduced"),
-            reads=of_databases,
-            leaves=("seeds.json",),
+            leaves=("procedure.json", "procedure.csv"),
+            long=record,
         ),
         Page(
             name="physionet_summary",
@@ -131,8 +134,7 @@ def pages(switches: Switches) -> list[Page]:
             parameters=results,
             files=(PUBLISHED, "data/reproduced"),
             reads=(
-                "seeds.json",
-                "physionet.csv",
+                "procedure.json",
                 *(f"{page}.json" for page in LABELLED.values()),
             ),
         ),
@@ -142,7 +144,7 @@ def pages(switches: Switches) -> list[Page]:
             # As many seeds as other pages have, but none of the record's.
             parameters={**common, "seeds": list(range(100, 100 + len(switches.seeds)))},
             data=every,
-            files=(PUBLISHED, "data/reproduced/runs.csv"),
+            files=(PUBLISHED, "data/reproduced"),
             leaves=("causes.json",),
             long=True,
         ),
@@ -197,7 +199,7 @@ def main(target: str) -> int:
     switches = read_switches()
     if target == "record" and not os.environ.get("SEEDS"):
         switches = replace(switches, seeds=RECORDED_SEEDS)
-    table = {page.name: page for page in pages(switches)}
+    table = {page.name: page for page in pages(switches, target == "record")}
     if target not in (*TARGETS, *table):
         raise PageError(f"expected one of {', '.join((*TARGETS, *table))}, got {target!r}")
     if target in table:  # asked for by name, it is executed in any case
@@ -214,8 +216,8 @@ def main(target: str) -> int:
     if status == 0 and target in ("book", "pdf"):
         rendering.publish(switches.profile)
     if status == 0 and target == "record":
-        keep = [sys.executable, "-m", "sanbook.reproduction.ledger"]
-        run([*keep, "record", str(results_of(switches))], {})
+        keep = [sys.executable, "-m", "sanbook.reproduction.reference"]
+        run([*keep, "runs", str(results_of(switches))], {})
         # Which numbers need a cause is known from the new record only.
         status = execute([tasks["causes"]], switches)
         if status == 0:

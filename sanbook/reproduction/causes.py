@@ -1,9 +1,8 @@
-"""Why a published number differs: experiments on those that no run of the record comes near.
+"""Why a published number differs: experiments on the numbers that no reference run matches.
 
-Such a number is *open*: it is neither strict nor lenient in `sanbook.reproduction.ledger`.
-`try_experiments` trains its SAN again, and its classifier if the number is an accuracy, with
-further seeds and with what text, tables and code disagree about. `explain` says which experiment
-reaches the number, or that none does. The page "Why numbers differ" runs them all.
+`try_experiments` trains the SAN of such a number again, and its classifier if the number is an
+accuracy: with further seeds, and with what text, tables and code disagree about. `explain` says
+which experiment reaches the number, at which rate, or that none does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,55 +10,65 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from sanbook.data.dataset import DataSet
-from sanbook.reproduction.ledger import KEYS, TABLES, tolerance_of, within
+from sanbook.reproduction.criteria import UNEXPLAINED, tolerance_of, within
+from sanbook.reproduction.published import KEYS, TABLES, rounding_of
 from sanbook.training import PROTOCOLS, Protocol, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, table_metrics
 
 SEED = "further seeds"
-EXPLAINED, OPEN = ["cause", "tested_by"], "not explained"
-
-
-def open_numbers(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a ledger that were run and are neither strict nor lenient."""
-    return numbers[(numbers.verdict != "not run") & ~(numbers.strict | numbers.lenient)]
+ONE_CLASS = "a classifier that predicts one class"
+EXPLAINED = ["cause", "rate", "tested_by"]
 
 
 def experiments(table: str) -> dict[str, Protocol]:
-    """The protocol of a table under the name `SEED`, then with one change under that change's.
+    """Protocols to try, in order: the table's own (key `SEED`), then one change each, by its name.
 
     >>> list(experiments("uci_epilepsy"))
     ['further seeds', 'weights of 0.1 at the start', 'batches of 64']
     """
     protocol = PROTOCOLS[table]
-    starts = {"normal": "weights of 0.1 at the start", "constant": "normal weights at the start"}
-    other = {"normal": "constant", "constant": "normal"}[protocol.init]
-    changed = {SEED: protocol, starts[protocol.init]: replace(protocol, init=other)}
+    changed = {SEED: protocol, "weights of 0.1 at the start": replace(protocol, init="constant")}
     if table == "uci_epilepsy":  # the article's batches, beside the thesis'
         changed["batches of 64"] = replace(protocol, batch_size=64)
     return changed
 
 
 def try_experiments(
-    numbers: pd.DataFrame, data: DataSet, seeds: Sequence[int], epochs: int | None = None
+    numbers: pd.DataFrame,
+    data: DataSet,
+    further: Sequence[int],
+    seeds: Sequence[int],
+    epochs: int | None = None,
 ) -> pd.DataFrame:
-    """Runs for the open numbers of one SAN, experiment by experiment until each is reached.
+    """Train the SAN of some unmatched numbers, experiment by experiment until each is reached.
 
-    ``numbers`` are rows of a ledger that share `KEYS`. Returns a row for each run and reading:
-    experiment, rule ("best" epoch on validation or "last"), seed, dead, and the published metrics,
-    weights counted as in the published tables. ``epochs`` are those of the protocol if None.
+    Args:
+        numbers: rows of `sanbook.reproduction.criteria.compare_numbers` that share `KEYS`.
+        data: the data set of the numbers.
+        further: the seeds of the first experiment, which needs many to measure a small rate. Where
+            a number is an accuracy, each run trains a classifier too, and ``seeds`` are used.
+        seeds: the seeds of the other experiments.
+        epochs: those of the protocol if None.
+
+    Returns:
+        A row for each run and reading: experiment, rule ("best" epoch on validation or "last"),
+        seed, dead, and the published metrics, weights counted as in the published tables.
     """
     (key,) = numbers[KEYS].drop_duplicates().itertuples(index=False)
     tables, left = [], numbers
     for experiment, protocol in experiments(key.table).items():
         if epochs:
             protocol = replace(protocol, epochs=epochs)
-        swept = sweep(data, key.activation, [key.kernel_size], seeds=seeds, protocol=protocol)
-        if "accuracy_percent" in set(left.metric):
+        classified = "accuracy_percent" in set(left.metric)
+        used = further if experiment == SEED and not classified else seeds
+        swept = sweep(data, key.activation, [key.kernel_size], seeds=used, protocol=protocol)
+        if classified:
             runs, _ = classify_reconstructions(swept, data, CNN if data.train.ndim == 2 else FNN)
         else:
-            read = [(seed, rule) for seed in seeds for rule in ("best", "last")]
+            read = [(seed, rule) for seed in used for rule in ("best", "last")]
             models = [swept.model(key.kernel_size, *run) for run in read]
             runs = pd.DataFrame([table_metrics(model, data.test) for model in models])
             runs = pd.concat([pd.DataFrame(read, columns=["seed", "rule"]), runs], axis=1)
@@ -85,38 +94,56 @@ def reached(numbers: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
     )
 
 
-def explain(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The numbers, each with a cause and with what tested it.
+def class_of(published: float, labels: Tensor) -> int | None:
+    """The class whose share of the labels in percent is printed as an accuracy, if there is one.
 
-    The cause is the first experiment of which a run reaches the number, the best epoch before the
-    last one; "not explained" if none does.
+    A classifier that predicts this class for every example has this accuracy.
+
+    >>> import torch
+    >>> class_of(66.7, torch.tensor([0, 1, 1])), class_of(70.0, torch.tensor([0, 1, 1]))
+    (1, None)
+    """
+    shares = 100 * labels.bincount().double() / len(labels)
+    near = (shares - published).abs() <= rounding_of("accuracy_percent")
+    return int(near.nonzero()[0]) if near.any() else None
+
+
+def explain(numbers: pd.DataFrame, runs: pd.DataFrame, labels: Tensor | None) -> pd.DataFrame:
+    """The numbers, each with a cause, with its rate, and with what tested it.
+
+    The cause is `ONE_CLASS` where an accuracy is a share of the test ``labels``. Otherwise it is
+    the first experiment of which a run reaches the number, the best epoch before the last one, or
+    "not explained". ``rate`` says how many of its runs reach the number.
     """
     rows = []
     for number, metric, published in zip(
         numbers.index, numbers.metric, numbers.published, strict=True
     ):
-        tested, cause = [], OPEN
+        tested, cause, rate = [], UNEXPLAINED, ""
+        if metric == "accuracy_percent" and (of := class_of(published, labels)) is not None:
+            share = 100 * (labels == of).double().mean().item()
+            cause = ONE_CLASS
+            tested.append(f"{share:.2f} % of the {len(labels)} test examples are of class {of}")
         for (experiment, rule), group in runs.groupby(["experiment", "rule"], sort=False):
             if metric not in group or group[metric].isna().all():
                 continue
             near = reached(numbers.loc[[number]], group)[0]
             distance = (group[~group.dead][metric] - published).abs().min()
-            told = f"{experiment}, {rule} epoch: {near} of {len(group)} "
-            told += f"within {tolerance_of(metric):g}"
+            said = f"{experiment}, {rule} epoch: {near} of {len(group)} "
+            said += f"within {tolerance_of(metric):g}"
             dead = group.dead.sum()
-            told += f", {dead} dead" if dead else ""
-            told += "" if near or dead == len(group) else f", the nearest at {distance:.2f}"
-            tested.append(told)
-            if near and cause == OPEN:
-                of_seed = "a rare seed" if near < 0.1 * len(group) else "the seed"
-                cause = of_seed if experiment == SEED else experiment
-                if rule == "last":
-                    cause = "the last epoch" if experiment == SEED else f"{cause}, last epoch"
-        rows.append({"cause": cause, "tested_by": "; ".join(tested)})
+            said += f", {dead} dead" if dead else ""
+            said += "" if near or dead == len(group) else f", the nearest at {distance:.2f}"
+            tested.append(said)
+            if near and cause == UNEXPLAINED:
+                rate = f"{near} of {len(group)}"
+                cause = "the seed" if experiment == SEED else experiment
+                cause += ", last epoch" if rule == "last" else ""
+        rows.append({"cause": cause, "rate": rate, "tested_by": "; ".join(tested)})
     return numbers.join(pd.DataFrame(rows, index=numbers.index, columns=EXPLAINED))
 
 
-def groups(numbers: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
-    """Open numbers by SAN, with `KEYS` as the name of each group, in the order of the tables."""
-    by_san = list(numbers.groupby(KEYS, sort=False))
-    return sorted(by_san, key=lambda group: list(TABLES).index(group[0][0]))
+def by_san(numbers: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
+    """Unmatched numbers by SAN, `KEYS` as the name of each group, in the order of the tables."""
+    groups = list(numbers.groupby(KEYS, sort=False))
+    return sorted(groups, key=lambda group: list(TABLES).index(group[0][0]))

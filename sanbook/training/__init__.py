@@ -36,7 +36,7 @@ class Protocol:
     """How SANs are trained; the defaults are those of the PhysioNet experiment (Sec. IV-A).
 
     ``num_kernels`` is q, all of equal size; ``border_tolerance`` is in samples; ``init`` is
-    ``"constant"`` (0.1, as the published code), ``"normal"`` (N(0, 0.1^2), as the article says) or
+    ``"normal"`` (N(0, 0.1^2), as the article says), ``"constant"`` (0.1, as the code since 2020) or
     ``"segment"`` (`segment` of the training examples, which is not in the paper).
     """
 
@@ -44,7 +44,7 @@ class Protocol:
     batch_size: int = 2
     num_kernels: int = 1
     border_tolerance: int = 3
-    init: str = "constant"
+    init: str = "normal"
     learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Protocol:
             raise ValueError(f"init must be one of {', '.join(INITS)}, but is {self.init!r}")
 
 
-_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2, init="normal")
+_IMAGES = Protocol(5, 64, num_kernels=2, border_tolerance=2)
 
 #: The protocol of each experiment: PhysioNet (Sec. IV-A), UCI-epilepsy in the batches of the
 #: thesis (the article's are of 64, Sec. IV-B), MNIST and Fashion-MNIST (Sec. IV-C).

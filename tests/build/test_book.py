@@ -1,5 +1,6 @@
 """The pages and the book, end to end: the quick book of simulated data, built in a copy."""
 
+import collections
 import importlib
 import json
 import os
@@ -28,12 +29,14 @@ from playwright.sync_api import sync_playwright
 
 import san_core
 import sanbook.data
-import sanbook.reproduction.ledger
 import sanbook.show.names
 import task_book
 from sanbook.build.render import contents_of
 from sanbook.build.switches import read_switches
-from sanbook.reproduction.results import published, read_records, write_record
+from sanbook.reproduction.criteria import CRITERIA, EITHER, compare_numbers, shares
+from sanbook.reproduction.published import TABLES, published
+from sanbook.reproduction.reference import provenance, reference
+from sanbook.reproduction.results import read_records, write_record
 from sanbook.signals.events import EventModel
 from sanbook.signals.formats import open_recording
 
@@ -52,7 +55,7 @@ MOVING = {
 OVER_ALL = [
     "causes",
     "physionet_summary",
-    "seeds",
+    "procedure",
     "differences",
     "ledger",
     "baselines",
@@ -194,7 +197,11 @@ def test_every_page_is_rendered_without_a_traceback(book):
 def test_pages_say_that_the_data_are_simulated(book):
     pages = {f"physionet/{name}": f"PhysioNet: {name}" for name in sanbook.data.DATABASES}
     pages |= {page: f"classify: {name}" for name, page in LABELLED.items()}
-    pages |= {"data/physionet": "recordings", "seeds": "luck", "differences": "differ"}
+    pages |= {
+        "data/physionet": "recordings",
+        "procedure": "plausible draw",
+        "differences": "differ",
+    }
     pages |= {"physionet_summary": "fifteen databases", "own_signal": "your own signal"}
     for page, title in pages.items():
         text = (book / "_build" / "html" / f"{page}.html").read_text()
@@ -372,71 +379,73 @@ def test_every_table_has_a_number_and_a_caption(book):
     assert len(numbers) > 60
 
 
-SHARE = re.compile(
-    r"(\d+) of (\d+)(?: \(\d+ %\))? (strict|lenient or likely|lenient|likely)(?! or likely)"
-)
+SENTENCES = {
+    "mean_matches": re.compile(r"The mean of our runs matches (\d+) of (\d+) \("),
+    "run_matches": re.compile(r"At least one run matches (\d+) of (\d+) \("),
+    "either": re.compile(r"For (\d+) of (\d+) \(\d+ %\) a run matches or"),
+}
+COLUMNS = {**CRITERIA, "either": EITHER}
 
 
 def stated_shares(article):
-    """The shares of a page by what they are of and verdict, without those of the build's own runs.
+    """The shares of a page, without those of the build's own runs.
 
-    A sentence says what they are of by its denominator, a table by the label of the row.
+    A row is (criterion, count, run) of a sentence, (criterion, count, run, *labels) of a table.
     """
-    shares = []
+    found = []
     for table in article.select("table"):
         heads = [cell.get_text(" ", strip=True) for cell in table.select("thead th")]
         rows = [[cell.get_text(" ", strip=True) for cell in row("td")] for row in table("tr")]
-        for row in filter(None, rows if {*sanbook.reproduction.ledger.VERDICTS} & {*heads} else []):
-            for head, cell in zip(heads, row, strict=True):
-                if head in (*sanbook.reproduction.ledger.VERDICTS, "lenient or likely"):
-                    label = [text for text in row if text and not text[0].isdigit()]
-                    shares.append(((*label, head), cell.partition(" ")[0]))
+        for row in filter(None, rows):
+            labels = [text for text in row if text and not text[0].isdigit()]
+            for name, title in COLUMNS.items():
+                if title in heads:
+                    count, run = re.match(r"(\d+) of (\d+)", row[heads.index(title)]).groups()
+                    found.append((name, count, run, *labels))
         table.decompose()
     text = " ".join(article.get_text(" ").split())
-    text = re.sub(r"This build's own runs give: .*?(?=\. |$)", "", text)
-    return shares + [((total, verdict), count) for count, total, verdict in SHARE.findall(text)]
+    text = re.sub(r"In this build: .*?prediction interval\.", "", text)
+    for name, sentence in SENTENCES.items():
+        found += [(name, *shares) for shares in sentence.findall(text)]
+    return found
 
 
-def test_pages_state_the_shares_of_the_record_and_no_other(book):
-    numbers = sanbook.reproduction.ledger.ledger(sanbook.reproduction.ledger.recorded())
-    stated, pages = {}, {}
+def test_pages_state_the_shares_of_the_reference_results_and_no_other(book):
+    numbers = compare_numbers(reference())
+    in_all = shares(numbers.assign(all="all"), "all").iloc[0]
+    tables = shares(numbers, "table").rename(index=TABLES)
+    metrics = shares(numbers, ["table", "metric"])
+    known = {(name, str(in_all[name]), str(in_all.run)) for name in COLUMNS}
+    of_physionet = tables.loc["PhysioNet"]
+    known |= {(name, str(of_physionet[name]), str(of_physionet.run)) for name in COLUMNS}
+    for counts in [*tables.itertuples(), *metrics.itertuples()]:
+        known |= {(name, str(getattr(counts, name)), str(counts.run)) for name in COLUMNS}
+    pages = collections.defaultdict(set)
     for page in PAGES:
-        for of_what, count in stated_shares(article_of(book, page)):
-            assert stated.setdefault(of_what, count) == count, (page, of_what, pages[of_what])
-            pages.setdefault(of_what, []).append(page)
-    in_all = sanbook.reproduction.ledger.shares(numbers.assign(all="all"), "all").iloc[0]
-    of_tables = sanbook.reproduction.ledger.shares(numbers, "table")
-    for name in (*sanbook.reproduction.ledger.VERDICTS, "either"):
-        verdict = "lenient or likely" if name == "either" else name
-        assert stated[str(in_all.run), verdict] == str(in_all[name])
-        assert set(pages[str(in_all.run), verdict]) >= {"intro", "ledger", "discussion"}
-        for table, title in sanbook.reproduction.ledger.TABLES.items():
-            assert stated[title, verdict] == str(of_tables[name][table])
-            of_metrics = [
-                int(count)
-                for of_what, count in stated.items()
-                if len(of_what) == 3 and of_what[0] == title and of_what[2] == verdict
-            ]
-            assert sum(of_metrics) == of_tables[name][table]
-        assert pages[str(of_tables.run["physionet"]), verdict] == ["physionet_summary"]
+        for stated in stated_shares(article_of(book, page)):
+            assert stated[:3] in known, (page, stated)
+            pages[stated[:3]].add(page)
+    for name in SENTENCES:
+        assert pages[name, str(in_all[name]), str(in_all.run)] >= {"intro", "ledger"}
 
 
 def test_a_share_that_differs_is_noticed():
-    page = "<p>In all 415 of 535 (78 %) strict. This build's own runs give: 1 of 535 strict.</p>"
-    table = "<table><thead><tr><th></th><th>strict</th></tr></thead>"
+    page = "<p>The mean of our runs matches 415 of 535 (78 %). In this build: The mean of our runs "
+    page += "matches 1 of 535 (0 %) or lies inside the prediction interval.</p>"
+    table = "<table><thead><tr><th></th><th>mean matches</th></tr></thead>"
     table += "<tr><td>MNIST</td><td>100 of 120 (83 %)</td></tr></table>"
     assert stated_shares(BeautifulSoup(page + table, "html.parser")) == [
-        (("MNIST", "strict"), "100"),
-        (("535", "strict"), "415"),
+        ("mean_matches", "100", "120", "MNIST"),
+        ("mean_matches", "415", "535"),
     ]
 
 
 def test_no_finding_comes_from_placeholder_data(book):
-    absent = sanbook.reproduction.ledger.provenance()["absent"]
+    absent = provenance()["absent"]
     for page in OF_RECORD:
         findings = [li.get_text() for li in article_of(book, page).select(".findings li")]
         for finding in findings:
-            assert not any(name in finding.partition("not run:")[0] for name in absent), page
+            assert not any(name in finding.partition("Not recomputed:")[0] for name in absent), page
 
 
 def test_no_page_shows_a_warning_or_a_folder_of_the_machine(book):
@@ -490,7 +499,7 @@ def test_code_that_is_read_fits_the_page():
 FINDINGS = [*(f"physionet/{name}" for name in sanbook.data.DATABASES), *LABELLED.values()]
 
 
-OF_RECORD = ["physionet_summary", "seeds", "ledger", "causes"]
+OF_RECORD = ["physionet_summary", "procedure", "ledger", "causes"]
 
 
 @pytest.mark.parametrize("page", [*FINDINGS, *OF_RECORD, "data/physionet", "playground"])
@@ -724,7 +733,7 @@ def test_every_page_says_how_it_was_made(book):
         ]
         assert headings[0] == headings[1]
         assert "image/svg+xml" not in executed.read_text()
-    over_databases = {"physionet_summary", "seeds", "differences", "data/physionet"}
+    over_databases = {"physionet_summary", "differences", "data/physionet"}
     for name in over_databases:
         assert len(made[name]["cards"]) > 1
     assert made["physionet/mitdb"]["cards"][0]["name"] == "mitdb"
@@ -1033,7 +1042,7 @@ def test_page_with_all_results_is_short_and_its_tables_whole(paper, page):
 
 
 def test_code_in_view_needs_no_scrolling_at_1300_pixels(visit):
-    for page in ("contributing", "differences", "seeds", "own_signal"):
+    for page in ("contributing", "differences", "procedure", "own_signal"):
         tab = visit(page, viewport={"width": 1300, "height": 900})
         boxes = tab.locator("article div.highlight > pre:visible")
         assert boxes.count()

@@ -1,0 +1,362 @@
+"""The published PhysioNet procedure repeated: what its single numbers are draws of."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from sanbook import show
+from sanbook.data.dataset import DataSet
+from sanbook.files import write_table
+from sanbook.methods.coder import choose_step, evaluate_bytes
+from sanbook.methods.networks import TrainedSAN
+from sanbook.reproduction.criteria import TOLERANCE
+from sanbook.reproduction.procedure import KERNEL_SIZES, choose, sizes_after_last_epoch
+from sanbook.reproduction.published import TABLES, published
+from sanbook.reproduction.ranks import BINS, counts, published_ranks, uniformity
+from sanbook.reproduction.reference import describe_reference, read_reference, reference
+from sanbook.reproduction.results import write_record
+from sanbook.show.figures import style
+from sanbook.show.names import COLORS, METRICS, NAMES
+from sanbook.training import Trained
+
+STARTS = ("normal", "constant", "segment")
+FUNCTIONS = [name for name in NAMES if name != "identity"]  # whose phi is not all rounding
+SPARSE = FUNCTIONS[1:]
+DRAWN = ("apnea-ecg", "mitdb")  # the recordings of the figure of all kernel sizes
+MOST_DRAWN = 10  # seeds in this figure
+APART = 0.01  # two distances to a published phi differ if by more than this
+
+
+def kernel_sizes(database: str, profile: str) -> list[int]:
+    """Every kernel size, or in the quick profile a few and the published ones."""
+    if profile == "paper":
+        return list(KERNEL_SIZES)
+    of_table = published("physionet").query("database == @database").kernel_size
+    return sorted({*KERNEL_SIZES[:: len(KERNEL_SIZES) // 8], *of_table})
+
+
+class Runs:
+    """What this build's own sweeps choose, collected for the results file."""
+
+    def __init__(self, profile: str, seeds: Sequence[int]) -> None:
+        self.made = {"profile": profile, "seeds": list(seeds), "cards": {}}
+        self.rows, self.sizes, self.starts = [], [], []
+
+    def add(self, recording: DataSet, swept: Trained) -> None:
+        """Keep what the rules choose from a sweep over the kernel sizes of a recording."""
+        card, activation, init = recording.card, swept.activation, swept.protocol.init
+        self.made["cards"][card.name] = vars(card)
+        table = published("physionet").set_index(["database", "activation"])
+        chosen = choose(swept, table.kernel_size[card.name, activation])
+        named = {"database": card.name, "activation": activation, "init": init}
+        chosen = chosen.assign(**named, data_source=card.data_source)
+        self.rows.append(chosen)
+        honest = chosen[chosen.selection == "validation"].drop(columns="selection")
+        sizes = [
+            bytes_of(swept.model(row.kernel_size, row.seed), recording)
+            for row in honest.itertuples()
+        ]
+        self.starts.append(honest.assign(bytes=sizes))
+        if card.name in DRAWN and init == "normal" and activation in SPARSE:
+            of_sizes = sizes_after_last_epoch(swept).iloc[:, :MOST_DRAWN].round(4)
+            self.sizes.append(of_sizes.reset_index().assign(**named))
+
+    def data_line(self) -> show.Shown:
+        """Which data the sweeps used."""
+        return show.data_line(list(self.made["cards"].values()))
+
+    def chosen(self) -> show.Shown:
+        """What this build's sweeps choose, on test and on validation."""
+        rows = pd.concat(self.rows, ignore_index=True)
+        rows = rows[rows.selection.isin(["test", "validation"])]
+        columns = ["database", "activation", "init", "selection", "seed", "kernel_size", *METRICS]
+        return show.table(
+            rows[columns]
+            .assign(activation=rows.activation.map(NAMES))
+            .rename(
+                columns={"kernel_size": "m", "init": "start", "selection": "chosen on", **METRICS}
+            ),
+            sortable=True,
+            name="tab-procedure-build",
+            caption="What the sweeps of this build choose.",
+        )
+
+    def write(self, results: str) -> None:
+        """Leave procedure.json and procedure.csv for other pages and for the reference results."""
+        tables = {
+            name: pd.concat(getattr(self, name), ignore_index=True) for name in ("rows", "starts")
+        }
+        sizes = pd.concat(self.sizes, ignore_index=True) if self.sizes else pd.DataFrame()
+        tables["starts"] = tables["starts"].round(5)
+        write_table(f"{results}/procedure.csv", tables["rows"])
+        write_record(f"{results}/procedure.json", self.made | tables | {"sizes": sizes})
+
+
+def bytes_of(model, recording: DataSet) -> float:
+    """Mean bytes of a test window and of the kernel, as on the page of other methods."""
+    method = TrainedSAN(model)
+    step = choose_step(method, recording.validation)
+    code = method.encode(recording.test)
+    return evaluate_bytes(method, recording.test, code, step)[:, 0].mean().item()
+
+
+class Procedure:
+    """The reference results of the procedure beside the published PhysioNet table."""
+
+    def __init__(self) -> None:
+        runs = reference().runs
+        self.runs = runs[runs.table == "physionet"]
+        self.every_run = runs
+        table = published("physionet").set_index(["database", "activation"])
+        self.recordings = list(self.runs[self.runs.selection == "validation"].database.unique())
+        pairs = pd.MultiIndex.from_product([self.recordings, FUNCTIONS])
+        self.table = table.loc[pairs]
+        self.seeds = self.chosen("normal").seed.nunique()
+
+    def chosen(self, init: str, selection: str = "test") -> pd.DataFrame:
+        """The runs of a start and a selection."""
+        return self.runs[(self.runs.init == init) & (self.runs.selection == selection)]
+
+    def within_range(self, init: str) -> int:
+        """Of how many pairs the published phi lies in the range of ours, widened by 0.02."""
+        drawn = self.chosen(init).groupby(["database", "activation"]).phi
+        low, high = drawn.min().loc[self.table.index], drawn.max().loc[self.table.index]
+        phi = self.table.phi
+        return int(((low - TOLERANCE <= phi) & (phi <= high + TOLERANCE)).sum())
+
+    def sizes_chosen(self, init: str) -> int:
+        """Of how many pairs some seed chooses the published kernel size."""
+        drawn = self.chosen(init).set_index(["database", "activation"])
+        met = drawn.kernel_size == self.table.kernel_size.reindex(drawn.index)
+        return int(met.groupby(level=[0, 1]).any().loc[self.table.index].sum())
+
+    def nearer(self) -> tuple[int, int, float]:
+        """Pairs whose starts differ in their distance to the published phi, and the nearer start.
+
+        Returns:
+            How many pairs differ by more than 0.01 in the mean over the seeds, in how many of them
+            normal weights are nearer, and the p-value of the sign test.
+        """
+        distance = {}
+        for init in ("normal", "constant"):
+            drawn = self.chosen(init).set_index(["database", "activation"]).phi
+            apart = (drawn - self.table.phi.reindex(drawn.index)).abs()
+            distance[init] = apart.groupby(level=[0, 1]).mean().loc[self.table.index]
+        gain = distance["constant"] - distance["normal"]
+        differ, normal = int((gain.abs() > APART).sum()), int((gain > APART).sum())
+        return differ, normal, binomtest(normal, differ).pvalue if differ else 1.0
+
+    def findings(self) -> show.Shown:
+        """Which start the published table was made from, and whether it is a plausible draw."""
+        pairs = len(self.table)
+        within = {init: self.within_range(init) for init in ("normal", "constant")}
+        sizes = {init: self.sizes_chosen(init) for init in ("normal", "constant")}
+        p = {
+            init: uniformity(self.ranks(init)["rank"].to_numpy()) for init in ("normal", "constant")
+        }
+        differ, normal, sign = self.nearer()
+        return show.findings(
+            f"The published φ̄ lies within the range of our {self.seeds} seeds (± {TOLERANCE:g}) "
+            f"for {within['normal']} of {pairs} pairs of recording and function from normal "
+            f"weights, and for {within['constant']} from weights of 0.1. Some seed chooses the "
+            f"published kernel size for {sizes['normal']} and {sizes['constant']} pairs. "
+            f"{describe_reference()}",
+            "The ranks of the published φ̄ among ours have p = "
+            f"{p['normal']:.2g} against a uniform distribution from normal weights, and p = "
+            f"{p['constant']:.2g} from weights of 0.1.",
+            "The mean distances of the two starts to the published φ̄ differ by more than "
+            f"{APART:g} for {differ} pairs. Normal weights are nearer for {normal} of them (sign "
+            f"test, p = {sign:.2g}).",
+        )
+
+    def ranks(self, init: str) -> pd.DataFrame:
+        """The ranks of the published phi of PhysioNet from a start."""
+        return published_ranks(self.runs, init).query("metric == 'phi'")
+
+    def all_sizes(self) -> show.Shown:
+        """Every kernel size of two recordings, and the smallest phi of each sweep."""
+        sizes = read_reference("sizes")
+        table = published("physionet").set_index(["database", "activation"])
+        lowest = {
+            name: self.chosen("normal")
+            .query("database == @name and activation in @SPARSE")
+            .phi.min()
+            for name in DRAWN
+        }
+        return show.figure(
+            plot_sizes(sizes, table),
+            name="fig-procedure",
+            caption=f"φ̄ on test after the last epoch for every kernel size and "
+            f"{sum(name.startswith('seed_') for name in sizes)} seeds from normal weights (dots). "
+            "Filled: the smallest φ̄ of each sweep, which the procedure prints. Hollow: the "
+            "published number.",
+            alt="Six scatter plots of φ̄ against the kernel size, two recordings by three "
+            "functions. The smallest φ̄ of all sweeps: "
+            + "; ".join(f"{name} {value:.2f}" for name, value in lowest.items())
+            + ". The published numbers lie among the smallest of each sweep.",
+            sources=["real"],
+        )
+
+    def curse(self) -> show.Shown:
+        """One run at the published kernel size beside the procedure, by function."""
+        columns = {"published": self.table.phi.groupby(level=1).mean()}
+        names = {
+            "test": "whole procedure, choice on test",
+            "published_m_last": "one run at the published m, last epoch",
+            "published_m": "one run at the published m, best epoch",
+            "validation": "whole procedure, choice on validation",
+        }
+        for selection, name in names.items():
+            columns[name] = self.chosen("normal", selection).groupby("activation").phi.mean()
+        table = pd.DataFrame(columns).loc[FUNCTIONS]
+        table.insert(0, "function", [NAMES[name] for name in table.index])
+        return show.table(
+            table,
+            name="tab-curse",
+            caption=f"Mean φ̄ over {len(self.recordings)} recordings and {self.seeds} seeds from "
+            "normal weights.",
+        )
+
+    def histograms(self) -> show.Shown:
+        """The ranks of each table and start."""
+        parts = {}
+        for init in ("normal", "constant"):
+            ranks = published_ranks(self.every_run, init)
+            for (table, metric), part in ranks.groupby(["table", "metric"], sort=False):
+                parts[init, table, metric] = part
+        said = [
+            f"{describe_part(*key)}: {', '.join(map(str, counts(part['rank'])))}"
+            for key, part in parts.items()
+        ]
+        return show.figure(
+            plot_ranks(parts),
+            name="fig-ranks",
+            caption="Ranks of the published numbers among ours, in fifths. If the published "
+            "numbers and ours are draws of the same distribution, each fifth has about as many "
+            "(dashed). Left: the published number is smaller than most of ours. p: test of "
+            "Kolmogorov and Smirnov against the uniform distribution.",
+            alt="Histograms of ranks in fifths. " + "; ".join(said) + ".",
+            sources=["real"],
+        )
+
+    def beside(self) -> show.Shown:
+        """The published table beside the distribution of what the procedure gives."""
+        rows = []
+        for (database, activation), row in self.table.iterrows():
+            cells = {
+                "database": database,
+                "activation": NAMES[activation],
+                "paper's m": row.kernel_size,
+                **{f"paper's {symbol}": f"{row[name]:.2f}" for name, symbol in METRICS.items()},
+            }
+            for init, title in (("normal", "normal"), ("constant", "0.1")):
+                drawn = self.chosen(init).query(
+                    "database == @database and activation == @activation"
+                )
+                met = int((drawn.kernel_size == row.kernel_size).sum())
+                cells[f"{title}: m chosen"] = f"{met} of {len(drawn)}"
+                for name, symbol in METRICS.items():
+                    median, low, high = drawn[name].quantile([0.5, 0, 1])
+                    cells[f"{title}: {symbol}"] = f"{median:.2f} ({low:.2f}–{high:.2f})"
+            rows.append(cells)
+        return show.table(
+            pd.DataFrame(rows),
+            sortable=True,
+            name="tab-procedure",
+            caption="What the whole procedure gives from each start: how many seeds choose the "
+            f"published kernel size, and median and range over {self.seeds} seeds.",
+        )
+
+    def rankings(self) -> show.Shown:
+        """Which functions are better than which, in every run at the published kernel size."""
+        at_m = self.runs[self.runs.selection == "published_m"]
+        phi = at_m.pivot_table(
+            index=["database", "init", "seed"], columns="activation", values="phi"
+        )
+        paper = published("physionet").pivot(index="database", columns="activation", values="phi")
+        paper, rows = paper.loc[self.recordings], []
+        for better, worse in (
+            ("relu", "identity"),
+            *((function, "relu") for function in SPARSE),
+            ("extrema-pool indices", "top-k absolutes"),
+            ("extrema", "top-k absolutes"),
+            ("extrema", "extrema-pool indices"),
+        ):
+            holds = phi[better] < phi[worse]
+            count = len(self.recordings)
+            rows.append(
+                {
+                    "φ̄": f"{NAMES[better]} < {NAMES[worse]}",
+                    "published": f"{(paper[better] < paper[worse]).sum()} of {count}",
+                    "every run": f"{holds.groupby('database').all().sum()} of {count}",
+                    "runs": f"{holds.sum()} of {len(holds)}",
+                }
+            )
+        return show.table(
+            pd.DataFrame(rows),
+            name="tab-conclusions",
+            caption="Rankings of the functions. Published: recordings on which the published table "
+            "shows the ranking. Every run: recordings on which all our runs at the published "
+            "kernel size show it, for every seed and both starts. Runs: single runs.",
+        )
+
+
+def describe_part(init: str, table: str, metric: str) -> str:
+    """A table, a metric and a start in words."""
+    start = {"normal": "normal weights", "constant": "weights of 0.1"}[init]
+    return f"{TABLES[table]}, {'accuracy' if metric == 'accuracy_percent' else 'φ̄'}, {start}"
+
+
+@style()
+def plot_sizes(sizes: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    """phi after the last epoch against m, a panel for each recording (row) and function (column).
+
+    ``sizes`` has database, activation, kernel_size and a column for each seed; ``table`` is the
+    published one by (database, activation).
+    """
+    seeds = [name for name in sizes if name.startswith("seed_")]
+    figure, grid = plt.subplots(len(DRAWN), len(SPARSE), figsize=(10, 5.5), sharey="row")
+    for panels, database in zip(grid, DRAWN, strict=True):
+        for axes, activation in zip(panels, SPARSE, strict=True):
+            part = sizes[(sizes.database == database) & (sizes.activation == activation)]
+            values, m = part[seeds].to_numpy(), part.kernel_size.to_numpy()
+            axes.plot(m, values, ".", color="0.6", markersize=1, rasterized=True)
+            best = values.argmin(axis=0)
+            color = COLORS[activation]
+            axes.plot(m[best], values.min(axis=0), "o", color=color, markersize=4)
+            row = table.loc[(database, activation)]
+            style = {"markersize": 9, "markerfacecolor": "none", "color": "black"}
+            axes.plot(row.kernel_size, row.phi, "o", **style)
+            axes.set(title=f"{database}, {NAMES[activation]}", ylim=(0, 1.6))
+        panels[0].set_ylabel("φ̄")
+    for axes in grid[-1]:
+        axes.set_xlabel("kernel size m (samples)")
+    return figure
+
+
+@style()
+def plot_ranks(parts: dict[tuple[str, str, str], pd.DataFrame]) -> Figure:
+    """Histograms of ranks in fifths, one for each start, table and metric."""
+    columns = 4
+    figure, grid = plt.subplots(
+        -(-len(parts) // columns), columns, figsize=(10, 2.4 * -(-len(parts) // columns)),
+        squeeze=False,
+    )  # fmt: skip
+    for axes in grid.flat[len(parts) :]:
+        axes.set_visible(False)
+    for axes, (key, part) in zip(grid.flat, parts.items(), strict=False):
+        of_fifths = counts(part["rank"])
+        color = "#0072B2" if key[0] == "normal" else "#D55E00"
+        axes.bar(np.arange(BINS) + 0.5, of_fifths, width=0.9, color=color)
+        axes.axhline(len(part) / BINS, color="0.3", linestyle="--", linewidth=0.8)
+        title, _, start = describe_part(*key).rpartition(", ")
+        axes.set_title(f"{title}\n{start}", fontsize=9)
+        p = uniformity(part["rank"])
+        axes.annotate(f"{len(part)} numbers, p = {p:.2g}", (0.5, 0.94), ha="center", fontsize=8,
+                      xycoords="axes fraction")  # fmt: skip
+        axes.set(xticks=[0, BINS], xticklabels=["0", "1"], ylim=(0, 1.35 * max(of_fifths)))
+    return figure

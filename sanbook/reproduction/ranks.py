@@ -1,0 +1,103 @@
+"""Are the published numbers plausible draws of our procedure? Their ranks among ours.
+
+If a published number and ours are draws of the same distribution, its rank among ours is uniform,
+whatever that distribution is. This is the idea of simulation-based calibration (Talts et al. 2018,
+arXiv 1804.06788). A rank near 0 says that the published number is smaller than nearly all of ours.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kstest
+
+from sanbook.reproduction.published import published_numbers, rounding_of
+
+BINS = 5
+# What the published code prints of each table: in PhysioNet the kernel size is chosen on test.
+PRINTED = {"physionet": "test"}
+
+
+def rank(published: float, ours: np.ndarray, rounding: float, random: np.random.Generator) -> float:
+    """The rank of a published number among ours, from 0 (below all of ours) to 1.
+
+    Ours that would be printed like the published number are ties, broken at random: the result is
+    uniform on [0, 1] if all numbers are draws of one distribution.
+
+    >>> rank(0.5, np.array([0.1, 0.2, 0.8]), 0.005, np.random.default_rng(0)) // 0.25
+    2.0
+    """
+    below = np.sum(ours < published - rounding)
+    ties = np.sum(np.abs(ours - published) <= rounding)
+    return float((below + random.random() * (ties + 1)) / (len(ours) + 1))
+
+
+def published_ranks(runs: pd.DataFrame, init: str, seed: int = 0) -> pd.DataFrame:
+    """Ranks of the published phi and accuracies among our runs from one start.
+
+    Args:
+        runs: of `sanbook.reproduction.criteria.Evidence`. Of PhysioNet the outcomes of the whole
+            procedure count, of the other tables the runs at each kernel size, all after the last
+            epoch, which the published code tests. Dead networks are draws too.
+        init: "normal" or "constant".
+        seed: of the order of ties.
+
+    Returns:
+        A row for each published number with ``rank`` and ``draws``, how many runs it is ranked
+        among. Identity is left out: its phi is all rounding.
+    """
+    random, rows = np.random.default_rng(seed), []
+    numbers = published_numbers().query("metric in ('phi', 'accuracy_percent')")
+    printed = runs.table.map(PRINTED).fillna("published_m_last")
+    drawn = runs[(runs.selection == printed) & (runs.init == init)]
+    for number in numbers[numbers.activation != "identity"].to_dict(orient="records"):
+        of_pair = drawn[
+            (drawn.database == number["database"]) & (drawn.activation == number["activation"])
+        ]
+        if number["table"] not in PRINTED:
+            of_pair = of_pair[of_pair.kernel_size == number["kernel_size"]]
+        if not len(of_pair):
+            continue
+        ours = of_pair[number["metric"]].to_numpy(float)
+        rounding = rounding_of(number["metric"])
+        place = rank(number["published"], ours, rounding, random)
+        rows.append(number | {"rank": place, "draws": len(ours)})
+    return pd.DataFrame(rows)
+
+
+def uniformity(ranks: np.ndarray) -> float:
+    """The p-value of Kolmogorov and Smirnov's test of ranks against the uniform distribution.
+
+    Ranks of one recording hang together, which the test does not know.
+
+    >>> uniformity(np.full(40, 0.01)) < 1e-6, uniformity((np.arange(40) + 0.5) / 40) > 0.9
+    (True, True)
+    """
+    return float(kstest(ranks, "uniform").pvalue)
+
+
+def counts(ranks: np.ndarray) -> list[int]:
+    """How many ranks lie in each fifth of [0, 1].
+
+    >>> counts(np.array([0.1, 0.15, 0.5, 0.99]))
+    [2, 0, 1, 0, 1]
+    """
+    return np.histogram(ranks, bins=BINS, range=(0, 1))[0].tolist()
+
+
+def summarize(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """For each start, table and metric: how many ranks lie in each fifth, and the p-value."""
+    rows = []
+    for init in ("normal", "constant"):
+        ranks = published_ranks(runs, init, seed)
+        for (table, metric), part in ranks.groupby(["table", "metric"], sort=False):
+            rows.append(
+                {
+                    "init": init,
+                    "table": table,
+                    "metric": metric,
+                    "numbers": len(part),
+                    "draws": int(part.draws.max()),
+                    "counts": counts(part["rank"]),
+                    "p": uniformity(part["rank"]),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,208 @@
+"""The reference results, `data/reproduced/`: our last full run on the paper's data, committed.
+
+    python -m sanbook.reproduction.reference runs | causes RESULTS
+
+writes the runs of a full build and the comparison in README.md, or the causes of what differs
+(`sanbook.reproduction.causes`).
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from sanbook.files import write_table
+from sanbook.reproduction.criteria import (
+    AT_PUBLISHED_M,
+    NOT_RUN,
+    RUNS,
+    SELECTIONS,
+    Evidence,
+    compare_numbers,
+    describe_shares,
+    shares_in_words,
+)
+from sanbook.reproduction.published import LABELS, TABLES
+
+ROOT = Path(__file__).parent.parent.parent
+REPRODUCED = ROOT / "data" / "reproduced"
+NOT_MADE = "its page was not made"
+PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
+PAGES = {table: table for table in TABLES} | {"physionet": "procedure"}  # with the runs of a table
+# Further tables of the page of the procedure and of that of the starts.
+FURTHER = {"sizes": "procedure", "starts": "procedure", "starts_classes": "starts"}
+
+
+def measured(results: str | Path) -> Evidence:
+    """What executed pages left in a directory, without placeholder data and quick runs."""
+    absent, tables = {}, [pd.DataFrame(columns=RUNS)]
+    for table, page in PAGES.items():
+        made = _read(results, page)
+        if made is None or made["profile"] != "paper":
+            absent[table] = NOT_MADE if made is None else "only a quick run"
+            continue
+        rows = pd.DataFrame(made["rows"])
+        absent |= {
+            name: card["source"] for name, card in made["cards"].items() if card["source"] != "real"
+        }
+        if table == "physionet":
+            rows = rows[rows.init.isin(["normal", "constant"])].assign(dead=False)
+        else:  # the size that is best on test is one of the published sizes
+            rows = rows[rows.selection.isin(AT_PUBLISHED_M)].assign(database=made["dataset"])
+        if table == "uci_epilepsy":  # the published table is the thesis', with its batches of 32
+            rows = rows[rows.batch_size == 32]
+        if "phi_qm" in rows:  # weights counted as in the published tables of images
+            rows = rows.assign(
+                phi=rows.phi_qm, inverse_compression_ratio=rows.inverse_compression_ratio_qm
+            )
+        rows = rows[(rows.data_source == "real") & rows.selection.isin(SELECTIONS)]
+        tables.append(rows.assign(table=table).reindex(columns=RUNS))
+    return Evidence(pd.concat([table for table in tables if len(table)] or tables), absent)
+
+
+def _read(results: str | Path, page: str) -> dict | None:
+    path = Path(results) / f"{page}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def reference() -> Evidence:
+    """The committed runs."""
+    return Evidence(read_reference("runs"), provenance()["absent"])
+
+
+def read_reference(name: str) -> pd.DataFrame:
+    """A committed table: runs, sizes, starts, starts_classes, causes."""
+    return pd.read_csv(REPRODUCED / f"{name}.csv")
+
+
+def provenance() -> dict:
+    """Where the reference results come from: of each of the `tables`, and what is `absent`."""
+    return json.loads((REPRODUCED / "provenance.json").read_text())
+
+
+def describe_reference() -> str:
+    """The date and the number of seeds of the reference results in a sentence."""
+    made = provenance()["tables"]
+    counts = sorted({len(facts["seeds"]) for facts in made.values()})
+    seeds = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    return f"Reference results of {max(facts['date'] for facts in made.values())}, {seeds}."
+
+
+def describe_build(results: str | Path) -> str:
+    """How the runs of a build differ from the reference results, and how many numbers match."""
+    differences = []
+    for table, facts in provenance()["tables"].items():
+        path = Path(results) / "provenance" / f"{PAGES[table]}.json"
+        made = json.loads(path.read_text()) if path.exists() else None
+        given = made["parameters"] if made else {}
+        different = "was not run" if made is None else ""
+        if made and given["profile"] == "quick":
+            different = "is of the quick profile"
+        elif made and sorted(given["seeds"]) != facts["seeds"]:
+            different = f"has {len(given['seeds'])} instead of {len(facts['seeds'])} seeds"
+        differences += [f"{TABLES[table]} {different}"] if different else []
+    return (
+        f"This build differs from the reference results: {', '.join(differences) or 'nowhere'}. "
+        f"In this build: {describe_shares(compare_numbers(measured(results)))}"
+    )
+
+
+def headline() -> str:
+    """The reference results as a table and a figure in Markdown, for README.md."""
+    numbers = compare_numbers(reference())
+    table = shares_in_words(numbers, "table")
+    lines = ["| | " + " | ".join(table) + " |", "| --- |" + " ---: |" * len(table.columns)]
+    for name, title in TABLES.items():
+        lines.append(f"| {title} | " + " | ".join(table.loc[name]) + " |")
+    says = describe_shares(numbers)
+    figure = f"![Our numbers against the published ones. {says}](data/reproduced/ledger.svg)"
+    return "\n".join([*lines, "", f"{says} {describe_reference()}", "", figure])
+
+
+def write_runs(results: str | Path) -> None:
+    """Write the runs of a full build to `data/reproduced/`, and the comparison to README.md.
+
+    A table whose page was not made is absent from the reference results, which say so.
+
+    Raises:
+        ValueError: a table was made from placeholder data or in a quick run, or none was made.
+    """
+    ours = measured(results)
+    absent = {name.replace("-", "_"): why for name, why in ours.absent.items()}
+    refused = [
+        f"{TABLES[name]} ({why})"
+        for name, why in absent.items()
+        if name in TABLES and why != NOT_MADE
+    ]
+    if refused or not len(ours.runs):
+        raise ValueError(
+            f"{results}: these are not full runs on the paper's data: "
+            f"{', '.join(refused) or 'nothing was made'}. Run `make record SAN_DATA=folder` with "
+            "the paper's data in that folder."
+        )
+    tables = {}
+    for table, rows in ours.runs.groupby("table"):
+        made = json.loads((Path(results) / "provenance" / f"{PAGES[table]}.json").read_text())
+        tables[table] = {name: made[name] for name in PROVENANCE} | {
+            "seeds": sorted(int(seed) for seed in rows.seed.unique()),
+            "sha256": {
+                card["name"]: card["sha256"] for card in made["cards"] if card["source"] == "real"
+            },
+        }
+    REPRODUCED.mkdir(exist_ok=True)
+    write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
+    for name, page in FURTHER.items():
+        made = _read(results, page)
+        if made is not None and made["profile"] == "paper":
+            write_table(REPRODUCED / f"{name}.csv", pd.DataFrame(made[name]))
+    facts = {"tables": tables, "absent": ours.absent}
+    (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
+    write_comparison()
+
+
+def write_comparison() -> None:
+    """Write the figure and the table of the reference results that README.md shows."""
+    from sanbook.show import figures  # draws: only here
+
+    numbers = compare_numbers(reference())
+    figure = figures.plot_ledger(numbers[numbers.verdict != NOT_RUN], LABELS)
+    figure.savefig(REPRODUCED / "ledger.svg", metadata={"Date": None})
+    readme = ROOT / "README.md"
+    text, count = re.subn(
+        r"(?s)(<!-- ledger -->\n).*?(\n<!-- end of ledger -->)",
+        lambda match: match[1] + headline() + match[2],
+        readme.read_text(),
+    )
+    if count != 1:
+        raise ValueError(f"{readme}: expected one pair of ledger marks, but found {count}.")
+    readme.write_text(text)
+
+
+def write_causes(results: str | Path) -> None:
+    """Write `data/reproduced/causes.csv` from the page of causes, made after `write_runs`.
+
+    Raises:
+        ValueError: the page was made from placeholder data or in a quick run.
+    """
+    made = json.loads((Path(results) / "causes.json").read_text())
+    sources = {name: card["source"] for name, card in made["cards"].items()}
+    if made["profile"] != "paper" or set(sources.values()) - {"real"}:
+        raise ValueError(
+            f"{results}: expected causes from full runs on the paper's data, but they are of the "
+            f"{made['profile']} profile, from {sources}. Run `make record`."
+        )
+    write_table(REPRODUCED / "causes.csv", pd.DataFrame(made["rows"]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="sanbook.reproduction.reference", description=__doc__)
+    parser.add_argument("what", choices=["runs", "causes"], help="what to keep")
+    parser.add_argument("results", help="directory of results, such as _build/paper/results")
+    given = parser.parse_args()
+    try:
+        {"runs": write_runs, "causes": write_causes}[given.what](given.results)
+    except ValueError as error:
+        sys.exit(f"sanbook.reproduction.reference: {error}")
