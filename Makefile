@@ -1,33 +1,35 @@
 # Every task of the book. `make` lists them. Switches are variables: make book PROFILE=quick
+# Written for GNU make 3.81, which macOS has.
 PROFILE ?= paper
 DATA ?= auto
 SAN_DATA ?= data
 JOBS ?=
 SEEDS ?=
+FRESH ?=
 SCHEDULER ?=
 # For the page about a signal of your own; without SIGNAL it shows mitdb. Not from the environment,
 # where GNU screen has a WINDOW.
 SIGNAL :=
 COLUMN :=
 WINDOW :=
-SWITCHES := PROFILE DATA SAN_DATA JOBS SEEDS SCHEDULER SIGNAL COLUMN WINDOW
-export $(SWITCHES)
-# A wrong value is refused before anything is installed. ($(shell) does not see what is exported.)
-quoted = '$(subst ','\'',$(1))'
-REFUSED := $(shell $(foreach name,$(SWITCHES),$(name)=$(call quoted,$($(name)))) python3 sanbook/build/switches.py)
-$(if $(REFUSED),$(error $(REFUSED)))
+export PROFILE DATA SAN_DATA JOBS SEEDS FRESH SIGNAL COLUMN WINDOW
 
 # With an environment of your own (conda): make PYTHON=python book
 PYTHON ?= .venv/bin/python
 ENV := $(if $(filter .venv/bin/python,$(PYTHON)),.venv/.complete)
+# A wrong switch is refused before anything is installed.
+READY := switches $(ENV)
 # Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env data data-check book quick pages page bench study record pdf serve lab test lint format clean distclean
+.PHONY: help switches env data data-check book quick pages page bench study record pdf serve lab test lint format clean distclean
 
 help: ## list the tasks
-	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1'] [SCHEDULER=tcp://host:port]"
+	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1'] [FRESH=1]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+switches:
+	@python3 sanbook/build/switches.py
 
 env: $(ENV) ## set up the environment in .venv (every other task does it too)
 
@@ -38,41 +40,43 @@ env: $(ENV) ## set up the environment in .venv (every other task does it too)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-data: $(ENV) ## fetch the data that are missing, verify them, and say which each page will use
+data: $(READY) ## fetch the data that are missing, verify them, and say which each page will use
 	@$(PYTHON) -m sanbook.data --data $(DATA)
 
 data-check: $(ENV) ## verify the data that are there by their hashes, without network
-	@$(PYTHON) -m sanbook.data.fetch
+	@$(PYTHON) -m sanbook.data --check
 
-book pages bench record pdf: $(ENV)
+book pages record pdf: $(READY)
 	@$(PYTHON) task_book.py $@
 
 book: ## execute every experiment that is out of date and build _build/html/index.html
 pages: ## execute the experiments that are out of date, without building the book
-bench: ## measure the speed in full (about six minutes)
-study: $(ENV) ## describe every record in SAN_DATA/physionet, whole (JOBS processes or SCHEDULER)
-	@$(PYTHON) -m sanbook.signals.cli study "$$SAN_DATA/physionet" -o _build/study --jobs $(or $(JOBS),1) \
-		--scheduler '$(SCHEDULER)' --kernel-sizes $(shell seq -s, 1 249)
-
 record: ## keep the numbers of a full run with ten seeds on the paper's data in data/reproduced
 pdf: ## print the book as _build/book.pdf (needs Chromium)
+
+bench: $(READY) ## measure the speed (about six minutes), for data/reproduced/bench.csv
+	$(PYTHON) tools/bench.py data/reproduced/bench.csv
+
+study: $(READY) ## describe every record in SAN_DATA/physionet, whole (JOBS processes or SCHEDULER=tcp://host:port)
+	@$(PYTHON) -m sanbook.signals.cli study "$$SAN_DATA/physionet" -o _build/study --jobs $(or $(JOBS),1) \
+		--scheduler '$(SCHEDULER)' --kernel-sizes "$$($(PYTHON) -c 'print(*range(1, 250), sep=",")')"
 
 quick: ## the book with few kernel sizes and epochs, to see that everything works
 	@$(MAKE) book PROFILE=quick
 
-page: $(ENV) ## execute one page again: make page PAGE=physionet/mitdb
-	@$(PYTHON) task_book.py $(PAGE)
+page: $(READY) ## execute one page again: make page PAGE=physionet/mitdb
+	@$(PYTHON) task_book.py "$(PAGE)"
 
-serve: book ## show the book at http://localhost:8000
-	$(PYTHON) -m http.server --directory _build/html 8000
+serve: book ## show the book at http://127.0.0.1:8000, to this machine alone
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
-lab: $(ENV) ## open the notebooks
-	$(PYTHON) -m jupyterlab --notebook-dir notebooks
+lab: $(ENV) ## open copies of the notebooks in JupyterLab
+	@$(PYTHON) -m sanbook.build.lab
 
 # The book that the last tests look at is built once, for all of them, when nothing else runs.
 test: $(ENV) ## run the tests
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) --ignore tests/test_book.py
-	$(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) tests/test_book.py
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) --ignore tests/build/test_book.py
+	$(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) tests/build/test_book.py
 
 lint: $(ENV) ## check style
 	$(PYTHON) -m ruff check
@@ -83,7 +87,8 @@ format: $(ENV) ## mend style
 	$(PYTHON) -m ruff format
 
 clean: ## remove what was built, keep the environment and the data
-	rm -rf _build .pytask pytask.lock pytask.lock.journal
+	rm -rf _build
 
 distclean: clean ## remove the environment and tool caches too
-	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

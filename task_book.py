@@ -2,31 +2,27 @@
 
     python task_book.py TARGET
 
-lets pytask make what is out of date of ``book``, ``pages``, ``bench``, ``record``, ``pdf`` or one
-page, such as ``physionet/mitdb``. The switches come from the environment; Make passes them.
+makes what is out of date of ``book``, ``pages``, ``record``, ``pdf`` or one page, such as
+``physionet/mitdb``. The switches come from the environment; Make passes them.
 """
 
+import glob
 import os
+import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 
-from sanbook.build import render as rendering
-from sanbook.build.engine import execute, run
-from sanbook.build.execute import ROOT, PageError
-from sanbook.build.graph import (
-    Page,
-    bench_task,
-    book_task,
-    fetch_missing,
-    needed_for,
-    page_task,
-    results_of,
-    specification,
-)
-from sanbook.build.switches import Switches, read_switches
-from sanbook.data import fetch
+from doit.task import Task
 
-DATABASES = [name for name, source in fetch.MANIFEST.items() if source.record]
+from sanbook.build import render
+from sanbook.build.engine import page_tasks, run, task
+from sanbook.build.execute import PageError
+from sanbook.build.graph import Page, digest
+from sanbook.build.switches import ROOT, Switches, read_switches
+from sanbook.data.manifest import MANIFEST, present
+
+DATABASES = [name for name, source in MANIFEST.items() if source.record]
 # The pages of data with labels, in the order of the paper's tables.
 LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 # The paper's own recordings that are at hand: whole or in part, and those that were cut to the
@@ -34,16 +30,20 @@ LABELLED = {"uci-epilepsy": "uci_epilepsy", "mnist": "mnist", "fashion-mnist": "
 STUDIED = ("bidmc", "bpssrat", "ctu-uhb-ctgdb", "drivedb", "emgdb", "mitdb", "noneeg", "voiced",
            "wrist")  # fmt: skip
 AT_HAND = ("apnea-ecg", "prcp", *STUDIED)
+# The lessons, and the data set that each shows; the last makes a signal itself.
+LESSONS = {"01_metric": "mitdb", "02_activations": "mitdb", "03_network": "mitdb",
+           "04_training": "mitdb", "05_recording": "mitdb", "06_image": "mnist",
+           "07_your_signal": ""}  # fmt: skip
 PUBLISHED = "data/published"
 RECORDED_SEEDS = tuple(range(10))  # of the reference results; the book has three
-TARGETS = ("book", "pages", "bench", "record", "pdf")
+TARGETS = ("book", "pages", "record", "pdf")
 
 
 def pages(switches: Switches, record: bool = False) -> list[Page]:
     """Every page that is executed, for the book or to make the reference results anew."""
     paper = switches.profile == "paper"
     data = {"data": switches.data}
-    results = {"results": f"_build/{switches.profile}/results"}
+    results = {"results": switches.results.relative_to(ROOT).as_posix()}
     seeds = {"seeds": list(switches.seeds)}
     common = {"profile": switches.profile, **data, **results}
     of_databases = tuple(f"physionet/{name}.json" for name in DATABASES)
@@ -73,6 +73,16 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
         for name in DATABASES
     ]
     trained = AT_HAND if record else ("mitdb",)
+    table += [
+        Page(
+            name=f"learn/{lesson}",
+            notebook=f"learn/{lesson}",
+            parameters=data if name else {},
+            data=(name,) if name else (),
+            files=(PUBLISHED,) if lesson == "04_training" else (),
+        )
+        for lesson, name in LESSONS.items()
+    ]
     compared = every if paper else ("mitdb", "mnist")
     studied = STUDIED if paper else ("bidmc", "mitdb", "wrist")
     return [
@@ -121,6 +131,19 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             long=record,
         ),
         Page(
+            name="starts",
+            notebook="starts",
+            parameters={
+                **common,
+                "databases": list(trained),
+                "datasets": list(LABELLED) if record else [],
+            },
+            data=(*trained, *(LABELLED if record else ())),
+            files=("data/reproduced",),
+            leaves=("starts.json",),
+            long=record,
+        ),
+        Page(
             name="physionet_summary",
             notebook="physionet_summary",
             parameters=results,
@@ -149,18 +172,18 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             long=True,
         ),
         Page(
-            name="pictures",
-            notebook="pictures",
-            parameters=data,
-            data=("mitdb",),
-            files=(PUBLISHED,),
-        ),
-        Page(
             name="playground",
             notebook="playground",
             parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
             data=("mitdb", "bidmc", "emgdb", "mnist"),
             leaves=("playground.json",),
+        ),
+        Page(
+            name="laboratory",
+            notebook="laboratory",
+            parameters={"databases": DATABASES, **data},
+            data=tuple(DATABASES),
+            files=("data/reproduced/runs.csv",),
         ),
         Page(
             name="own_signal",
@@ -173,10 +196,8 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
                 **seeds,
             },
             data=() if switches.signal else ("mitdb",),
-            files=tuple(str(path) for path in ROOT.glob(switches.signal.rpartition(".")[0] + ".*"))
-            if switches.signal
-            else (),
-            leaves=("own_signal.json",),
+            files=files_of_recording(switches.signal) if switches.signal else (),
+            leaves=("own_signal.json", "own_signal.safetensors"),
         ),
         Page(
             name="study",
@@ -189,46 +210,114 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
         Page(
             name="data/physionet", notebook="data_physionet", parameters=data, data=tuple(DATABASES)
         ),
-        Page(name="house", notebook="house", files=("san_core.py", "sanbook")),
-        Page(name="speed", notebook="speed", parameters=results, reads=("bench.csv",)),
+        Page(name="speed", notebook="speed", files=("data/reproduced/bench.csv",)),
     ]
+
+
+def files_of_recording(path: str) -> tuple[str, ...]:
+    """The files of a recording: all beside it with its stem, as a header has its signals there."""
+    stem = glob.escape(str((ROOT / path).with_suffix("")))
+    return tuple(sorted(glob.glob(f"{stem}.*")))
+
+
+def needed_for(wanted: Iterable[str], table: dict[str, Page]) -> dict[str, Page]:
+    """The wanted pages, and those whose results they read, directly or not."""
+    makers = {file: page.name for page in table.values() for file in page.leaves}
+    found, waiting = {}, list(wanted)
+    while waiting:
+        page = table[waiting.pop()]
+        found[page.name] = page
+        waiting += [makers[file] for file in page.reads if makers[file] not in found]
+    return found
+
+
+def book_task(table: Iterable[Page], switches: Switches) -> Task:
+    """The task that renders the book of all pages and the prose; the reference has the modules."""
+    sources = [ROOT / path for path in (*render.SOURCES, "san_core.py", "sanbook")]
+    made = [path for page in table for path in page.products(switches)]
+    return task(
+        "book",
+        lambda: render.render(switches.profile),
+        lambda: digest([*sources, *made]),
+        [switches.folder / "html" / "index.html"],
+        [page.name for page in table],
+    )
+
+
+def fetch_missing(pages: Iterable[Page], switches: Switches) -> None:
+    """Fetch what pages need and is not there, several data sets at a time."""
+    names = {name for page in pages for name in page.data}
+    missing = sorted(name for name in names if not present(name, switches.directory))
+    if missing and switches.data != "sample":
+        command = [sys.executable, "-m", "sanbook.data", "--data", switches.data, *missing]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        absent = [name for name in missing if not present(name, switches.directory)]
+        if absent:
+            print(f"not at hand: {', '.join(absent)}; `make data` says why")
 
 
 def main(target: str) -> int:
     """Make a target; returns the exit status for the shell."""
     switches = read_switches()
-    if target == "record" and not os.environ.get("SEEDS"):
-        switches = replace(switches, seeds=RECORDED_SEEDS)
-    table = {page.name: page for page in pages(switches, target == "record")}
+    if target == "record":
+        return make_record(switches)
+    table = {page.name: page for page in pages(switches)}
     if target not in (*TARGETS, *table):
         raise PageError(f"expected one of {', '.join((*TARGETS, *table))}, got {target!r}")
-    if target in table:  # asked for by name, it is executed in any case
-        specification(table[target], switches).page.unlink(missing_ok=True)
-    tasks = {name: page_task(page, switches) for name, page in table.items()}
-    tasks["bench"] = bench_task(tasks.values(), switches, full=target == "bench")
-    if target in ("book", "pdf"):
-        tasks["book"] = book_task(tasks.values(), switches)
-    wanted = {"pages": [*tasks], "record": ["ledger"], "pdf": ["book"]}.get(target, [target])
-    needed = needed_for([tasks[name] for name in wanted], tasks.values())
-    names = {task.name for task in needed}
-    fetch_missing([p for p in table.values() if tasks[p.name].name in names], switches)
-    status = execute(needed, switches)
-    if status == 0 and target in ("book", "pdf"):
-        rendering.publish(switches.profile)
-    if status == 0 and target == "record":
-        keep = [sys.executable, "-m", "sanbook.reproduction.reference"]
-        run([*keep, "runs", str(results_of(switches))], {})
-        # Which numbers need a cause is known from the new record only.
-        status = execute([tasks["causes"]], switches)
-        if status == 0:
-            run([*keep, "causes", str(results_of(switches))], {})
+    book = [book_task(table.values(), switches)] if target in ("book", "pdf") else []
+    status = make([target] if target in table else list(table), table, switches, target, book)
+    if status == 0 and book:
+        render.publish(switches.profile)
     if status == 0 and target == "pdf":
-        run([sys.executable, "-m", "sanbook.build.render", "pdf", switches.profile], {})
+        render.print_pdf(switches.profile)
     return status
+
+
+def make(
+    wanted: Iterable[str],
+    table: dict[str, Page],
+    switches: Switches,
+    forced: str = "",
+    book: Iterable[Task] = (),
+) -> int:
+    """Make what is out of date of pages, what they read, and the book; returns the exit status."""
+    needed = needed_for(wanted, table)
+    fetch_missing(needed.values(), switches)
+    share = str(max(1, (os.cpu_count() or 1) // switches.jobs))
+    os.environ |= {"OMP_NUM_THREADS": share, "NUMBA_NUM_THREADS": share}
+    os.environ["SAN_DATA"] = str(switches.directory)
+    return run([*page_tasks(needed.values(), switches, forced), *book], switches)
+
+
+def make_record(switches: Switches) -> int:
+    """Make the reference results, in a folder of their own: a book has other seeds.
+
+    Which numbers need a cause is known from the new reference results only, so the page of causes
+    comes after them.
+    """
+    if switches.profile != "paper" or switches.data == "sample":
+        raise PageError("expected PROFILE=paper and DATA=auto or real for the reference results")
+    switches = replace(
+        switches,
+        folder=ROOT / "_build" / "record",
+        seeds=switches.seeds if os.environ.get("SEEDS") else RECORDED_SEEDS,
+    )
+    table = {page.name: page for page in pages(switches, record=True)}
+    for what, wanted in (("runs", ["ledger", "starts"]), ("causes", ["causes"])):
+        status = make(wanted, table, switches)
+        if status:
+            return status
+        keep = [sys.executable, "-m", "sanbook.reproduction.reference", what, str(switches.results)]
+        subprocess.run(keep, cwd=ROOT, check=True)
+    return 0
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(*sys.argv[1:]))
+        if len(sys.argv) != 2:
+            raise PageError(f"usage: python task_book.py {'|'.join(TARGETS)}|PAGE")
+        sys.exit(main(sys.argv[1]))
     except (PageError, ValueError) as error:
         sys.exit(str(error))
+    except subprocess.CalledProcessError as error:  # which has said why
+        sys.exit(error.returncode)

@@ -12,7 +12,9 @@ import requests
 import torch
 from py_mini_racer import MiniRacer
 
-import sanbook.data.fetch
+import sanbook.data.download
+import sanbook.data.manifest
+import sanbook.training.cache
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,6 +24,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def without_cache(monkeypatch):
+    """Tests compute what they test."""
+    monkeypatch.setattr(sanbook.training.cache, "FOLDER", None)
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +48,9 @@ def offline(monkeypatch):
 
     monkeypatch.setattr(requests, "head", local_only(requests.head))
     monkeypatch.setattr(requests, "get", local_only(requests.get))
-    sanbook.data.fetch._unreachable.cache_clear()
+    sanbook.data.download._unreachable.cache_clear()
     yield asked
-    sanbook.data.fetch._unreachable.cache_clear()
+    sanbook.data.download._unreachable.cache_clear()
 
 
 class Server:
@@ -125,8 +133,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     """A made-up server on this machine; downloads from it are impatient."""
-    monkeypatch.setattr(sanbook.data.fetch, "ANSWER", 1)
-    monkeypatch.setattr(sanbook.data.fetch, "PAUSE", 0.3)
+    monkeypatch.setattr(sanbook.data.download, "ANSWER", 1)
+    monkeypatch.setattr(sanbook.data.download, "PAUSE", 0.3)
     server = Server()
     yield server
     server.end()
@@ -137,7 +145,12 @@ def javascript():
     """An engine of JavaScript, such as in a browser but without a page, that knows ``san``."""
     context = MiniRacer()
     context.eval("const document = { addEventListener() {} }")
-    for name in ("san", "mirror", "plane"):
+    context.eval("""function atob(text) {
+      const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+      const bits = [...text].map((c) => digits.indexOf(c).toString(2).padStart(6, "0")).join("");
+      return bits.match(/.{8}/g).map((byte) => String.fromCharCode(parseInt(byte, 2))).join("");
+    }""")
+    for name in ("san", "trainer", "methods", "mirror", "plane"):
         context.eval((Path(__file__).parent.parent / f"book/_static/{name}.js").read_text())
     return context
 
@@ -149,7 +162,7 @@ def sha256(content):
 def known(files):
     """Files of a manifest: those of `files` (name to bytes) are official."""
     return tuple(
-        sanbook.data.fetch.KnownFile(name, "official", len(content), sha256(content))
+        sanbook.data.manifest.KnownFile(name, "official", len(content), sha256(content))
         for name, content in files.items()
     )
 
@@ -159,8 +172,8 @@ def change_source(monkeypatch):
     """Change what the manifest says of a data set."""
 
     def change(name, **facts):
-        source = dataclasses.replace(sanbook.data.fetch.MANIFEST[name], **facts)
-        monkeypatch.setitem(sanbook.data.fetch.MANIFEST, name, source)
+        source = dataclasses.replace(sanbook.data.manifest.MANIFEST[name], **facts)
+        monkeypatch.setitem(sanbook.data.manifest.MANIFEST, name, source)
         return source
 
     return change

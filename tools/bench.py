@@ -1,42 +1,40 @@
 """Measure how fast the book computes, side by side with the plain way, in one run.
 
-    python bench.py [--quick] [--data auto|real|sample] [--only CASE] CSV
+    python tools/bench.py CSV
 
 The plain way is the published protocol, one small network after the other: `sanbook.training.fit`,
 `san_core.SAN` for reconstructions, torch's own layers for classifiers. It takes too long to be
 timed whole, so it is timed on some kernel sizes or some examples, evenly spread, and scaled to all;
 the column ``note`` says on how many. What takes seconds is timed once after a warm-up, the rest is
-the median of several repetitions. ``--only`` measures what begins with CASE, and what is measured
-together with it; the table then has no other rows.
+the median of several repetitions.
 """
 
-import argparse
 import copy
 import functools
+import os
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import naive
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import sanbook.data
+import sanbook.training.cache
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
 from sanbook.scales import MultiscaleSAN, initial_prototypes, ladder
 from sanbook.show.names import NAMES
-from sanbook.training import PROTOCOLS, Protocol, evaluate, fit, initial_san, reconstruct, sweep
+from sanbook.training import PROTOCOLS, Protocol, evaluate, fit, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
-from sanbook.training.loops import kept
 
 KERNEL_SIZES = range(1, 250)
 OF_IMAGES = range(1, 7)
@@ -162,17 +160,18 @@ def floor_seconds(protocol: Protocol, sizes: range, n: int) -> tuple[float, floa
     return correlations * sum(2 * n * m for m in sizes) / rate, rate
 
 
-def database(quick: bool, _) -> Iterator[Row]:
+def database() -> Iterator[Row]:
     """The PhysioNet experiment on one database: every kernel size, each activation function."""
-    repetitions, step, epochs = (1, 124, 2) if quick else (3, 10, 30)
-    protocol, data = Protocol(epochs=epochs), signals(1000)
-    sampled = KERNEL_SIZES[::step]
+    protocol, data = Protocol(), signals(1000)
+    sampled = KERNEL_SIZES[::10]
     scale = len(KERNEL_SIZES) / len(sampled)
-    note = f"{epochs} epochs; plain: {len(sampled)} of {len(KERNEL_SIZES)} kernel sizes, scaled"
+    note = f"{protocol.epochs} epochs; plain: {len(sampled)} of {len(KERNEL_SIZES)} kernel sizes, "
+    note += "scaled"
+    fit_each(data, "relu", sampled[:1], protocol)  # the first call of all is slower
     total = reference_total = 0.0
     for activation in ACTIVATIONS:
         work = functools.partial(sweep, data, activation, KERNEL_SIZES, protocol=protocol)
-        seconds = median_seconds(work, repetitions)
+        seconds = median_seconds(work, 3)
         reference = scale * seconds_of(lambda a=activation: fit_each(data, a, sampled, protocol))
         what = f"a database, all kernel sizes, {NAMES[activation]}"
         yield Row(f"e1-{activation}", what, seconds, reference, note)
@@ -184,30 +183,11 @@ def database(quick: bool, _) -> Iterator[Row]:
     yield Row("e1-database-floor", what, 5 * floor, note=note)
 
 
-def maps(quick: bool, _) -> Iterator[Row]:
-    """Extrema of random maps, beside the definition as loops of Python."""
-    generator = torch.Generator().manual_seed(0)
-    for shape, ndim in (((64, 1000), 1), ((64, 178), 1), ((64, 28, 28), 2)):
-        s = torch.randn(shape, generator=generator)
-        seconds = median_seconds(lambda s=s, ndim=ndim: kept(s, "extrema", 1, ndim), 50)
-        few = s[:: 8 if quick else 1].numpy()
-        twin = seconds_of(lambda few=few: [naive.extrema(one, 1) for one in few])
-        size = " x ".join(map(str, shape[1:]))
-        yield Row(
-            f"extrema-{ndim}d-" + "x".join(map(str, shape)),
-            f"extrema of {len(s)} maps of {size}",
-            seconds,
-            twin * len(s) / len(few),
-            f"random; plain: loops of Python, {len(few)} of {len(s)} maps, scaled",
-        )
-
-
-def epoch_of_images(quick: bool, data_source: str) -> Iterator[Row]:
+def epoch_of_images() -> Iterator[Row]:
     """An epoch of MNIST with six kernel sizes."""
-    mnist = sanbook.data.load("mnist", data=data_source)
+    mnist = sanbook.data.load("mnist")
     ((protocol, sizes),) = protocols_of(GRIDS["mnist"], 1)
-    count, few = (640, 64) if quick else (len(mnist.train), 6400)
-    many, some = mnist.first(count, 64, 64), mnist.first(few, 64, 64)
+    many, some = mnist.first(len(mnist.train), 64, 64), mnist.first(6400, 64, 64)
     for activation in ACTIVATIONS:
         work = functools.partial(sweep, activation=activation, kernel_sizes=sizes)
         work(some, protocol=protocol)
@@ -220,9 +200,9 @@ def epoch_of_images(quick: bool, data_source: str) -> Iterator[Row]:
         yield Row(f"mnist-epoch-{activation}", what, seconds, scaled, note)
 
 
-def whole_page(name: str, share: int, quick: bool, data_source: str) -> Iterator[Row]:
+def whole_page(name: str, share: int) -> Iterator[Row]:
     """All that the page of a data set with labels computes, with one seed."""
-    data = sanbook.data.load(name, data=data_source)
+    data = sanbook.data.load(name)
     epochs, few = 5, part_of(data, share)
     network = CNN if data.train.ndim == 2 else FNN
 
@@ -244,87 +224,31 @@ def whole_page(name: str, share: int, quick: bool, data_source: str) -> Iterator
     )
 
 
-def reconstruct_all(quick: bool, data_source: str) -> Iterator[Row]:
-    """All images of MNIST through one SAN."""
-    mnist = sanbook.data.load("mnist", data=data_source)
-    parts = mnist.train, mnist.validation, mnist.test
-    count, few = sum(map(len, parts)), mnist.test[:2000]
-    ((protocol, _),) = protocols_of(GRIDS["mnist"], 1)
-    san = initial_san(3, 0, "extrema", few, protocol)
-    with torch.no_grad():
-        plain = median_seconds(lambda: [san(x) for x in few.split(500)], 3)
-    yield Row(
-        "reconstruct-70000",
-        "reconstruct all images of MNIST, Extrema",
-        median_seconds(lambda: [reconstruct(san, x) for x in parts], 3),
-        plain * count / len(few),
-        f"{count} images ({mnist.card.data_source}), m = 3; plain: {len(few)}, scaled",
-    )
-
-
-def pursuit(quick: bool, _) -> Iterator[Row]:
+def pursuit() -> Iterator[Row]:
     """A window through a multiscale SAN."""
     x, model = signals(1000).train, MultiscaleSAN(initial_prototypes(1, 9, seed=0), ladder(9, 999))
-    seconds = median_seconds(lambda: model.encode(x), 1 if quick else 5) / len(x)
+    seconds = median_seconds(lambda: model.encode(x), 5) / len(x)
     entries = model.encode(x).count_nonzero().item() / len(x)
     note = f"{len(model.kernels())} kernels, {entries:.0f} activations"
     yield Row("pursuit-1000", "a window of 1000 samples, multiscale SAN", seconds, note=note)
 
 
-def growth(quick: bool, data_source: str) -> Iterator[Row]:
-    """How the time of Extrema grows with kernel sizes, samples and images."""
-    short = Protocol(epochs=3)
-    data = signals(1000)
-    for sizes in (range(1, 32), range(1, 63), range(1, 125), range(1, 250)):
-        work = functools.partial(sweep, data, "extrema", sizes, protocol=short)
-        what = f"{len(sizes)} kernel sizes, 1000 samples"
-        yield Row(f"growth-sizes-{len(sizes)}", what, median_seconds(work, 3), note="3 epochs")
-    for n in (500, 1000, 2000, 4000):
-        work = functools.partial(sweep, signals(n), "extrema", KERNEL_SIZES, protocol=short)
-        what = f"249 kernel sizes, {n} samples"
-        yield Row(f"growth-n-{n}", what, median_seconds(work, 3), note="3 epochs")
-    mnist = sanbook.data.load("mnist", data=data_source)
-    ((protocol, sizes),) = protocols_of(GRIDS["mnist"], 1)
-    some = mnist.first(640, 64, 64)
-    plain = seconds_of(lambda: fit_each(some, "extrema", sizes, protocol)) / len(some.train)
-    for count in (6250, 12500, 25000, 50000):
-        many = mnist.first(count, 64, 64)
-        work = functools.partial(sweep, many, "extrema", sizes, protocol=protocol)
-        yield Row(
-            f"growth-images-{count}",
-            f"an epoch of {count} images, six kernel sizes",
-            median_seconds(work, 3),
-            plain * len(many.train),
-            f"{len(many.train)} images ({mnist.card.data_source}); "
-            f"plain: {len(some.train)}, scaled",
-        )
-
-
-# What begins with a key is measured by its function; the quick bench leaves out what is long.
-SHORT = {"e1": database, "extrema": maps, "mnist-epoch": epoch_of_images, "pursuit": pursuit}
-LONG = {
-    "mnist-all": functools.partial(whole_page, "mnist", 50),
-    "uci-all": functools.partial(whole_page, "uci-epilepsy", 20),
-    "reconstruct": reconstruct_all,
-    "growth": growth,
-}
-
-
-def measure(quick: bool, data_source: str, only: str) -> pd.DataFrame:
-    """All cases, one row each; ``data_source`` is `sanbook.data.load`'s ``data``."""
-    cases = SHORT if quick else SHORT | LONG
-    chosen = [work for key, work in cases.items() if key.startswith(only) or only.startswith(key)]
-    if not chosen:
-        raise SystemExit(f"no case begins with {only!r}: expected one of {', '.join(cases)}")
+def measure() -> pd.DataFrame:
+    """All cases, one row each."""
     rows = []
-    for work in chosen:
-        for row in work(quick, data_source):
+    for work in (
+        database,
+        epoch_of_images,
+        pursuit,
+        functools.partial(whole_page, "mnist", 50),
+        functools.partial(whole_page, "uci-epilepsy", 20),
+    ):
+        for row in work():
             rows.append(row)
             compared = f"{row.reference_seconds:10.3f} s" if row.reference_seconds else ""
             print(f"{row.case:36} {row.seconds:10.4f} s  {compared:14}{row.note}", flush=True)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of all this: {memory:.0f} MB")
-    note = "megabytes, not seconds"
+    note = f"megabytes, not seconds; {os.cpu_count()} processors"
     rows.append(Row("peak-megabytes", "peak memory of all this", memory, note=note))
     table = pd.DataFrame(rows)
     table.insert(4, "ratio", table.reference_seconds / table.seconds)
@@ -332,11 +256,7 @@ def measure(quick: bool, data_source: str, only: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions, nothing long")
-    parser.add_argument("--data", default="auto", choices=["auto", "real", "sample"])
-    parser.add_argument("--only", default="", metavar="CASE", help="what begins with CASE")
-    parser.add_argument("csv", type=Path)
-    options = parser.parse_args()
-    table = measure(options.quick, options.data, options.only)
-    write_table(options.csv, table)
+    if len(sys.argv) != 2:
+        sys.exit("usage: python tools/bench.py CSV")
+    sanbook.training.cache.FOLDER = None  # what is timed is computed
+    write_table(sys.argv[1], measure().round(4))

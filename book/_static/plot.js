@@ -216,7 +216,7 @@ const plot = (() => {
 
   // Starts each figure NAME of a page with its data; what stood in its place goes.
   function start(name, begin) {
-    for (const root of document.querySelectorAll(`.san-${name}`)) {
+    for (const root of document.querySelectorAll(`.san-figure.san-${name}`)) {
       const data = JSON.parse(root.querySelector("script").textContent);
       root.replaceChildren();
       begin(root, data);
@@ -224,7 +224,7 @@ const plot = (() => {
   }
 
   // Controls above a figure: `wanted` maps a name to [label, kind, attributes], whose kind is
-  // "range", "select" (attributes map values to labels), "checkbox" or "button".
+  // "range", "select" (attributes map values to labels), "button" or another one of inputs.
   function controls(root, wanted, change) {
     const place = add(root, "div", { class: "san-controls" });
     const found = {};
@@ -236,6 +236,7 @@ const plot = (() => {
       const frame = add(place, "label", kind === "checkbox" ? { class: "check" } : {});
       if (kind === "checkbox") found[name] = add(frame, "input", { type: kind, ...attributes });
       const text = add(frame, "span", {}, `${label} `);
+      if (["number", "file"].includes(kind)) found[name] = add(frame, "input", { type: kind, ...attributes });
       if (kind === "range") {
         found[name] = add(frame, "input", { type: kind, step: 1, ...attributes });
         const shown = add(text, "b", { "aria-hidden": "true" });
@@ -308,7 +309,30 @@ const plot = (() => {
     });
   }
 
-  // A button that moves a slider to its end, step by step, and stops when pressed again.
+  // Offers the reader a file.
+  function download(name, parts, type) {
+    const href = URL.createObjectURL(new Blob(parts, { type }));
+    const link = add(document.body, "a", { href, download: name });
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(href), 60000);
+  }
+
+  // Offers a panel as a file, in the colours that it has on the page.
+  function saveSvg(name, svg) {
+    const copy = svg.cloneNode(true), [shown, copied] = [svg, copy].map((one) => [...one.querySelectorAll("*")]);
+    shown.forEach((element, i) => {
+      const style = getComputedStyle(element);
+      const kept = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-family"];
+      copied[i].setAttribute("style", kept.map((key) => `${key}:${style.getPropertyValue(key)}`).join(";"));
+    });
+    copy.setAttribute("width", svg.clientWidth);
+    copy.setAttribute("height", svg.clientHeight);
+    download(name, [new XMLSerializer().serializeToString(copy)], "image/svg+xml");
+  }
+
+  // A button that moves a slider to its end, step by step, and stops when pressed again. Readers who
+  // want no motion see the end at once.
   function play(button, slider, milliseconds) {
     const label = button.textContent;
     let timer;
@@ -320,6 +344,10 @@ const plot = (() => {
     button.addEventListener("click", () => {
       if (timer) return stop();
       if (slider.value === slider.max) slider.value = slider.min;
+      if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+        slider.value = slider.max;
+        return slider.dispatchEvent(new Event("input"));
+      }
       button.textContent = "Stop";
       timer = setInterval(() => {
         slider.value = Number(slider.value) + Number(slider.step);
@@ -332,7 +360,7 @@ const plot = (() => {
   const GREY = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
 
   return {
-    GREY, add, axes, controls, count, dots, drag, dragSlider, imageNetwork, line, network, numbers, plane, planeAxes,
-    play, rangeOf, shades, speaker, stack, start, stems,
+    GREY, add, axes, controls, count, dots, download, drag, dragSlider, imageNetwork, line, network, numbers, plane,
+    planeAxes, play, rangeOf, saveSvg, shades, speaker, stack, start, stems,
   };
 })();

@@ -1,176 +1,160 @@
-"""Run tasks side by side: processes that end when they have to, and what the terminal shows."""
+"""Make pages side by side: doit does what is out of date, in the order of the tasks.
 
+doit keeps the key of each page in ``_build/<profile>/doit.json``.
+"""
+
+import json
 import os
 import signal
-import subprocess
-import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-import pytask
-from pytask_parallel import ParallelBackend, WorkerType, registry
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+import psutil
+from doit.control import TaskControl
+from doit.dependency import Dependency, JsonDB
+from doit.exceptions import TaskFailed, UnmetDependency
+from doit.reporter import ZeroReporter
+from doit.runner import MThreadRunner
+from doit.task import Task
 
-from sanbook.build.execute import ROOT, PageError
+from sanbook.build.execute import PageError, execute_page
+from sanbook.build.graph import Page, key_of
 from sanbook.build.switches import Switches
 
-_running: set[subprocess.Popen] = set()
-_stopped = threading.Event()
+
+def page_tasks(pages: Iterable[Page], switches: Switches, forced: str = "") -> list[Task]:
+    """A task for each page, the longest first; the page ``forced`` is made in any case."""
+    makers = {file: page.name for page in pages for file in page.leaves}
+    return [
+        task(
+            page.name,
+            lambda page=page: execute_page(page, switches),
+            lambda page=page: key_of(page, switches),
+            page.products(switches),
+            sorted({makers[file] for file in page.reads}),
+            forced=switches.fresh or page.name == forced,
+        )
+        for page in sorted(pages, key=lambda page: (not page.awaited, not page.long))
+    ]
 
 
-def run(command: list[str], environment: dict[str, str], said: str = "", **nodes) -> None:
-    """Run a program, which `stop` can end; PageError with what it printed if it fails."""
-    if _stopped.is_set():
-        raise PageError("interrupted")
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
-        stdin=subprocess.PIPE,  # held open: a page ends with the process that holds it
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # Ctrl-C reaches `stop` alone, which ends all of them
+def task(
+    name: str,
+    make: Callable[[], None],
+    key: Callable[[], str],
+    products: Iterable[Path],
+    after: Iterable[str] = (),
+    forced: bool = False,
+) -> Task:
+    """A task that runs if its key changed since it last succeeded, or a product is not there.
+
+    The key is taken when the tasks in ``after`` are done, just before ``make`` is called.
+    """
+
+    def act() -> TaskFailed | None:
+        try:
+            make()
+        except PageError as error:
+            return TaskFailed(str(error))
+        except OSError as error:
+            return TaskFailed(f"{error}; mend that and run make again, which makes what is missing")
+
+    def unchanged(task: Task, values: dict) -> bool:
+        now = key()
+        task.value_savers.append(lambda: {"key": now})
+        return not forced and values.get("key") == now
+
+    return Task(
+        name,
+        actions=[act],
+        targets=[str(path) for path in products],
+        task_dep=list(after),
+        uptodate=[unchanged],
+        io={"capture": False},  # capturing replaces sys.stdout for all threads
     )
-    _running.add(process)
-    if _stopped.is_set():  # in between
-        process.kill()
-    try:
-        process.stdin.write(said)
-        process.stdin.flush()
-    except BrokenPipeError:
-        pass  # it has ended; its output says why
-    output = process.stdout.read()
-    returncode = process.wait()
-    process.stdin.close()
-    _running.discard(process)
-    if returncode:
-        raise PageError(output.strip() or f"{command[-1]} ended with {returncode}")
 
 
-def stop(*_) -> None:
-    """End the pages in progress at once, whatever they are doing, and then this program."""
-    _stopped.set()
-    for process in list(_running):
-        process.kill()
-    raise KeyboardInterrupt
+class Keys(JsonDB):
+    """The keys of tasks in a file that is written whole or not at all."""
+
+    def dump(self) -> None:
+        """Write the file."""
+        unfinished = Path(f"{self.name}.unfinished")
+        unfinished.write_text(json.dumps(self._db))
+        os.replace(unfinished, self.name)
 
 
-# --- the engine -----------------------------------------------------------------------------------
+class Runner(MThreadRunner):
+    """Runs tasks in threads; a key is on disk as soon as its task is done."""
+
+    def process_task_result(self, node, base_fail) -> None:
+        """See `doit.runner.Runner`."""
+        super().process_task_result(node, base_fail)
+        self.dep_manager.backend.dump()
 
 
-class Progress:
-    """What the terminal shows: a live table of pages, or a line for each page in a log."""
+class Report(ZeroReporter):
+    """A line for each page that begins, ends or fails, and at the end what was not made."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False)
         self.started: dict[str, float] = {}
-        self.live = Live(console=self.console, get_renderable=self._table, refresh_per_second=1)
+        self.made, self.unchanged = 0, 0
+        self.failures: dict[str, str] = {}
+        self.waiting: list[str] = []
 
-    def start(self, name: str) -> None:
+    def execute_task(self, task: Task) -> None:
         """A page begins."""
-        self.started[name] = time.monotonic()
-        if self.console.is_terminal and not self.live.is_started:
-            self.live.start()
+        self.started[task.name] = time.monotonic()
+        print(f"       ...  {task.name}", flush=True)
 
-    def end(self, name: str, failed: bool) -> None:
-        """A page is made, or not."""
-        seconds = time.monotonic() - self.started.pop(name)
-        self.console.print(f"{seconds:7.1f} s  {name}{'  FAILED' if failed else ''}")
+    def add_success(self, task: Task) -> None:
+        """A page is made."""
+        self.made += 1
+        self._end(task)
 
-    def close(self) -> None:
+    def skip_uptodate(self, task: Task) -> None:
+        """A page is as it was."""
+        self.unchanged += 1
+
+    def add_failure(self, task: Task, fail) -> None:
+        """A page is not made, or not begun."""
+        if isinstance(fail, UnmetDependency):
+            self.waiting.append(task.name)
+        else:
+            self.failures[task.name] = fail.get_msg().strip()
+            self._end(task, "  FAILED")
+
+    def complete_run(self) -> None:
         """Nothing runs any more."""
-        self.live.stop()
+        for name, said in self.failures.items():
+            print(f"\n{name} failed: {said}")
+        if self.waiting:
+            names = ", ".join(self.waiting)
+            print(f"\nnot made, because they need what failed: {names}")
+        print(f"{self.made} made, {self.unchanged} up to date", flush=True)
 
-    def _table(self) -> Table:
-        table = Table("page", "seconds", title="in progress")
-        for name, started in list(self.started.items()):
-            table.add_row(name, f"{time.monotonic() - started:.0f}")
-        return table
-
-
-class Watched(Executor):
-    """An executor that tells `Progress` when a page begins and ends."""
-
-    def __init__(self, executor: Executor, progress: Progress) -> None:
-        self.executor, self.progress = executor, progress
-
-    def submit(self, function, /, *arguments, task: pytask.PTask, **options) -> Future:
-        """See `concurrent.futures.Executor`; pytask-parallel passes the task along."""
-        self.progress.start(task.name)
-        future = self.executor.submit(function, *arguments, task=task, **options)
-        future.add_done_callback(
-            lambda done: self.progress.end(task.name, _error_of(done) is not None)
-        )
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See `concurrent.futures.Executor`."""
-        self.executor.shutdown(wait=wait)
-        self.progress.close()
+    def _end(self, task: Task, said: str = "") -> None:
+        seconds = time.monotonic() - self.started.get(task.name, time.monotonic())
+        print(f"{seconds:8.1f} s  {task.name}{said}", flush=True)
 
 
-def _error_of(done: Future):
-    return done.exception() or done.result().exc_info
+def run(tasks: list[Task], switches: Switches) -> int:
+    """Do what is out of date; returns the exit status for the shell.
 
-
-def execute(tasks: list[pytask.PTask], switches: Switches) -> int:
-    """Do the tasks that are out of date, in parallel; returns the exit status for the shell.
-
-    With a ``scheduler`` they run on the Dask cluster that it leads and that shares this folder,
-    else in ``jobs`` threads, each of which waits for one page.
+    ``jobs`` pages are made at a time, each by a thread that waits for its kernel. An interrupt ends
+    the pages in progress at once, and then this program.
     """
-    progress = Progress()
-    kind, workers, executor = WorkerType.THREADS, switches.jobs, ThreadPoolExecutor
-    if switches.scheduler:
-        import distributed  # only here: it takes a second
-
-        client = distributed.Client(switches.scheduler)
-        kind, workers = WorkerType.PROCESSES, sum(client.ncores().values())
-        executor = client.get_executor
-    registry.register_parallel_backend(
-        ParallelBackend.CUSTOM,
-        lambda n_workers: Watched(executor(), progress),
-        worker_type=kind,
-    )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    switches.folder.mkdir(parents=True, exist_ok=True)
+    control = TaskControl(tasks)
+    control.process(None)  # all of them
+    keys = Dependency(Keys, str(switches.folder / "doit.json"))
+    runner = Runner(keys, Report(), continue_=True, num_process=switches.jobs)
     try:
-        # pytask says much about itself, which is of interest only if it could not begin.
-        with pytask.console.capture() as said:
-            session = pytask.build(
-                tasks=tasks,
-                paths=ROOT / "sanbook",  # below the root, where pytask keeps its state
-                task_files=["none"],  # the tasks are given
-                verbose=0,
-                capture="no",
-                parallel_backend="custom",
-                n_workers=workers,
-            )
+        return int(runner.run_all(control.task_dispatcher()) != 0)
     except KeyboardInterrupt:
-        return 130
-    if _stopped.is_set():
-        return 130
-    if not session.execution_reports:
-        print(said.get())
-    return report(session)
-
-
-def report(session: pytask.Session) -> int:
-    """Print why pages failed and which ones need them; returns the exit status."""
-    by_outcome: dict[pytask.TaskOutcome, list] = {}
-    for done in session.execution_reports:
-        by_outcome.setdefault(done.outcome, []).append(done)
-    for failed in by_outcome.get(pytask.TaskOutcome.FAIL, []):
-        print(f"\n{failed.task.name} failed: {failed.exc_info[1]}")
-    waiting = by_outcome.get(pytask.TaskOutcome.SKIP_PREVIOUS_FAILED, [])
-    if waiting:
-        names = ", ".join(skipped.task.name for skipped in waiting)
-        print(f"\nnot made, because they need what failed: {names}")
-    made = len(by_outcome.get(pytask.TaskOutcome.SUCCESS, []))
-    unchanged = len(by_outcome.get(pytask.TaskOutcome.SKIP_UNCHANGED, []))
-    print(f"{made} made, {unchanged} up to date")
-    return int(session.exit_code)
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(130)

@@ -1,13 +1,12 @@
 """Render the executed pages and the prose as a book: HTML by Jupyter Book 1.x, PDF by Chromium.
 
-    python -m sanbook.build.render html | pdf PROFILE
-
 Sources are gathered in ``_build/PROFILE``, where Jupyter Book finds the project's layout again.
 """
 
 import filecmp
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from sanbook.build.execute import ROOT, PageError
+from sanbook.build.execute import PageError
+from sanbook.build.switches import ROOT
 
 BUILD = ROOT / "_build"
 # What the prose shows besides the executed pages; a folder stands for all in it.
@@ -93,10 +93,6 @@ def gather(profile: str) -> Path:
     files |= {
         folder / "book" / path.relative_to(folder / "pages"): path for path in made if path.exists()
     }
-    files |= {
-        folder / "book" / path.relative_to(folder): path
-        for path in (folder / "executed").rglob("*.ipynb")
-    }
     for target in [path for top in wanted for path in top.rglob("*") if path.is_file()]:
         if target not in files:
             target.unlink()
@@ -110,7 +106,21 @@ def gather(profile: str) -> Path:
     toc.write_text(yaml.safe_dump(contents(profile), sort_keys=False))
     (folder / "book" / "this_book.txt").write_text(describe_book(profile))
     (folder / "book" / "reproduced.txt").write_text(headline((ROOT / "README.md").read_text()))
+    (folder / "book" / "modules.txt").write_text(document_modules())
     return folder
+
+
+def document_modules() -> str:
+    """A section for each module of ours with a function or class that book/api.md does not name."""
+    named = (ROOT / "book" / "api.md").read_text().split()
+    sections = []
+    for path in sorted((ROOT / "sanbook").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = ".".join(parts).removesuffix(".__init__")
+        if module not in named and re.search(r"(?m)^(def|class) [a-zA-Z]", path.read_text()):
+            directive = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```"
+            sections.append(f"## {module}\n\n{directive}\n")
+    return "\n".join(sections)
 
 
 def headline(readme: str) -> str:
@@ -248,10 +258,3 @@ def print_pdf(profile: str) -> None:
         raise PageError(f"{chromium} could not print {page}: {printed.stderr[-500:]}")
     os.replace(unfinished, pdf)
     print(f"{pdf.relative_to(ROOT)}: {pdf.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    try:
-        {"html": render, "pdf": print_pdf}[sys.argv[1]](sys.argv[2])
-    except (PageError, OSError) as error:
-        sys.exit(str(error))

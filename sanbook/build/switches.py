@@ -16,25 +16,35 @@ SIGNAL_KINDS = (".csv", ".edf", ".hea", ".npy", ".npz")
 
 @dataclass(frozen=True)
 class Switches:
-    """What a build is asked for; "Contributing" explains each switch.
+    """What a build is asked for; the page "Build it" explains each switch.
 
-    ``directory`` is SAN_DATA, absolute. ``scheduler`` is empty for this machine and ``signal`` for
-    the recording that the book brings; ``window`` is in samples.
+    ``folder`` holds what the build makes and ``directory`` is SAN_DATA; both are absolute.
+    ``signal`` is the path of a recording, absolute or from the project, or empty. ``window`` is in
+    samples.
     """
 
     profile: str
+    folder: Path
     data: str
     directory: Path
     jobs: int
     seeds: tuple[int, ...]
-    scheduler: str
+    fresh: bool
     signal: str
     column: str
     window: int
 
+    @property
+    def results(self) -> Path:
+        """Where the pages leave their results."""
+        return self.folder / "results"
+
 
 def read_switches(environment: Mapping[str, str] = os.environ) -> Switches:
-    """The switches of an environment; ValueError says what is wrong with the first wrong one.
+    """Read the switches from an environment.
+
+    Raises:
+        ValueError: A switch has a value that it cannot have. The message names the first one.
 
     >>> read_switches({"PROFILE": "quick"}).seeds, read_switches({"SEEDS": "4 5"}).seeds
     ((0,), (4, 5))
@@ -55,36 +65,31 @@ def read_switches(environment: Mapping[str, str] = os.environ) -> Switches:
 
     profile = one_of("PROFILE", "paper", "quick")
     seeds = given.get("SEEDS", "0" if profile == "quick" else "0 1 2").split()
-    if (
-        not seeds
-        or len(set(seeds)) < len(seeds)
-        or not all(map(re.compile(r"\d{1,9}").fullmatch, seeds))
-    ):
+    numbers = all(re.fullmatch(r"\d{1,9}", seed) for seed in seeds)
+    if not seeds or len(set(seeds)) < len(seeds) or not numbers:
         raise ValueError(
             f"expected SEEDS to be different numbers, such as '0 1 2', got {' '.join(seeds)!r}"
         )
     directory = ROOT / Path(given.get("SAN_DATA", "data")).expanduser()
     if not directory.is_dir():
         raise ValueError(f"expected SAN_DATA to be a folder, got {str(directory)!r}; make it first")
-    scheduler = given.get("SCHEDULER", "")
-    if scheduler and not re.fullmatch(r"(tcp|tls|ws|wss)://[^/:\s]+:\d+", scheduler):
-        raise ValueError(f"expected SCHEDULER=tcp://host:port, got {scheduler!r}")
     signal = given.get("SIGNAL", "")
     if signal and Path(signal).suffix not in SIGNAL_KINDS:
         raise ValueError(
             f"expected SIGNAL to be a file of one of the kinds {', '.join(SIGNAL_KINDS)}, "
             f"got {signal!r}"
         )
-    if signal and not (ROOT / signal).is_file():
+    if signal and not (ROOT / Path(signal).expanduser()).is_file():
         raise ValueError(f"expected SIGNAL to be a file, got {signal!r}, which is none")
     return Switches(
         profile=profile,
+        folder=ROOT / "_build" / profile,
         data=one_of("DATA", "auto", "real", "sample"),
         directory=directory,
         jobs=whole_number("JOBS", os.cpu_count() or 1, 1),
         seeds=tuple(map(int, seeds)),
-        scheduler=scheduler,
-        signal=signal,
+        fresh=one_of("FRESH", "0", "1") == "1",
+        signal=str(Path(signal).expanduser()) if signal else "",
         column=given.get("COLUMN", ""),
         window=whole_number("WINDOW", 1000, 2) if signal else 1000,
     )
@@ -94,5 +99,4 @@ if __name__ == "__main__":
     try:
         read_switches()
     except ValueError as error:
-        print(error)
-        sys.exit(2)
+        sys.exit(str(error))

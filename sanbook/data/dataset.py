@@ -4,8 +4,12 @@ Axes: B examples, n samples; a set of signals is (B, n), one of images (B, heigh
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from sanbook.data.manifest import Source
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Provenance:
     - "real": the paper's data, every byte known by its hash;
     - "unverified": what claims to be the paper's data, but no hash is known to verify it by;
     - "substitute": another recording or channel of the same database;
-    - "simulated": simulated data (`sanbook.data.simulate`);
+    - "simulated": simulated data;
     - "own": a reader's own signal (`sanbook.signals.windows.load_signal`).
 
     `note` says so in sentences for a page. `sampling_rate` is in Hz, None for images; `version` is
@@ -62,11 +66,11 @@ class DataSet:
     `labels` are int64 (B,) for each part, numbers of `card.classes`; None for a recording.
     """
 
-    train: Tensor
-    validation: Tensor
-    test: Tensor
+    train: "Tensor"
+    validation: "Tensor"
+    test: "Tensor"
     card: Provenance
-    labels: dict[str, Tensor] | None = None
+    labels: dict[str, "Tensor"] | None = None
 
     def first(self, train: int, validation: int, test: int) -> "DataSet":
         """A copy of the first examples of each part, to try something quickly."""
@@ -75,3 +79,18 @@ class DataSet:
         parts = {part: getattr(self, part)[:count].clone() for part, count in counts.items()}
         labels = self.labels and {part: self.labels[part][:n] for part, n in counts.items()}
         return dataclasses.replace(self, **parts, labels=labels)
+
+
+def simulated(source: Source, simulator: str, reason: str, **facts) -> Provenance:
+    """The provenance of simulated data: how they were made, and why they are used."""
+    replaced = f"the paper's record {source.record}" if source.record else source.title
+    return Provenance(
+        name=source.name,
+        signal=source.signal,
+        sampling_rate=source.sampling_rate,
+        source="simulated",
+        note=f"Simulated data in place of {replaced}: {simulator}, because {reason}.",
+        simulator=simulator,
+        seed=source.seed,
+        **facts,
+    )

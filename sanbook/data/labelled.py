@@ -1,7 +1,10 @@
-"""The data sets with labels: UCI-epilepsy, MNIST and Fashion-MNIST.
+"""The data sets with labels: UCI-epilepsy, MNIST and Fashion-MNIST: obtain, read, simulate.
 
 torchvision reads the images and knows where to download them. Its own download is not used: it has
 no time limit and unpacks a file under its final name, where what it breaks off with would stay.
+
+Simulated data are an EEG of noise, a rhythm and spikes, and the digits and photographs that come
+with scikit-learn. They follow from a seed.
 
 Axes: B examples, n samples; segments are (B, n), images (B, height, width), labels (B,).
 """
@@ -14,27 +17,32 @@ import numpy as np
 import pandas as pd
 import pooch
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from sanbook.data import fetch, simulate
-from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data import download
+from sanbook.data.dataset import DataSet, Provenance, simulated
+from sanbook.data.manifest import Source
+from sanbook.data.verify import verified, weakest, whose_bytes
 
 CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # UCI's five classes
 PARTS = (0.76, 0.88)  # of UCI's file, for training and for training with validation
 VALIDATION_IMAGES = 10_000  # the last ones of the training file
+SEGMENTS, SEGMENT = 23, 178  # of each recording of the EEG; samples of each
 
 
-def obtain(source: fetch.Source, folder: Path) -> None:
-    """Download what is missing of the files; `fetch.FetchError` if that fails."""
+def obtain(source: Source, folder: Path, data: str) -> Path:
+    """The folder of the files, after missing files are downloaded; FetchError if that fails."""
     missing = [name for name in source.official if not (folder / name).exists()]
     for name in missing:
         if source.torchvision:
             _obtain_from_mirrors(source, folder / name)
         else:
-            fetch.obtain(source, folder, name)
+            download.obtain(source, folder, name)
+    return folder
 
 
-def _obtain_from_mirrors(source: fetch.Source, path: Path) -> None:
+def _obtain_from_mirrors(source: Source, path: Path) -> None:
     import torchvision  # here, as it takes seconds to import
 
     published = getattr(torchvision.datasets, source.torchvision)
@@ -43,23 +51,23 @@ def _obtain_from_mirrors(source: fetch.Source, path: Path) -> None:
     errors = []
     for mirror in published.mirrors:
         try:
-            return fetch.download(mirror + packed, path, f"md5:{md5}", pooch.Decompress("gzip"))
-        except fetch.FetchError as error:
+            return download.download(mirror + packed, path, f"md5:{md5}", pooch.Decompress("gzip"))
+        except download.FetchError as error:
             errors.append(str(error))
-    raise fetch.FetchError(", and ".join(errors))
+    raise download.FetchError(", and ".join(errors))
 
 
-def read(source: fetch.Source, folder: Path, **options) -> DataSet:
+def read(source: Source, folder: Path, **options) -> DataSet:
     """Read the files, once their bytes are verified; ValueError if they are wrong."""
-    findings = fetch.verified(source, [folder / name for name in source.official])
-    origin = fetch.least(findings)
+    findings = verified(source, [folder / name for name in source.official])
+    origin = weakest(findings)
     card = Provenance(
         name=source.name,
         signal=source.signal,
         sampling_rate=source.sampling_rate,
         units="of the largest grey value" if source.torchvision else "scaled",
         source="real" if origin in ("official", "copy") else origin,
-        note=f"{source.title}. {fetch.whose_bytes(findings)}",
+        note=f"{source.title}. {whose_bytes(findings)}",
         version=source.version,
         origin=origin,
         sha256={finding.path.name: finding.sha256 for finding in findings},
@@ -127,18 +135,14 @@ def _read_images(folder: Path, card: Provenance) -> DataSet:
     return _without_blank(grey, card)
 
 
-def placeholder(source: fetch.Source, reason: str, **options) -> DataSet:
+def simulate(source: Source, reason: str, **options) -> DataSet:
     """Simulated data in place of a data set; ``reason`` says why they are used."""
     if not source.torchvision:
-        signals, labels, recordings, how = simulate.eeg(source)
-        card = simulate.provenance(source, how, reason, units="scaled", classes=source.classes)
+        signals, labels, recordings, how = eeg(source)
+        card = simulated(source, how, reason, units="scaled", classes=source.classes)
         return _split_segments(signals, labels, recordings, card, **options)
-    x, labels, classes, how = (
-        simulate.digits() if source.name == "mnist" else simulate.patches(source.seed)
-    )
-    card = simulate.provenance(
-        source, how, reason, units="of the largest grey value", classes=classes
-    )
+    x, labels, classes, how = digits() if source.name == "mnist" else patches(source.seed)
+    card = simulated(source, how, reason, units="of the largest grey value", classes=classes)
     split = [len(x) - 500, 250, 250]
     parts = zip(("train", "validation", "test"), x.split(split), labels.split(split), strict=True)
     return _without_blank({part: (x, labels) for part, x, labels in parts}, card)
@@ -157,3 +161,64 @@ def _without_blank(parts: dict[str, tuple[Tensor, Tensor]], card: Provenance) ->
         labels={part: labels for part, (_, labels) in kept.items()},
         card=dataclasses.replace(card, blank=blank),
     )
+
+
+def eeg(source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """100 recordings of coloured noise, some with an alpha rhythm, some with spikes and waves.
+
+    Returns their segments ``(B, n)``, in microvolts and shuffled, the class and the recording
+    ``(B,)`` of each, and how they were made.
+    """
+    random = np.random.default_rng(source.seed)
+    class_of = np.repeat([0, 1, 2], [20, 40, 40])  # of each recording
+    time = np.arange(SEGMENTS * SEGMENT) / source.sampling_rate  # seconds
+    frequencies = np.fft.rfftfreq(len(time), 1 / source.sampling_rate)
+    segments = []
+    for label in class_of:
+        spectrum = random.normal(size=(2, len(frequencies))) / np.maximum(frequencies, 0.5)
+        signal = np.fft.irfft(spectrum[0] + 1j * spectrum[1], len(time))
+        signal *= 40 / signal.std()  # microvolts
+        if source.classes[label] == "eyes closed or open":
+            envelope = 1 + 0.5 * np.sin(2 * np.pi * 0.5 * time + random.uniform(0, 6))
+            rhythm = np.sin(2 * np.pi * random.uniform(9, 11) * time + random.uniform(0, 6))
+            signal += 50 * envelope * rhythm
+        if source.classes[label] == "seizure":
+            phase = (random.uniform(2.5, 3.5) * time + random.uniform()) % 1
+            spike, wave = np.exp(-(((phase - 0.15) / 0.05) ** 2)), np.sin(np.pi * phase) ** 2
+            signal += 600 * spike - 300 * wave
+        segments.append(signal.reshape(SEGMENTS, SEGMENT))
+    shuffled = random.permutation(len(class_of) * SEGMENTS)
+    recordings = shuffled // SEGMENTS
+    how = "EEG of noise, an alpha rhythm, spikes and waves"
+    return np.concatenate(segments)[shuffled], class_of[recordings], recordings, how
+
+
+def digits() -> tuple[Tensor, Tensor, tuple[str, ...], str]:
+    """Digits ``(B, 28, 28)`` in [0, 1], labels ``(B,)``, classes, and how they were made."""
+    from sklearn.datasets import load_digits
+
+    known = load_digits()
+    small = torch.tensor(known.images / 16, dtype=torch.float32)[:, None]  # (B, 1, 8, 8)
+    images = F.interpolate(small, size=(28, 28), mode="bilinear")[:, 0]
+    classes = tuple(map(str, known.target_names))
+    how = "scikit-learn's handwritten digits, scaled up from 8 x 8"
+    return images, torch.tensor(known.target), classes, how
+
+
+def patches(seed: int) -> tuple[Tensor, Tensor, tuple[str, ...], str]:
+    """Patches of photographs, shuffled, as `digits` returns them; a photograph is a class."""
+    from sklearn.datasets import load_sample_images
+
+    known = load_sample_images()
+    of_each = [
+        torch.tensor(photograph.mean(axis=2) / 255, dtype=torch.float32)
+        .unfold(0, 28, 14)
+        .unfold(1, 28, 14)
+        .flatten(0, 1)  # (B, 28, 28)
+        for photograph in known.images
+    ]
+    images = torch.cat(of_each)
+    labels = torch.arange(len(of_each)).repeat_interleave(torch.tensor(list(map(len, of_each))))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    classes = tuple(Path(file).stem for file in known.filenames)
+    return images[order], labels[order], classes, "patches of scikit-learn's sample photographs"

@@ -20,6 +20,7 @@ from sanbook.methods.base import Method, choose, entries, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes
 from sanbook.methods.networks import TrainedMultiscaleSAN
 from sanbook.scales import MultiscaleSAN, compare_scales
+from sanbook.training.cache import cached
 
 #: Candidates of each method: a function of the training examples and a seed.
 METHODS = {
@@ -109,6 +110,7 @@ class Measurement:
         return not self.entries.any().item()
 
 
+@cached
 def measure(candidates: Callable[[Tensor, int], Iterable], data, seed: int) -> Measurement:
     """Fit on training examples, choose on validation, measure on test.
 

@@ -88,7 +88,7 @@ class Causes:
             caption="The numbers that no reference run matches, and which experiments reach them.",
         )
 
-    def write(self, results: str) -> None:
+    def write_results(self, results: str) -> None:
         """Leave causes.json for the reference results."""
         made = {"profile": self.profile, "cards": self.cards}
         made["rows"] = self.rows()[[*KEYS, "metric", *EXPLAINED]]

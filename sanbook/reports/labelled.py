@@ -1,77 +1,395 @@
-"""The pages of data with labels: SANs whose reconstructions are classified."""
+"""Reconstruct, then classify: a data set with labels (article Sec. IV-B and IV-C)."""
 
-import numpy as np
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
 import pandas as pd
+from torch import Tensor
 
-from sanbook.show.names import METRICS, NAMES
+from san_core import SAN
+from sanbook import reports, show
+from sanbook.data.dataset import DataSet
+from sanbook.files import write_table
+from sanbook.reports.explorer import explorer
+from sanbook.reports.labelled_tables import (
+    compare_accuracy,
+    compare_phi,
+    describe_dead,
+    select_kernel_sizes,
+)
+from sanbook.reproduction.published import PUBLISHED, published
+from sanbook.reproduction.results import write_record
+from sanbook.show import figures
+from sanbook.show.names import NAMES
+from sanbook.training import Trained
+
+GRIDS = {
+    # Kernel sizes by batch size; the first grid is that of the published table.
+    "uci-epilepsy": {32: range(15, 23), 64: range(8, 16)},
+    "mnist": {64: range(1, 7)},
+    "fashion-mnist": {64: range(1, 7)},
+}
+QUICK = {"train": 2000, "validation": 300, "test": 300}  # examples
 
 
-def compare_classified(
-    rows: pd.DataFrame, published: pd.DataFrame, baseline: float
-) -> pd.DataFrame:
-    """Published and ours side by side, for SANs whose reconstructions are classified.
+class Run(NamedTuple):
+    """What `classify_reconstructions` gives of the SANs of a batch size and activation function."""
 
-    ``rows`` has a row for each kernel_size, activation and seed; ours are means over the seeds
-    whose network lives, with the range of phi and of the accuracy if there are several.
-    ``baseline`` is the accuracy on the data themselves in percent. Without a published row there is
-    a "-".
+    trained: Trained
+    table: pd.DataFrame
+    predictions: dict[tuple[int, int], Tensor]
+
+
+def grids(dataset: str, profile: str) -> dict[int, list[int]]:
+    """Kernel sizes to train, by batch size: those of the paper, or the smallest and the largest.
+
+    >>> grids("mnist", "quick"), grids("mnist", "paper")
+    ({64: [1, 6]}, {64: [1, 2, 3, 4, 5, 6]})
     """
-    keys = ["kernel_size", "activation"]
-    living = rows[~rows.dead].groupby(keys)
-    means, low, high = living.mean(numeric_only=True), living.min(), living.max()
-    counts = rows.groupby(keys, sort=False).dead.agg(["sum", "size"])
-    means, low, high = (table.reindex(counts.index) for table in (means, low, high))
-    paper = published.set_index(keys).reindex(counts.index)
-    columns = {
-        "m": counts.index.get_level_values(0),
-        "activation": counts.index.get_level_values(1).map(NAMES),
-        **{f"paper's {symbol}": paper[name] for name, symbol in METRICS.items()},
-        "ours CR⁻¹": means.inverse_compression_ratio,
-        "L̃": means.normalized_reconstruction_loss,
-        "φ̄": means.phi,
-        "range of φ̄": [f"{a:.3f} to {b:.3f}" for a, b in zip(low.phi, high.phi, strict=True)],
-    }
-    if (rows.phi_qm != rows.phi).any():
-        columns["CR⁻¹ with W = qm"] = means.inverse_compression_ratio_qm
-        columns["φ̄ with W = qm"] = means.phi_qm
-    columns["paper's accuracy (%)"] = paper.accuracy_percent
-    columns["ours (%)"] = means.accuracy_percent
-    columns["its range"] = [
-        f"{a:.1f} to {b:.1f}"
-        for a, b in zip(low.accuracy_percent, high.accuracy_percent, strict=True)
-    ]
-    columns["minus baseline"] = means.accuracy_percent - baseline
-    several = counts["size"].max() > 1
-    columns["dead"] = [
-        f"{dead} of {size}" if several else ("yes" if dead else "no")
-        for dead, size in counts.to_numpy()
-    ]
-    table = pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
-    published_columns = [name for name in table if name.startswith("paper's")]
-    for name in published_columns:
-        digits = "{:.1f}" if "accuracy" in name else "{:.2f}"
-        table[name] = table[name].map(digits.format, na_action="ignore")
-    ranges = ["range of φ̄", "its range"]
-    table[ranges] = table[ranges].replace("nan to nan", np.nan)
-    for name in ("ours (%)", "minus baseline"):
-        table[name] = table[name].map("{:z.1f}".format, na_action="ignore")
-    return table if several else table.drop(columns=ranges)
+    step = {"paper": lambda sizes: 1, "quick": lambda sizes: len(sizes) - 1}[profile]
+    return {batch: list(sizes[:: step(sizes)]) for batch, sizes in GRIDS[dataset].items()}
 
 
-def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of runs read in two ways, and for each activation and seed the two that rules choose.
+def table_name(dataset: str) -> str:
+    """The name of the published table and of the results files of a data set."""
+    return dataset.replace("-", "_")
 
-    ``rows`` are from `sanbook.training.classifiers.classify_reconstructions`. ``published_m`` are
-    all that are read as ours (``rule`` "best"), ``published_m_last`` all that are read as the
-    published code does ("last"). Of ours, ``validation`` has the smallest mean phi on validation,
-    ``test`` that on test.
+
+def preparation(examples: DataSet) -> show.Shown:
+    """How the examples were scaled and split."""
+    if examples.train.ndim == 3:
+        return show.say("28 by 28 grey values, scaled to 0 to 1.")
+    card = examples.card
+    return show.say(
+        f"Each segment has {examples.train.shape[1]} samples at {card.sampling_rate:g} samples "
+        "per second. The smallest and the largest value of the whole file become −1 and 1; single "
+        "segments are not scaled. We merge the five classes of the file to three. The parts follow "
+        "the order of the file, so the same recording provides training and test segments "
+        "({doc}`what this means </experiment>`). The thesis uses kernels of 15 to 22 samples "
+        "and batches of 32; the article uses kernels of 8 to 15 samples and batches of 64. We run "
+        "both."
+    )
+
+
+def parts(examples: DataSet) -> show.Shown:
+    """How many examples each part has, by class, and how many are in the training part too."""
+    classes, card = examples.card.classes, examples.card
+    training = {hash(example.numpy().tobytes()) for example in examples.train}
+    rows = []
+    for part, labels in examples.labels.items():
+        inputs = getattr(examples, part)
+        duplicates = sum(hash(example.numpy().tobytes()) in training for example in inputs)
+        rows.append(
+            {
+                "part": part,
+                **dict(zip(classes, labels.bincount(minlength=len(classes)).tolist(), strict=True)),
+                "all": len(labels),
+                "all zero, excluded": card.blank[part],
+                "exact duplicates of training": None if part == "train" else duplicates,
+            }
+        )
+    return show.table(
+        pd.DataFrame(rows).astype({"exact duplicates of training": "Int64"}),
+        name=f"tab-parts-{card.name}",
+        caption=f"{card.name}: number of {things(examples)} of each class in each part.",
+    )
+
+
+def some_examples(examples: DataSet) -> show.Shown:
+    """The first test examples of each class."""
+    card, kind = examples.card, things(examples)
+    return show.figure(
+        figures.plot_examples(examples.test, examples.labels["test"], card.classes),
+        name=f"fig-examples-{card.name}",
+        caption=f"The first test {kind} of each class of {card.name} ({card.signal}), on one "
+        "scale.",
+        alt=f"Grid of {kind}, six of each of {len(card.classes)} classes: "
+        f"{reports.listed(card.classes)}. Mean absolute value of the test {kind}: "
+        f"{examples.test.abs().mean():.2f}.",
+        sources=[card.source],
+    )
+
+
+def things(examples: DataSet) -> str:
+    """What a data set holds: "segments" or "images"."""
+    return "segments" if examples.train.ndim == 2 else "images"
+
+
+class Report:
+    """What SANs and classifiers give on a data set, beside the published table.
+
+    Args:
+        examples: the data, see `sanbook.data.load`.
+        runs: a `Run` of each (batch size, activation function); the first batch size is that of
+            the published table.
+        baseline: the classifiers of the original data, see `sanbook.training.classifiers.classify`.
+        profile: "paper" or "quick".
+
+    Attributes:
+        rows: all SANs, both readings (``rule``).
+        main: SANs of the first batch size, from the best epoch on validation.
+        models: the SAN of each activation function with the smallest φ̄ on validation, among the
+            networks that are not dead.
+        winner: the activation function of the smallest φ̄ on validation.
     """
-    ours, last = (rows[rows.rule == rule] for rule in ("best", "last"))
-    groups = ours.groupby(["activation", "seed"], sort=False)
-    chosen = {
-        "published_m": ours,
-        "published_m_last": last,
-        "validation": ours.loc[groups.validation_phi.idxmin()],
-        "test": ours.loc[groups.phi.idxmin()],
-    }
-    return pd.concat([part.assign(selection=rule) for rule, part in chosen.items()])
+
+    def __init__(
+        self,
+        examples: DataSet,
+        runs: Mapping[tuple[int, str], Run],
+        baseline: pd.DataFrame,
+        *,
+        profile: str,
+    ) -> None:
+        self.examples, self.runs, self.profile = examples, dict(runs), profile
+        self.card, self.things = examples.card, things(examples)
+        self.name, self.baseline = examples.card.name, baseline
+        self.published = published(table_name(self.name))
+        tables = [run.table.assign(activation=a, batch_size=b) for (b, a), run in runs.items()]
+        self.rows = pd.concat(tables)
+        self.rows = self.rows.sort_values("kernel_size", kind="stable", ignore_index=True)
+        self.batch_sizes = list(dict.fromkeys(batch_size for batch_size, _ in runs))
+        self.activations = list(dict.fromkeys(activation for _, activation in runs))
+        self.ours = self.rows[self.rows.rule == "best"].drop(columns="rule")
+        self.main = self.ours[self.ours.batch_size == self.batch_sizes[0]]
+        self.living = self.main[~self.main.dead]
+        self.seeds = self.main.seed.unique().tolist()
+        best = self.living.loc[self.living.groupby("activation").validation_phi.idxmin()]
+        self.best = best.set_index("activation").reindex(self.activations).dropna(how="all")
+        self.best = self.best.astype({"kernel_size": int, "seed": int})
+        self.models = {
+            a: self._trained(a).model(row.kernel_size, row.seed) for a, row in self.best.iterrows()
+        }
+        self.winner = self.best.validation_phi.idxmin()
+
+    def _trained(self, activation: str) -> Trained:
+        return self.runs[self.batch_sizes[0], activation].trained
+
+    @property
+    def best_model(self) -> SAN:
+        """The SAN of `winner`."""
+        return self.models[self.winner]
+
+    def findings(self) -> show.Shown:
+        """Which function scores best, which classifier is most accurate, which SANs are dead."""
+        of_winner = self.living[self.living.activation == self.winner]
+        of_winner = of_winner.groupby("kernel_size")[["phi", "accuracy_percent"]].mean()
+        at_size = of_winner.phi.idxmin()
+        means = self.living.groupby(["activation", "kernel_size"]).accuracy_percent.mean()
+        best_activation, best_size = means.idxmax()
+        original = self.baseline.accuracy_percent.mean()
+        gain = round(means.max() - original, 1)
+        difference = f"{abs(gain):.1f} points {'above' if gain > 0 else 'below'}"
+        difference = difference if gain else "as much as"
+        return show.findings(
+            f"**{NAMES[self.winner]} scores best.** With m = {at_size} it reaches φ̄ = "
+            f"{of_winner.phi[at_size]:.3f}, and a classifier trained on its reconstructions "
+            f"reaches {of_winner.accuracy_percent[at_size]:.1f} %.",
+            f"**The most accurate classifier** sees reconstructions by {NAMES[best_activation]} "
+            f"with m = {best_size}. It reaches {means.max():.1f} %, {difference} the baseline on "
+            f"the original data ({original:.1f} %).",
+            describe_dead(self.ours),
+        )
+
+    def phi_table(self) -> show.Shown:
+        """CR⁻¹, L̃ and φ̄, published and ours."""
+        return show.table(
+            compare_phi(self.main, self.published),
+            name=f"tab-{self.name}",
+            caption=f"SANs on {self.name}: published results, and ours on the test {self.things} "
+            f"({reports.over_seeds(self.seeds)}).",
+        )
+
+    def accuracy_table(self) -> show.Shown:
+        """Accuracies, published and ours."""
+        return show.table(
+            compare_accuracy(self.main, self.published, self._original),
+            name=f"tab-{self.name}-accuracy",
+            caption=f"Accuracy on {self.name} after reconstruction: published results, and ours on "
+            f"the test {self.things} ({reports.over_seeds(self.seeds)}).",
+        )
+
+    def article_table(self) -> show.Shown | None:
+        """Our results with the kernel sizes of the article, if they are other ones."""
+        if len(self.batch_sizes) == 1:
+            return None
+        article = self.ours[self.ours.batch_size == self.batch_sizes[1]]
+        table = compare_phi(article, self.published.iloc[:0])
+        accuracy = compare_accuracy(article, self.published.iloc[:0], self._original)
+        table = table.join(accuracy.drop(columns=["activation", "m"]))
+        return show.table(
+            table[[name for name in table if not name.startswith("published")]],
+            name=f"tab-{self.name}-article",
+            caption="Our results with the kernel sizes and the batch size of the article. The "
+            "published table repeats the thesis, so these have no published counterpart.",
+        )
+
+    @property
+    def _original(self) -> float:
+        return self.baseline.accuracy_percent.mean()
+
+    def original_data(self) -> show.Shown:
+        """The accuracy on the original data."""
+        ours = self.baseline.accuracy_percent
+        of_paper = pd.read_csv(PUBLISHED / "supervised_baselines.csv")
+        printed = of_paper.set_index("dataset").accuracy_percent[self.name]
+        spread = f" ({reports.between(ours, '{:.1f}')})" if len(ours) > 1 else ""
+        return show.say(
+            f"On the original data the classifier reaches {ours.mean():.1f} %{spread}. The "
+            f"published value is {printed:.1f} %."
+        )
+
+    def by_size(self) -> show.Shown:
+        """φ̄ and accuracy over the kernel sizes."""
+        scores = reports.listed(
+            [
+                f"{NAMES[a]} φ̄ {row.phi:.2f} and {row.accuracy_percent:.1f} % with m = "
+                f"{row.kernel_size}"
+                for a, row in self.best.iterrows()
+            ]
+        )
+        band = ", with a band from the smallest to the largest" if len(self.seeds) > 1 else ""
+        unit = "samples" if self.things == "segments" else "pixels"
+        return show.figure(
+            figures.plot_phi_and_accuracy(self.living, self._original, unit),
+            name=f"fig-phi-{self.name}",
+            caption=f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel "
+            f"size ({reports.over_seeds(self.seeds)}{band}). Dead networks are not shown.",
+            alt=f"Two line plots against the kernel size. Selected on validation: {scores}. The "
+            f"original data give {self._original:.1f} %.",
+            sources=[self.card.source],
+        )
+
+    def feed_forward(self) -> show.Shown:
+        """The first test example through the best SAN, step by step."""
+        example = self.examples.test[0]
+        kept = int(self.best_model.encode(example[None]).count_nonzero())
+        label = self.card.classes[self.examples.labels["test"][0]]
+        size = self.best.kernel_size[self.winner]
+        return show.figure(
+            figures.plot_feed_forward(self.best_model, example),
+            name=f"fig-feed-forward-{self.name}",
+            caption=f"The first of the test {self.things} in the SAN with {NAMES[self.winner]} and "
+            f"m = {size}, one row for each kernel.",
+            alt=f"Six columns: the example, of class {label}; the two kernels; their similarities; "
+            f"{reports.counted(kept, 'activation')} in all; the two partial reconstructions; their "
+            "sum.",
+            sources=[self.card.source],
+        )
+
+    def kernels(self) -> show.Shown:
+        """The kernels of every SAN of the first seed."""
+        of_seed = self.main[self.main.seed == self.seeds[0]]
+        return show.figure(
+            figures.plot_kernels_by_size(self._kernels()),
+            name=f"fig-kernels-{self.name}",
+            caption=f"The two kernels of each SAN trained on {self.name}, seed {self.seeds[0]}.",
+            alt=f"Grid of kernels, {len(self.activations)} activation functions by "
+            f"{reports.counted(of_seed.kernel_size.nunique(), 'size')}. "
+            f"{reports.counted(int(of_seed.dead.sum()), 'network')} of this seed without "
+            "activations.",
+            sources=[self.card.source],
+        )
+
+    def _kernels(self) -> dict[str, dict[int, Tensor]]:
+        sizes = self.main.kernel_size.unique().tolist()
+        return {
+            a: {m: self._trained(a).best[m, self.seeds[0]] for m in sizes} for a in self.activations
+        }
+
+    def reconstructions(self) -> show.Shown:
+        """The first test examples and their reconstructions."""
+        losses = reports.listed(
+            [
+                f"{NAMES[a]} {row.normalized_reconstruction_loss:.2f}"
+                for a, row in self.best.iterrows()
+            ]
+        )
+        return show.figure(
+            figures.plot_reconstructions(self.models, self.examples.test[:3]),
+            name=f"fig-reconstructions-{self.name}",
+            caption=f"Three test {self.things} of {self.name} (left) and their reconstructions by "
+            "the SAN of each activation function, with the kernel size selected on validation.",
+            alt=f"Three rows of {self.things}. L̃ on test: {losses}.",
+            sources=[self.card.source],
+        )
+
+    def explorer(self) -> show.Shown:
+        """A live figure: any of the SANs of the first seed on the first test example."""
+        of_seed = self.main[self.main.seed == self.seeds[0]]
+        smallest = of_seed.loc[of_seed.groupby("activation").validation_phi.idxmin()]
+        sizes = of_seed.kernel_size.unique().tolist()
+        networks = {
+            a: {m: self._trained(a).model(m, self.seeds[0]) for m in sizes}
+            for a in self.activations
+        }
+        return explorer(
+            f"{self.name}: {self.card.signal}, {self.card.source}",
+            self.things,
+            self.examples.test[0],
+            of_seed,
+            networks,
+            smallest.set_index("activation").kernel_size,
+            self.winner,
+        )
+
+    def confusion(self) -> show.Shown:
+        """True and predicted classes of the classifier with the best accuracy on validation."""
+        # Only here, as it takes 80 MB: by now the memory of training is free.
+        from sklearn.metrics import ConfusionMatrixDisplay
+
+        top = self.ours.loc[self.ours.validation_accuracy_percent.idxmax()]
+        run = self.runs[top.batch_size, top.activation]
+        classes = self.card.classes
+        with figures.style():
+            fig, axes = plt.subplots(figsize=(3 + 0.45 * len(classes), 2 + 0.4 * len(classes)))
+            ConfusionMatrixDisplay.from_predictions(
+                self.examples.labels["test"],
+                run.predictions[top.kernel_size, top.seed],
+                labels=range(len(classes)),
+                display_labels=classes,
+                cmap="Blues",
+                colorbar=False,
+                xticks_rotation=45,
+                ax=axes,
+            )
+        return show.figure(
+            fig,
+            name=f"fig-confusion-{self.name}",
+            caption=f"True and predicted classes of the test {self.things} of {self.name}, "
+            f"classified after reconstruction by {NAMES[top.activation]} with m = "
+            f"{top.kernel_size}. {top.accuracy_percent:.1f} % are right.",
+            alt=f"Table of counts of true and predicted classes; {top.accuracy_percent:.1f} % of "
+            f"the {self.things} lie on the diagonal.",
+            sources=[self.card.source],
+        )
+
+    def write_results(self, directory: str) -> None:
+        """Write ``<table>.csv`` and ``<table>.json``; nothing if ``directory`` is empty."""
+        if not directory:
+            return
+        columns = [*self.published.columns, "seed", "init", "selection", "data_source",
+                   "batch_size", "dead", "validation_phi", "inverse_compression_ratio_qm",
+                   "phi_qm"]  # fmt: skip
+        selected = [
+            select_kernel_sizes(self.rows[self.rows.batch_size == size])
+            for size in self.batch_sizes
+        ]
+        init = self._trained(self.winner).protocol.init
+        table = pd.concat(selected).assign(init=init, data_source=self.card.data_source)[columns]
+        path = f"{directory}/{table_name(self.name)}"
+        write_table(f"{path}.csv", table)
+        kernels = {
+            a: {str(m): pair.numpy() for m, pair in of_size.items()}
+            for a, of_size in self._kernels().items()
+        }
+        record = {
+            "dataset": self.name,
+            "cards": {self.name: vars(self.card)},
+            "profile": self.profile,
+            "baseline": self.baseline,
+            "rows": table,
+            "kernels": kernels,
+        }
+        write_record(f"{path}.json", record)

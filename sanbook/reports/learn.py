@@ -1,16 +1,248 @@
-"""Figures of the lessons."""
+"""What the lessons show: a drawing for each idea, and whether a change gave what it should.
 
-from collections.abc import Sequence
+The lessons compute with `san_core` in view of the reader and hand over what they have: a SAN, a
+window of a recording, what an activation function kept. Axes as in `san_core`.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from san_core import ACTIVATIONS, SAN
+from sanbook import show
+from sanbook.data import DataSet
+from sanbook.methods import base as methods
+from sanbook.methods.fixed import Wavelets
 from sanbook.show import figures
-from sanbook.show.names import COLORS, NAMES
+from sanbook.show.names import COLORS, NAMES, describe_activations
+from sanbook.training import Protocol, evaluate, initial_san, orders_of_epochs, sweep
+from sanbook.training import kernels as compiled
 
 
+def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Shown:
+    """Whether a change gave what it should, to a hundredth.
+
+    >>> check("φ", 0.739, 0.93), check("φ", 0.931, 0.93)
+    (φ is 0.739. After your change it should be 0.930., φ is 0.931: **right**.)
+    """
+    value = float(value.detach() if isinstance(value, Tensor) else value)
+    if abs(value - float(expected)) <= 0.01:
+        return show.say(f"{what} is {value:.3f}: **right**.")
+    return show.say(f"{what} is {value:.3f}. After your change it should be {float(expected):.3f}.")
+
+
+# --- the metric -----------------------------------------------------------------------------------
+
+
+def regions(points: Mapping[str, tuple[float, float]]) -> show.Shown:
+    """Descriptions in the plane of φ: ``(CR⁻¹, L̃)`` by name."""
+    described = "; ".join(
+        f"{name} at L̃ {y:.2f} and CR⁻¹ {x:.2f}" for name, (x, y) in points.items()
+    )
+    return show.figure(
+        plot_regions(points),
+        name="fig-regions-of-phi",
+        caption="The plane of loss and compression with its regions, arcs of equal φ, and the "
+        "descriptions of this page.",
+        alt="Plane with the normalized loss to the right and the inverse compression ratio "
+        "upwards. A quarter disc around the origin is φ below 1; above CR⁻¹ = 1 it is worse than "
+        "the data, right of L̃ = 1 worse than a constant, above CR⁻¹ = 2 not sparse. "
+        f"{described}.",
+        sources=[],  # a drawing, no data
+    )
+
+
+@figures.style()
+def plot_regions(points: Mapping[str, tuple[float, float]]) -> Figure:
+    """The plane of loss and CR^-1 with its regions, arcs of equal phi, and descriptions."""
+    figure, axes = plt.subplots(figsize=(6, 5.4))
+    figures.draw_regions(axes, 1.5)
+    figures.draw_arcs(axes, np.arange(0.25, 2.6, 0.25))
+    for name, (inverse_cr, loss) in points.items():
+        axes.plot([0, loss], [0, inverse_cr], color="#000000", linewidth=1)
+        axes.scatter([loss], [inverse_cr], color="#000000", zorder=3)
+        axes.annotate(f"{name}: φ = {np.hypot(loss, inverse_cr):.2f}", (loss + 0.03, inverse_cr),
+                      va="center")  # fmt: skip
+    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
+             xlim=(0, 1.5), ylim=(0, 2.5), aspect="equal")  # fmt: skip
+    return figure
+
+
+def live_plane(recording: DataSet) -> show.Shown:
+    """Networks of every activation function and several sizes, and wavelets, on one window."""
+    x, protocol = recording.test[0], Protocol(init="constant")
+    sizes = [4, 7, 10, 15, 22, 33, 50, 75, 110, 160, 229]
+    swept = {a: sweep(recording, a, sizes, seeds=[0], protocol=protocol) for a in ACTIVATIONS}
+    networks = [
+        {"activation": a, "kernel": _short(swept[a].best[m, 0][0])} for a in swept for m in sizes
+    ]
+    counts = [k for k in methods.kept_counts(len(x), ndim=1) if k <= 400][::2]
+    points, drawn = [], []
+    for k in counts:
+        wavelets = Wavelets(wavelet="sym4", level=5, k=k)
+        drawn.append(_short(wavelets.decode(wavelets.encode(x[None]), x.shape)[0], 2))
+        inverse_cr, loss, _ = methods.evaluate(wavelets, x[None])[0].tolist()
+        points.append([loss, inverse_cr])
+    with torch.no_grad():
+        x_hat = swept["extrema"].model(sizes[-1], 0)(x[None])[0]
+    return show.live(
+        "plane",
+        {
+            "x": _short(x, 4),
+            "networks": networks,
+            "wavelets": {"name": "sym4", "counts": counts, "points": points, "x_hat": drawn},
+            "activations": describe_activations(),
+            "border_tolerance": protocol.border_tolerance,
+        },
+        label="fig-plane-input",
+        caption="Choose a length and an error by dragging the cross: the trained network and the "
+        "wavelets that come nearest to both, on one window.",
+        still=plot_against_wavelets(x, x_hat, drawn[4]),
+        alt=f"A window of {recording.card.name}, its reconstruction by a network, and by "
+        f"{counts[4]} coefficients of wavelets.",
+        sources=[recording.card.source],
+    )
+
+
+# --- the activation functions ---------------------------------------------------------------------
+
+
+def kept(s: Tensor, of: Mapping[str, Tensor], *, name: str, caption: str) -> show.Shown:
+    """Similarities ``(n,)`` or ``(height, width)``, and what each activation function keeps."""
+    counts = "; ".join(f"{NAMES[a]} {int(values.count_nonzero())}" for a, values in of.items())
+    draw = figures.plot_activations if s.ndim == 1 else plot_activations_2d
+    return show.figure(
+        draw(s, of),
+        name=name,
+        caption=caption,
+        alt=f"The similarities and what is kept of their {s.numel()} entries: {counts}.",
+        sources=[],  # numbers made up for the lesson
+    )
+
+
+def live_suppression(s: Tensor, distance: int, of: Tensor, source: str) -> show.Shown:
+    """How Extrema thins out its candidates on a similarity map ``(n,)``, step by step."""
+    return show.live(
+        "suppression",
+        {"s": _short(s, 4), "distance": distance, "color": COLORS["extrema"]},
+        label="fig-suppression",
+        caption="Extrema thins its candidates out: the strongest is kept and suppresses those "
+        "within the minimum distance, then the strongest of the rest, and so on.",
+        still=figures.plot_activations(s, {"extrema": of}),
+        alt=f"A similarity map of {len(s)} samples; Extrema keeps {int(of.count_nonzero())}.",
+        sources=[source],
+    )
+
+
+def live_densities(
+    s: Tensor, size: int, border_tolerance: int, of: Mapping[str, Tensor], source: str
+) -> show.Shown:
+    """The five activation functions on one similarity map, with a slider for the kernel size."""
+    counts = "; ".join(f"{NAMES[a]} {int(values.count_nonzero())}" for a, values in of.items())
+    return show.live(
+        "densities",
+        {
+            "s": _short(s, 4),
+            "size": size,
+            "border_tolerance": border_tolerance,
+            "activations": describe_activations(),
+        },
+        label="fig-densities",
+        caption="The five activation functions on one similarity map. The slider sets the kernel "
+        "size, and with it the density of all.",
+        still=figures.plot_activations(s, of),
+        alt=f"Five plots of the same similarity. Kept of {len(s)} at m = {size}: {counts}.",
+        sources=[source],
+    )
+
+
+@figures.style()
+def plot_activations_2d(s, kept: dict) -> Figure:
+    """A similarity map ``(height, width)``, and what each activation function keeps of it.
+
+    A map of up to 100 entries has its values written on it.
+    """
+    figure, panels = plt.subplots(2, 3, figsize=(8, 5.6))
+    maps = {"similarity s": s} | {
+        f"{NAMES[activation]}: {int(a.count_nonzero())}": a for activation, a in kept.items()
+    }
+    for axes, (title, values) in zip(panels.flat, maps.items(), strict=True):
+        figures.draw(axes, values, "#000000")
+        axes.set_title(title, fontsize=9)
+        if values.numel() <= 100:
+            for row, column in values.nonzero().tolist():
+                value = values[row, column]
+                shade = "white" if value.abs() > 0.6 * values.abs().max() else "black"
+                axes.text(column, row, f"{value:g}", color=shade, ha="center", va="center")
+    return figure
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def live_slide(model: SAN, x: Tensor, source: str) -> show.Shown:
+    """A kernel that slides along a window ``(n,)``."""
+    with torch.no_grad():
+        s = model.similarities(x[None])[0, 0]
+    (kernel,) = model.kernels
+    return show.live(
+        "slide",
+        {"x": _short(x, 3), "kernel": _short(kernel), "color": COLORS[model.activation]},
+        label="fig-slide",
+        caption="A kernel slides along a recording; underneath grows the similarity. Drag the "
+        "kernel, or move the slider with the arrow keys.",
+        still=plot_similarity(model, x),
+        alt=f"Above {len(x)} samples, below their similarity with a kernel of {len(kernel)} "
+        f"samples, largest at sample {int(s.argmax())}.",
+        sources=[source],
+    )
+
+
+def live_mirror(model: SAN, source: str) -> show.Shown:
+    """What one activation of a SAN draws."""
+    (kernel,), n = model.kernels, 400
+    one = torch.zeros(1, 1, n)
+    one[..., n // 2] = 1
+    with torch.no_grad():
+        drawn = model.decode(one)[0]
+    return show.live(
+        "mirror",
+        {"kernel": _short(kernel), "n": n, "color": COLORS[model.activation]},
+        label="fig-mirror",
+        caption="One activation draws the mirror image of the kernel. Draw it sample by sample, "
+        "or move the activation.",
+        still=plot_mirror(kernel.detach(), drawn, n // 2),
+        alt=f"Above a kernel of {len(kernel)} samples, below the same shape reversed around the "
+        "place of an activation.",
+        sources=[source],
+    )
+
+
+def steps(model: SAN, x: Tensor, *, name: str, caption: str, source: str) -> show.Shown:
+    """Every step of a SAN for one example: ``(n,)`` on one axis of time, or an image."""
+    with torch.no_grad():
+        counts = [int(a.count_nonzero()) for a in model.encode(x[None])[0]]
+    sizes = " and ".join(str(len(kernel)) for kernel in model.kernels)
+    what = f"{len(x)} samples" if x.ndim == 1 else f"{x.shape[0]} by {x.shape[1]} pixels"
+    return show.figure(
+        plot_hero(model, x) if x.ndim == 1 else figures.plot_feed_forward(model, x),
+        name=name,
+        caption=caption,
+        alt=f"An example of {what}, kernels of size {sizes}, the similarities with "
+        f"{' and '.join(map(str, counts))} activations, what is drawn at them, and the sum.",
+        sources=[source],
+    )
+
+
+@figures.style()
 def plot_hero(model, x) -> Figure:
     """A window ``(n,)`` through a SAN with one kernel, all on one axis of time, to scale."""
     s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
@@ -50,6 +282,7 @@ def plot_hero(model, x) -> Figure:
     return figure
 
 
+@figures.style()
 def plot_similarity(model, x) -> Figure:
     """A signal ``(n,)`` and, below, its similarity with the one kernel of a SAN."""
     figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True)
@@ -61,6 +294,7 @@ def plot_similarity(model, x) -> Figure:
     return figure
 
 
+@figures.style()
 def plot_mirror(kernel, drawn, place: int) -> Figure:
     """A kernel ``(m,)`` and what an activation of 1 at a place of a map draws ``(n,)``."""
     figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
@@ -73,6 +307,7 @@ def plot_mirror(kernel, drawn, place: int) -> Figure:
     return figure
 
 
+@figures.style()
 def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
     """A window ``(n,)`` and two reconstructions of it."""
     figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
@@ -85,6 +320,45 @@ def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
     return figure
 
 
+# --- training -------------------------------------------------------------------------------------
+
+
+def live_training(recording: DataSet, size: int = 100) -> show.Shown:
+    """Trainings from normal weights that differ in their seed alone, epoch by epoch."""
+    protocol, runs = Protocol(init="normal"), {"relu": [], "extrema": []}
+    images = compiled.as_images(recording.train)
+    for a, seed in itertools.product(runs, range(8)):
+        model = initial_san(size, seed, a, recording.train, protocol)
+        orders = orders_of_epochs(len(images), seed, protocol).numpy()
+        rates = protocol.batch_size, protocol.learning_rate
+        after_epoch, *_ = compiled.train(model, images, orders, *rates)
+        kernels = [model.kernels[0].detach().clone(), *after_epoch[:, 0]]
+        measured = []
+        for kernel in kernels:
+            model.kernels[0].data = kernel
+            measured.append(evaluate(model, recording.validation).mean(dim=0).numpy().round(4))
+        _, loss, phis = np.transpose(measured)
+        runs[a].append({"kernels": [_short(k, 3) for k in kernels], "loss": loss, "phi": phis})
+    ends = {a: sorted(round(float(run["phi"][-1]), 2) for run in runs[a]) for a in runs}
+    return show.live(
+        "training",
+        {
+            "x": _short(recording.test[0], 4),
+            "runs": runs,
+            "activations": describe_activations(),
+            "border_tolerance": protocol.border_tolerance,
+        },
+        label="fig-training",
+        caption=f"Recorded trainings with eight seeds, m = {size}. After {protocol.epochs} epochs "
+        f"φ̄ on validation is {ends['relu'][0]} to {ends['relu'][-1]} with ReLU, "
+        f"{ends['extrema'][0]} to {ends['extrema'][-1]} with Extrema.",
+        still=plot_runs({a: [run["phi"] for run in of] for a, of in runs.items()}),
+        alt="φ̄ on validation by epoch, a line for each of eight seeds, with ReLU and with Extrema.",
+        sources=[recording.card.source],
+    )
+
+
+@figures.style()
 def plot_runs(phis: dict[str, Sequence]) -> Figure:
     """phi by epoch of several trainings ``(E,)`` of each activation function."""
     figure, panels = plt.subplots(1, len(phis), figsize=(8, 3), sharey=True)
@@ -95,21 +369,98 @@ def plot_runs(phis: dict[str, Sequence]) -> Figure:
     return figure
 
 
-def plot_activations_2d(s, kept: dict) -> Figure:
-    """A similarity map ``(height, width)``, and what each activation function keeps of it.
+# --- a recording, images --------------------------------------------------------------------------
 
-    A map of up to 100 entries has its values written on it.
+
+def windows(recording: DataSet) -> show.Shown:
+    """The windows of a recording, one after the other."""
+    parts = {part: getattr(recording, part).numpy() for part in ("train", "validation", "test")}
+    card = recording.card
+    return show.figure(
+        figures.plot_windows(parts),
+        name="fig-windows",
+        caption=f"The first 12,000 samples of {card.name} as twelve standardized windows.",
+        alt=f"Line plot of {card.name}, {card.signal}: 6 training, 2 validation, 4 test windows.",
+        sources=[card.source],
+    )
+
+
+def sizes(chosen: pd.DataFrame, recording: DataSet) -> show.Shown:
+    """φ̄ on validation by kernel size, of networks with Extrema."""
+    lines = chosen.assign(activation="extrema", phi=chosen.validation_phi)
+    best = lines.loc[lines.phi.idxmin()]
+    return show.figure(
+        figures.plot_phi(lines, "kernel_size", "kernel size m (samples)"),
+        name="fig-sizes",
+        caption="φ̄ on the validation windows against the kernel size.",
+        alt=f"A line over {len(lines)} kernel sizes; its smallest φ̄ is {best.phi:.2f} at m = "
+        f"{best.kernel_size}.",
+        sources=[recording.card.source],
+    )
+
+
+def places(samples: Tensor, amplitudes: Tensor, rate: float | None) -> show.Shown:
+    """The events of a window as a table: where they are, and how strong."""
+    columns = {"sample": samples.numpy(), "amplitude": amplitudes.numpy()}
+    if rate:
+        columns = {"seconds": columns["sample"] / rate, **columns}
+    return show.table(
+        pd.DataFrame(columns), name="tab-events", caption=f"The {len(samples)} events."
+    )
+
+
+def drawings(models: Mapping[str, SAN], x: Tensor, source: str) -> show.Shown:
+    """Examples ``(B, *spatial)`` and what the SAN of each activation function makes of them."""
+    return show.figure(
+        figures.plot_reconstructions(models, x),
+        name="fig-drawings",
+        caption="The data, and what each network makes of them.",
+        alt=f"{len(x)} rows: an example, then its reconstructions by {', '.join(models)}.",
+        sources=[source],
+    )
+
+
+# --- a signal of your own -------------------------------------------------------------------------
+
+
+def pulses(seconds: int, rate: int, seed: int) -> str:
+    """Write a recording of pulses in noise, about one a second, into a folder of its own.
+
+    Returns:
+        The path of the file, text with one column.
     """
-    figure, panels = plt.subplots(2, 3, figsize=(8, 5.6))
-    maps = {"similarity s": s} | {
-        f"{NAMES[activation]}: {int(a.count_nonzero())}": a for activation, a in kept.items()
-    }
-    for axes, (title, values) in zip(panels.flat, maps.items(), strict=True):
-        figures.draw(axes, values, "#000000")
-        axes.set_title(title, fontsize=9)
-        if values.numel() <= 100:
-            for row, column in values.nonzero().tolist():
-                value = values[row, column]
-                shade = "white" if value.abs() > 0.6 * values.abs().max() else "black"
-                axes.text(column, row, f"{value:g}", color=shade, ha="center", va="center")
-    return figure
+    random = np.random.default_rng(seed)
+    seconds_of = np.arange(seconds * rate) / rate
+    beats = np.arange(0.5, seconds) + random.normal(scale=0.05, size=seconds)
+    strengths = random.uniform(0.8, 1.2, size=seconds)
+    apart = (seconds_of[:, None] - beats) / 0.05  # in widths of a pulse, which dips afterwards
+    signal = (strengths * np.exp(-(apart**2) / 2) * (1 - apart)).sum(axis=1)
+    signal += random.normal(scale=0.05, size=len(signal))
+    path = Path(tempfile.mkdtemp(prefix="san-")) / "pulses.csv"
+    pd.DataFrame({"pulse": signal}).to_csv(path, index=False)
+    return str(path)
+
+
+def listed(events) -> show.Shown:
+    """The events of a recording as a table, without the means of the windows."""
+    table = pd.DataFrame([event for event in events if event.kernel not in ("mean", "gap")])
+    table = table.drop(columns=["kernel", "length"])
+    caption = f"The {len(table)} events of the recording."
+    return show.table(table, name="tab-lesson-events", caption=caption)
+
+
+def events(model, window) -> show.Shown:
+    """A window of a recording and the events of an `sanbook.signals.EventModel` in it."""
+    count = len(model.find(window)) - 1  # the first is the mean
+    return show.figure(
+        figures.plot_events(model, window),
+        name="fig-events",
+        caption="A window, what its events draw, and the events.",
+        alt=f"A window of {model.window} samples and, below, its {count} events.",
+        sources=["own"],
+    )
+
+
+def _short(values: Tensor, decimals: int = 5) -> np.ndarray:
+    """Numbers that are short as text."""
+    return values.detach().double().numpy().round(decimals)

@@ -55,12 +55,10 @@ class Runs:
         named = {"database": card.name, "activation": activation, "init": init}
         chosen = chosen.assign(**named, data_source=card.data_source)
         self.rows.append(chosen)
-        honest = chosen[chosen.selection == "validation"].drop(columns="selection")
-        sizes = [
-            bytes_of(swept.model(row.kernel_size, row.seed), recording)
-            for row in honest.itertuples()
-        ]
-        self.starts.append(honest.assign(bytes=sizes))
+        if activation in FUNCTIONS:
+            honest = chosen[chosen.selection == "validation"].drop(columns="selection")
+            models = (swept.model(row.kernel_size, row.seed) for row in honest.itertuples())
+            self.starts.append(honest.assign(bytes=[bytes_of(m, recording) for m in models]))
         if card.name in DRAWN and init == "normal" and activation in SPARSE:
             of_sizes = sizes_after_last_epoch(swept).iloc[:, :MOST_DRAWN].round(4)
             self.sizes.append(of_sizes.reset_index().assign(**named))
@@ -85,7 +83,7 @@ class Runs:
             caption="What the sweeps of this build choose.",
         )
 
-    def write(self, results: str) -> None:
+    def write_results(self, results: str) -> None:
         """Leave procedure.json and procedure.csv for other pages and for the reference results."""
         tables = {
             name: pd.concat(getattr(self, name), ignore_index=True) for name in ("rows", "starts")

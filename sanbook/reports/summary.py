@@ -73,7 +73,7 @@ class Summary:
             f" {kind}: {', '.join(names)}." for kind, names in others.items() if names
         )
 
-    def write(self, results: str) -> None:
+    def write_results(self, results: str) -> None:
         """Leave the runs of all databases as one table."""
         if results:
             write_table(Path(results) / "physionet.csv", self.rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 from sanbook.data.dataset import DataSet
 from sanbook.reproduction.criteria import UNEXPLAINED, tolerance_of, within
 from sanbook.reproduction.published import KEYS, TABLES, rounding_of
-from sanbook.training import PROTOCOLS, Protocol, sweep
+from sanbook.training import PROTOCOLS, Protocol, in_threads, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, table_metrics
 
 SEED = "further seeds"
@@ -69,8 +69,8 @@ def try_experiments(
             runs, _ = classify_reconstructions(swept, data, CNN if data.train.ndim == 2 else FNN)
         else:
             read = [(seed, rule) for seed in used for rule in ("best", "last")]
-            models = [swept.model(key.kernel_size, *run) for run in read]
-            runs = pd.DataFrame([table_metrics(model, data.test) for model in models])
+            models = (swept.model(key.kernel_size, *run) for run in read)
+            runs = pd.DataFrame(in_threads(lambda model: table_metrics(model, data.test), models))
             runs = pd.concat([pd.DataFrame(read, columns=["seed", "rule"]), runs], axis=1)
         runs = runs.assign(
             phi=runs.phi_qm, inverse_compression_ratio=runs.inverse_compression_ratio_qm

@@ -6,7 +6,14 @@ import pandas as pd
 
 from sanbook.show.names import METRICS
 
-PUBLISHED = Path(__file__).parent.parent.parent / "data" / "published"
+
+def committed(name: str) -> Path:
+    """The folder ``data/<name>`` of the project, which the installed package brings here."""
+    inside = Path(__file__).parent / name
+    return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "data" / name
+
+
+PUBLISHED = committed("published")
 TABLES = {
     "physionet": "PhysioNet",
     "uci_epilepsy": "UCI-epilepsy",

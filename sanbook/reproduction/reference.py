@@ -25,15 +25,20 @@ from sanbook.reproduction.criteria import (
     describe_shares,
     shares_in_words,
 )
-from sanbook.reproduction.published import LABELS, TABLES
+from sanbook.reproduction.published import LABELS, TABLES, committed
 
 ROOT = Path(__file__).parent.parent.parent
-REPRODUCED = ROOT / "data" / "reproduced"
+REPRODUCED = committed("reproduced")
 NOT_MADE = "its page was not made"
 PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
 PAGES = {table: table for table in TABLES} | {"physionet": "procedure"}  # with the runs of a table
 # Further tables of the page of the procedure and of that of the starts.
-FURTHER = {"sizes": "procedure", "starts": "procedure", "starts_classes": "starts"}
+FURTHER = {
+    "sizes": "procedure",
+    "starts": "procedure",
+    "starts_classes": "starts",
+    "variants": "starts",
+}
 
 
 def measured(results: str | Path) -> Evidence:
@@ -74,7 +79,7 @@ def reference() -> Evidence:
 
 
 def read_reference(name: str) -> pd.DataFrame:
-    """A committed table: runs, sizes, starts, starts_classes, causes."""
+    """A committed table: runs, sizes, starts, starts_classes, variants, causes."""
     return pd.read_csv(REPRODUCED / f"{name}.csv")
 
 
@@ -87,8 +92,9 @@ def describe_reference() -> str:
     """The date and the number of seeds of the reference results in a sentence."""
     made = provenance()["tables"]
     counts = sorted({len(facts["seeds"]) for facts in made.values()})
-    seeds = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    return f"Reference results of {max(facts['date'] for facts in made.values())}, {seeds}."
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    date = max(facts["date"] for facts in made.values())
+    return f"Reference results of {date}, {seeds} {'seed' if seeds == '1' else 'seeds'}."
 
 
 def describe_build(results: str | Path) -> str:
@@ -156,7 +162,7 @@ def write_runs(results: str | Path) -> None:
     write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     for name, page in FURTHER.items():
         made = _read(results, page)
-        if made is not None and made["profile"] == "paper":
+        if made is not None and made["profile"] == "paper" and name in made:
             write_table(REPRODUCED / f"{name}.csv", pd.DataFrame(made[name]))
     facts = {"tables": tables, "absent": ours.absent}
     (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -18,20 +18,18 @@ import copy
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from san_core import inverse_compression_ratio_from_counts, normalized_loss, phi
 from sanbook.scales.pursuit import Hats, Path, code_of, follow, pursue
-from sanbook.training.files import read_safetensors
+from sanbook.training.cache import cached
+from sanbook.training.files import KINDS
 
 # --- the network ----------------------------------------------------------------------------------
 
@@ -256,6 +254,7 @@ def fit_scales(train: Tensor, validation: Tensor, *, seed: int = 0, cost: int = 
     return compare_scales(train, validation, seed=seed, cost=cost).model
 
 
+@cached
 def compare_scales(
     train: Tensor,
     validation: Tensor,
@@ -368,42 +367,14 @@ def initial_prototypes(q: int, m: int, seed: int) -> Tensor:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def save_scales(
-    model: MultiscaleSAN, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Write a multiscale SAN to a file that `load_scales` reads, in the safetensors format.
-
-    ``facts`` of other names than its own are kept beside it, for
-    `sanbook.training.files.load_facts`.
-
-    >>> import tempfile
-    >>> model = MultiscaleSAN(torch.tensor([[1.0, 2.0, 1.0]]), lengths=[3, 7])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_scales(model, f"{folder}/model.safetensors")
-    ...     loaded = load_scales(f"{folder}/model.safetensors")
-    >>> x = torch.sin(torch.arange(40.0)).expand(2, 40)
-    >>> torch.equal(loaded.encode(x), model.encode(x))
-    True
-    """
+def _describe(model: MultiscaleSAN) -> tuple[dict[str, str], dict[str, Tensor]]:
     settings = {"lengths": json.dumps(model.lengths), "cost": str(model.cost)}
-    save_file({"prototypes": model.prototypes.detach().contiguous()}, path, {**facts, **settings})
+    return settings, {"prototypes": model.prototypes}
 
 
-def load_scales(path: str | os.PathLike) -> MultiscaleSAN:
-    """Read the SAN that `save_scales` wrote; its codes equal those of the saved one bit by bit.
+def _build(settings: Mapping[str, str], tensors: Mapping[str, Tensor]) -> MultiscaleSAN:
+    lengths, cost = json.loads(settings["lengths"]), int(settings["cost"])
+    return MultiscaleSAN(tensors["prototypes"], lengths, cost)
 
-    Nothing in the file is executed. ValueError if it is no file that `save_scales` wrote.
-    """
-    expected = "expected a multiscale SAN that save_scales wrote, but"
-    settings, stored = read_safetensors(path, expected)
-    expected = f"{path}: {expected}"
-    if not set(settings) >= {"lengths", "cost"} or set(stored) != {"prototypes"}:
-        raise ValueError(
-            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
-        )
-    try:
-        return MultiscaleSAN(
-            stored["prototypes"], json.loads(settings["lengths"]), int(settings["cost"])
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{expected} no network can be made of it: {error}") from error
+
+KINDS["multiscale SAN"] = MultiscaleSAN, _describe, _build

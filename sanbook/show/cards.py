@@ -2,6 +2,8 @@
 
 import os
 
+from sanbook.data.manifest import MANIFEST, data_folder
+from sanbook.data.verify import check
 from sanbook.show.shown import Shown, folded
 
 
@@ -12,14 +14,13 @@ def data_card(name: str, directory: str | os.PathLike | None = None) -> Shown:
 
     Args:
         name: A data set of the manifest.
-        directory: Where files are looked for, as in `sanbook.data.fetch.data_folder`.
+        directory: Where files are looked for, as in `sanbook.data.manifest.data_folder`.
 
     Raises:
         KeyError: The manifest has no such name.
     """
-    from sanbook.data import fetch  # brings torch
 
-    source = fetch.MANIFEST[name]
+    source = MANIFEST[name]
     rate = f"{source.sampling_rate:g} samples per second" if source.sampling_rate else "images"
     facts = {
         "What": source.title,
@@ -35,7 +36,7 @@ def data_card(name: str, directory: str | os.PathLike | None = None) -> Shown:
         "Beware": source.pitfalls,
     }
     known = "\n".join(f"- **{fact}**: {value}" for fact, value in facts.items() if value)
-    findings = fetch.check(source, fetch.data_folder(directory))
+    findings = check(source, data_folder(directory))
     here = {(found.path.name, found.state): found for found in findings}
     files = "| file | whose bytes | size | sha256 | here | remark |\n"
     files += "| --- | --- | ---: | --- | --- | --- |"

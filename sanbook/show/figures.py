@@ -112,11 +112,6 @@ def plot_events(model, window) -> Figure:
     return figure
 
 
-@style()
-@style()
-@style()
-@style()
-@style()
 def draw_kernel(axes, kernel, activation: str) -> None:
     """A kernel as a line in the colour of its activation function."""
     marker = "." if len(kernel) < 4 else None  # a line of one sample would not be seen
@@ -169,7 +164,6 @@ def plot_activations(s, kept: dict) -> Figure:
     return figure
 
 
-@style()
 @style()
 def plot_phi(lines: pd.DataFrame, along: str, label: str) -> Figure:
     """Mean phi of each activation function along a column, with a band if given.

@@ -67,8 +67,8 @@ class Shown:
 def say(text: str) -> Shown:
     """A paragraph with numbers, in Markdown.
 
-    >>> say("The loss is **0.42** ({doc}`phi`).").html
-    '<p>The loss is <strong>0.42</strong> (phi).</p>\\n'
+    >>> say("The loss is **0.42** ({doc}`/ledger`).").html
+    '<p>The loss is <strong>0.42</strong> (ledger).</p>\\n'
     """
     return _sentences(text, text)
 
@@ -220,11 +220,12 @@ def live(
     still=None,
     alt: str = "",
     sources: Collection[str] = (),
+    uses: Collection[str] = (),
 ) -> Shown:
     """A figure that ``book/_static/NAME.js`` makes in the reader's browser.
 
     In a notebook the scripts of the book run in a frame. In the book the scripts of the page find
-    the figure, and pages of prose can include it as ``figures/LABEL.html``.
+    the figure.
 
     Args:
         name: The script of the figure.
@@ -234,6 +235,7 @@ def live(
         still: A figure of matplotlib for readers without scripts.
         alt: What the still figure shows.
         sources: Those of the still figure, as in `figure`.
+        uses: Scripts that the figure needs besides its own.
     """
     text = as_json(data).replace("</", "<\\/")  # would end the script
     shown = "This figure moves where scripts may run."
@@ -242,16 +244,16 @@ def live(
     script = f'<script type="application/json">{text}</script>'
     body = f'<div class="san-figure san-{name}">{shown}{script}</div>'
     heading = f'<figcaption id="{label}">{escape(caption)}</figcaption>'
-    frame = escape(_alone(name, body))
+    frame = escape(_alone([*uses, name], body))
     html = (
         f'<figure><iframe srcdoc="{frame}" title="{escape(caption)}"></iframe>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
-    facts = {"kind": "live", "name": label}
+    facts = {"kind": "live"}
     return Shown(caption, html, {"text/html": heading + body}, facts)
 
 
-def _alone(name: str, body: str) -> str:
+def _alone(names: Sequence[str], body: str) -> str:
     """A live figure as a page of its own, as tall as what it shows."""
     colors = (
         ":root { --pst-color-text-base: #222; --pst-color-text-muted: #666; --pst-color-border: "
@@ -259,7 +261,7 @@ def _alone(name: str, body: str) -> str:
         "--pst-color-success: #009E73; } body { font-family: sans-serif; margin: 0; }"
     )
     styles = f"<style>{colors}{(STATIC / 'book.css').read_text()}</style>"
-    used = [f"{script}.js" for script in ("san", "plot", name)]
+    used = [f"{script}.js" for script in ("san", "plot", *names)]
     scripts = "".join(f"<script>{(STATIC / script).read_text()}</script>" for script in used)
     fit = "frameElement.style.height = document.documentElement.offsetHeight + 'px'"
     observed = f"<script>new ResizeObserver(() => {fit}).observe(document.body)</script>"

@@ -245,7 +245,7 @@ def report(data: DataSet, compared: comparison.Comparison) -> str:
         f"{len(data.train)} windows are for training, {len(data.validation)} for choosing and "
         f"{len(data.test)} for what follows; smaller is better."
     )
-    lines = [data.card.note, split, "", table_of(compared), "", compared.advice, *compared.flags]
+    lines = [data.card.note, split, "", table_of(compared), "", *compared.advice, *compared.flags]
     return "\n".join(lines)
 
 
@@ -255,9 +255,9 @@ def table_of(compared: comparison.Comparison) -> str:
     shown = {
         "method": table.method,
         "weights": [f"{size:.0f}" if size > 0 else "-" for size in table.kernel_size],
-        "phi, W in each": table.phi.map("{:.3f}".format),
-        "phi, W shared": table.shared_phi.map("{:.3f}".format),
-        "entries": table.events.map("{:.1f}".format),
+        "phi (W per window)": table.phi.map("{:.3f}".format),
+        "phi (W shared)": table.shared_phi.map("{:.3f}".format),
+        "coefficients": table.events.map("{:.1f}".format),
         "bytes": table.bytes.map("{:.0f}".format),
         "error" if units == "unknown" else f"error ({units})": table.error.map("{:.4g}".format),
     }
@@ -417,7 +417,7 @@ def open_for(model: EventModel, options: argparse.Namespace) -> Recording:
             f"{recording.origin}: expected {rates[1]:g} Hz, the rate of {options.model}, got "
             f"{rates[0]:g} Hz; resample the signal or fit a model to it"
         )
-    return recording
+    return recording.in_units(model.units)
 
 
 @contextlib.contextmanager

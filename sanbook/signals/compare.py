@@ -81,19 +81,19 @@ class Comparison:
         return self.table[self.table.method.isin([METHODS[name] for name in SPARSE])]
 
     @property
-    def advice(self) -> str:
-        """What to take for compression, and what for a list of events."""
+    def advice(self) -> list[str]:
+        """Recommend a method for compression and one for a list of events."""
         best, events, few = self.compression, self.events, self.few_events
-        sentence = (
-            f"For compression take {self._named(best)}: {best.bytes:.0f} instead of "
-            f"{best.stored_bytes:.0f} bytes a window, at a mean error of {self._error(best)}; "
-        )
+        said = [
+            f"To compress the signal, use {self._named(best)}: {best.bytes:.0f} bytes per window "
+            f"instead of {best.stored_bytes:.0f}, with a mean error of {self._error(best)}."
+        ]
         if events.shared_phi >= 1:
-            return sentence + "for a list of events take none: no SAN is better than the mean."
-        sentence += f"for a list of events take {self._counted(events)}"
+            return [*said, "No SAN makes a useful list of events: none scores below φ = 1."]
+        said.append(f"For events that follow the signal, use {self._counted(events)}.")
         if few.method != events.method:
-            sentence += f", or for the fewest {self._counted(few)}"
-        return sentence + "."
+            said.append(f"For the shortest list of events, use {self._counted(few)}.")
+        return said
 
     @property
     def flags(self) -> list[str]:
@@ -110,13 +110,13 @@ class Comparison:
         if pd.isna(row.kernel_size):
             return row.method
         if row.method == METHODS[SCALES]:
-            return f"a {row.method} ({row.kernel_size:.0f} weights)"
+            return f"a {row.method} with {row.kernel_size:.0f} weights"
         return f"{row.method} with a kernel of {row.kernel_size:.0f} samples"
 
     def _counted(self, row) -> str:
         return (
-            f"{self._named(row)}: {row.events:.1f} events a window, at a mean error of "
-            f"{self._error(row)}"
+            f"{self._named(row)} ({row.events:.1f} events per window, mean error "
+            f"{self._error(row)})"
         )
 
     def _error(self, row) -> str:

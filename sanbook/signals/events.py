@@ -24,7 +24,7 @@ from san_core import SAN, phi
 from sanbook.data.dataset import DataSet, Provenance
 from sanbook.methods import base as methods
 from sanbook.methods.networks import TrainedMultiscaleSAN
-from sanbook.scales import MultiscaleSAN, fit_scales, load_scales, save_scales
+from sanbook.scales import MultiscaleSAN, fit_scales
 from sanbook.signals.formats import Recording
 from sanbook.signals.windows import Window, windows_of
 from sanbook.training import Protocol, Trained, evaluate, sweep
@@ -167,14 +167,13 @@ class EventModel:
     def save(self, path: str | os.PathLike) -> None:
         """Write a file that `load` reads, in the safetensors format."""
         rate = {"sampling_rate": repr(self.sampling_rate)} if self.sampling_rate else {}
-        save = save_scales if isinstance(self.network, MultiscaleSAN) else save_model
-        save(self.network, path, {"window": str(self.window), "units": self.units, **rate})
+        save_model(self.network, path, {"window": str(self.window), "units": self.units, **rate})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "EventModel":
         """Read what `save` wrote; nothing in it is executed. ValueError for another file."""
         facts = load_facts(path)
-        network = load_scales(path) if "lengths" in facts else load_model(path)
+        network = load_model(path)
         try:
             rate = float(facts["sampling_rate"]) if "sampling_rate" in facts else None
             model = cls(network, int(facts["window"]), rate, facts["units"])

@@ -34,8 +34,7 @@ from sanbook.methods.base import Method, choose, evaluate
 from sanbook.methods.networks import TrainedMultiscaleSAN, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals.events import SCALES
-from sanbook.signals.formats import open_recording
-from sanbook.signals.formats.wfdb import read_header
+from sanbook.signals.formats import open_file, open_recording
 from sanbook.signals.windows import windows_of
 from sanbook.training import Protocol, sweep
 
@@ -97,7 +96,7 @@ def find_units(folder: Path) -> tuple[list[Unit], dict[str, str]]:
     for path in sorted(folder.rglob("[!.]*.hea")):
         name = path.relative_to(folder).with_suffix("").as_posix()
         try:
-            units += [Unit(name, channel, path) for channel in range(read_header(path).n_sig)]
+            units += [Unit(name, channel, path) for channel in range(len(open_file(path).names))]
         except (ValueError, OSError) as error:
             failures[name] = " ".join(str(error).split())
     return units, failures
@@ -175,8 +174,9 @@ def result_file(unit: Unit, plan: Plan, results: Path) -> Path:
     """Where the result of a unit is, or will be."""
     digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {hash_of_code()}".encode())
     digest.update(unit.path.read_bytes())
-    with (unit.path.parent / read_header(unit.path).file_name[unit.channel]).open("rb") as data:
-        digest.update(hashlib.file_digest(data, "sha256").digest())
+    for file in open_recording(unit.path, unit.channel).files[1:]:  # behind the header
+        with file.open("rb") as data:
+            digest.update(hashlib.file_digest(data, "sha256").digest())
     return results / f"{digest.hexdigest()[:32]}.json"
 
 
@@ -217,7 +217,7 @@ def pack(units: Sequence[Unit], plan: Plan, least: float = HALF_A_MINUTE) -> lis
             packs.append([])
             seconds = 0.0
         packs[-1].append(unit)
-        windows = read_header(unit.path).sig_len // plan.window
+        windows = open_recording(unit.path, unit.channel).samples // plan.window
         trainings = len(ACTIVATIONS) * len(plan.kernel_sizes) * plan.epochs
         of_unit = TRAINED * trainings * SPLIT[0] + DESCRIBED * windows + SCALED
         seconds += of_unit * plan.window / 1000

@@ -15,45 +15,8 @@ import torch
 from torch import Tensor
 
 from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.windows import standardized_windows
 from sanbook.signals.formats import Recording, open_recording
-
-
-def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal") -> Tensor:
-    """Cut a signal into windows, one after the other, each with mean 0 and standard deviation 1.
-
-    From each window its mean is subtracted, and the rest is divided by the window's unbiased
-    standard deviation (sum of squares over `window` - 1, as `torch.std` does), so amplitudes are in
-    standard deviations. `signal` is (n,), floating point, in any units; samples after the last
-    whole window are left out. Computed in the precision of `signal`; returns float32 (n // window,
-    window). `origin` names the signal in errors. Raises ValueError for fewer samples than a window
-    has, for a window of less than 2, for samples that are NaN or infinite, and for a constant
-    window, which has no standard deviation to divide by.
-
-    >>> standardized_windows(torch.tensor([1.0, 2.0, 3.0, 50.0, 40.0, 30.0, 7.0]), 3)
-    tensor([[-1.,  0.,  1.],
-            [ 1.,  0., -1.]])
-    """
-    if not 2 <= window <= len(signal):
-        raise ValueError(
-            f"{origin}: expected a window of 2 to {len(signal)} samples, as many as the signal "
-            f"has, got {window}; choose another window or a longer signal"
-        )
-    bad = (~signal.isfinite()).nonzero().flatten()
-    if len(bad):
-        raise ValueError(
-            f"{origin}: expected finite samples, got {len(bad)} NaN or infinite, the first at "
-            f"index {bad[0]}; choose another record or fill the gap"
-        )
-    cut = signal[: len(signal) // window * window].reshape(-1, window)
-    constant = (cut.amax(1) == cut.amin(1)).nonzero().flatten().tolist()
-    if constant:
-        raise ValueError(
-            f"{origin}: expected windows that vary, got a constant window at {constant} (counted "
-            f"from 0, {window} samples each), which cannot be standardized; choose another record "
-            "or a part without it"
-        )
-    return ((cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)).float()
-
 
 # --- the windows of a recording -------------------------------------------------------------------
 
@@ -154,7 +117,8 @@ class Faults:
             several = f"{count} windows {names[fault]} are left out, the first from {at} on"
             parts.append(one if count == 1 else several)
         if self.rest:
-            parts.append(f"the last {self.rest} samples are left out")
+            one = "the last sample is left out"
+            parts.append(one if self.rest == 1 else f"the last {self.rest} samples are left out")
         return "; ".join(parts)
 
 
@@ -221,13 +185,14 @@ def load_windows(
     cut = torch.stack([values for values, _ in kept])
     train, validation = len(cut) // 2, max(1, len(cut) // 6)
     parts = cut.split([train, validation, len(cut) - train - validation])
-    of_them = "" if every == 1 else f", every {every}th of {usable}"
+    of_them = "" if every == 1 else f", every {ordinal(every)} of {usable}"
+    left_out = "; ".join(part for part in (str(faults), *recording.remarks) if part)
     card = Provenance(
         name=Path(recording.name).stem,
         signal="a signal of your own",
         source="own",
         note=f"{recording.origin}: {len(cut)} windows of {window} samples{of_them}"
-        + (f"; {faults}." if str(faults) else "."),
+        + (f"; {left_out}." if left_out else "."),
         sampling_rate=recording.sampling_rate,
         units=recording.units,
         record=Path(recording.name).stem if recording.name.endswith(".hea") else None,
@@ -236,6 +201,16 @@ def load_windows(
     )
     deviations = torch.tensor([deviation for _, deviation in kept[-len(parts[2]) :]])
     return DataSet(*parts, card), deviations, usable
+
+
+def ordinal(number: int) -> str:
+    """A number that counts places.
+
+    >>> [ordinal(number) for number in (2, 4, 32, 112)]
+    ['2nd', '4th', '32nd', '112th']
+    """
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E
 """
 
 import copy
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,8 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss, phi
-from sanbook.training import loops as sparse
+from san_core import (
+    ACTIVATION_FUNCTIONS,
+    SAN,
+    inverse_compression_ratio_from_counts,
+    normalized_loss,
+    phi,
+)
+from sanbook.training import cache, kernels
 
 # Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
 LARGEST_BATCH = 2**21
@@ -109,8 +116,21 @@ class Trained:
         return chosen.merge(test.drop(columns="split"), on=[*keys, "epoch"])
 
 
-# Of one training: rows (epoch, split, *MEASURES), the kernels of the best epoch and of the last.
-Result = tuple[list[tuple], Tensor, Tensor]
+@dataclass(frozen=True)
+class Run:
+    """The training of one SAN: means of `MEASURES`, and the kernels of two epochs.
+
+    ``train`` and ``validation`` are ``(E, 3)``. ``test`` are the means at ``best_epoch`` and at the
+    last epoch, ``(2, 3)``. ``seconds`` is the processor time of the training.
+    """
+
+    train: list[list[float]]
+    validation: list[list[float]]
+    test: list[list[float]]
+    best_epoch: int
+    best: Tensor
+    last: Tensor
+    seconds: float
 
 
 def initial_san(
@@ -202,8 +222,8 @@ def reconstruct_into(model: SAN, x: Tensor, x_hat: Tensor, counts: Tensor) -> No
     the compiled loops, unless the activation function is not one of the paper's or the examples
     are not in single precision.
     """
-    if sparse.kind_of(model.activation) is not None and x.dtype == torch.float32:
-        counts[:] = sparse.reconstruct(model, sparse.as_images(x), sparse.as_images(x_hat))
+    if kernels.kind_of(model.activation) is not None and x.dtype == torch.float32:
+        counts[:] = kernels.reconstruct(model, kernels.as_images(x), kernels.as_images(x_hat))
         return
     at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
     for start in range(0, len(x), at_once):
@@ -238,16 +258,17 @@ def fit(
         seed: of the weights and of the order of the batches.
         protocol: see `Protocol`.
     """
-    result = _fit(data, activation, kernel_size, seed, protocol)
-    return _trained({(kernel_size, seed): result}, activation, protocol)
+    run = _fit(data, activation, kernel_size, seed, protocol)
+    return _trained({(kernel_size, seed): run}, activation, protocol)
 
 
-def _fit(data, activation, kernel_size, seed, protocol) -> Result:
+def _fit(data, activation, kernel_size, seed, protocol) -> Run:
+    started = time.thread_time()
     model = initial_san(kernel_size, seed, activation, data.train, protocol)
     best, best_phi = model, torch.inf
     optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
     generator = torch.Generator().manual_seed(seed)
-    rows = []
+    trained, validated = [], []
     for epoch in range(1, protocol.epochs + 1):
         seen = []
         for batch in batches(len(data.train), protocol, generator):
@@ -256,25 +277,26 @@ def _fit(data, activation, kernel_size, seed, protocol) -> Result:
             optimizer.zero_grad()
             F.l1_loss(model(x), x).backward()
             optimizer.step()
-        validation = evaluate(model, data.validation).mean(dim=0)
-        rows.append((epoch, "train", *torch.cat(seen).mean(dim=0).tolist()))
-        rows.append((epoch, "validation", *validation.tolist()))
-        if validation[-1] < best_phi:
-            best, best_phi, best_epoch = copy.deepcopy(model), validation[-1], epoch
-    for epoch, tested in {best_epoch: best, protocol.epochs: model}.items():
-        rows.append((epoch, "test", *evaluate(tested, data.test).mean(dim=0).tolist()))
-    best, last = (torch.stack([w.detach() for w in chosen.kernels]) for chosen in (best, model))
-    return rows, best, last
+        trained.append(torch.cat(seen).mean(dim=0).tolist())
+        validated.append(evaluate(model, data.validation).mean(dim=0).tolist())
+        if validated[-1][-1] < best_phi:
+            best, best_phi, best_epoch = copy.deepcopy(model), validated[-1][-1], epoch
+    tested = [evaluate(one, data.test).mean(dim=0).tolist() for one in (best, model)]
+    best, last = (torch.stack([w.detach() for w in one.kernels]) for one in (best, model))
+    seconds = time.thread_time() - started
+    return Run(trained, validated, tested, best_epoch, best, last, seconds)
 
 
-def _trained(results: dict[tuple[int, int], Result], activation, protocol) -> Trained:
-    """What training returns, of the results by (kernel_size, seed)."""
-    table = pd.DataFrame(
-        [(*key, *row) for key, (rows, _, _) in results.items() for row in rows],
-        columns=["kernel_size", "seed", "epoch", "split", *MEASURES],
-    )
-    best = {key: best for key, (_, best, _) in results.items()}
-    last = {key: last for key, (_, _, last) in results.items()}
+def _trained(runs: dict[tuple[int, int], Run], activation, protocol) -> Trained:
+    """What training returns, of the runs by (kernel_size, seed)."""
+    rows = []
+    for key, run in runs.items():
+        for epoch, means in enumerate(zip(run.train, run.validation, strict=True), start=1):
+            rows += [(*key, epoch, "train", *means[0]), (*key, epoch, "validation", *means[1])]
+        of_test = dict(zip((run.best_epoch, len(run.train)), run.test, strict=True))
+        rows += [(*key, epoch, "test", *of_test[epoch]) for epoch in sorted(of_test)]
+    table = pd.DataFrame(rows, columns=["kernel_size", "seed", "epoch", "split", *MEASURES])
+    best, last = ({key: getattr(run, at) for key, run in runs.items()} for at in ("best", "last"))
     return Trained(table, best, last, activation, protocol)
 
 
@@ -330,11 +352,16 @@ def sweep(
         if not split.flatten(1).any(dim=1).all():
             normalized_loss(split, split)  # complains: it costs memory, so only then
     orders = {seed: orders_of_epochs(len(data.train), seed, protocol).numpy() for seed in seeds}
-    images = [sparse.as_images(split) for split in splits]
+    images = [kernels.as_images(split) for split in splits]
+    # The activation function itself is an argument, as another may be registered under its name.
+    function = ACTIVATION_FUNCTIONS.get(activation)
+    entries = {
+        seed: cache.Entry(sweep, *splits, activation, function, protocol, seed) for seed in seeds
+    }
 
-    def train(kernel_size_and_seed) -> Result:
+    def train(kernel_size_and_seed) -> Run:
         kernel_size, seed = kernel_size_and_seed
-        if sparse.kind_of(activation) is None:
+        if kernels.kind_of(activation) is None:
             return _fit(data, activation, kernel_size, seed, protocol)
         model = initial_san(kernel_size, seed, activation, data.train, protocol)
         try:
@@ -347,27 +374,37 @@ def sweep(
 
     # The largest kernels take longest: they start first, so that no thread waits for them alone.
     tasks = [(m, seed) for m in reversed(kernel_sizes) for seed in seeds]
+    tasks = [(m, seed) for m, seed in tasks if m not in entries[seed].found]
     bar = tqdm(in_threads(train, tasks), activation, len(tasks), leave=False, disable=None)
-    results = dict(zip(tasks, bar, strict=True))
-    in_order = {(m, seed): results[m, seed] for seed in seeds for m in kernel_sizes}
-    return _trained(in_order, activation, protocol)
+    computed = dict(zip(tasks, bar, strict=True))
+    runs = {}
+    for seed, entry in entries.items():
+        further = {m: run for (m, of_seed), run in computed.items() if of_seed == seed}
+        seconds = sum(run.seconds for run in further.values())
+        of_sizes = entry.complete(further, seconds, kernel_sizes)
+        runs |= {(m, seed): run for m, run in zip(kernel_sizes, of_sizes, strict=True)}
+    return _trained(runs, activation, protocol)
 
 
-def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> Result:
+def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> Run:
     """Train one SAN on images ``(B, H, W)``. FloatingPointError if a loss is not finite."""
-    kernels, *seen = sparse.train(model, train, orders, protocol.batch_size, protocol.learning_rate)
+    started = time.thread_time()
+    after_epoch, *seen = kernels.train(
+        model, train, orders, protocol.batch_size, protocol.learning_rate
+    )
+
+    def means_on(images, of_epochs):
+        return _mean_metrics(model, n, *kernels.counts_and_losses(model, images, of_epochs))
+
     n = train[0].size
-    seen = _mean_metrics(model, n, *seen)
-    validated = _mean_metrics(model, n, *sparse.counts_and_losses(model, validation, kernels))
-    rows = []
-    for epoch, (of_train, of_validation) in enumerate(zip(seen, validated, strict=True), start=1):
-        rows += [(epoch, "train", *of_train), (epoch, "validation", *of_validation)]
-    phis = [of_epoch[-1] for of_epoch in validated]
+    trained, validated = _mean_metrics(model, n, *seen), means_on(validation, after_epoch)
+    phis = [means[-1] for means in validated]
     best, last = phis.index(min(phis)), len(phis) - 1
-    chosen = sorted({best, last})
-    tested = _mean_metrics(model, n, *sparse.counts_and_losses(model, test, kernels[chosen]))
-    rows += [(e + 1, "test", *of_test) for e, of_test in zip(chosen, tested, strict=True)]
-    return rows, kernels[best].clone(), kernels[last].clone()
+    tested = means_on(test, after_epoch[sorted({best, last})])
+    tested = [tested[0], tested[-1]]
+    best_and_last = after_epoch[best].clone(), after_epoch[last].clone()
+    seconds = time.thread_time() - started
+    return Run(trained, validated, tested, best + 1, *best_and_last, seconds)
 
 
 def _mean_metrics(model: SAN, n: int, counts: Tensor, losses: Tensor) -> list[list[float]]:

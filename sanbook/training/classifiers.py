@@ -10,7 +10,6 @@ Axes as in `san_core` (B examples, n samples), and ``K``: classifiers; ``P``: we
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numba
 import numpy as np
 import pandas as pd
 import torch
@@ -23,16 +22,19 @@ from sanbook.training import (
     Protocol,
     Trained,
     in_threads,
+    kernels,
+    loops,
     orders_of_epochs,
     reconstruct_into,
 )
-from sanbook.training import loops as sparse
+from sanbook.training.cache import cached
+from sanbook.training.kernels import as_images
+from sanbook.training.loops import TAPS
 
 # Samples of the inputs of one classifier that are held at once: 1 MB in single precision.
 LARGEST_INPUT = 2**18
 MOST_STORED = 2**23  # activations that are kept for the next epoch: 48 MB
 EXAMPLES = 1000  # that a SAN is measured on at once
-TAPS = 5  # of the kernels of the convolutions
 
 
 # --- the networks ---------------------------------------------------------------------------------
@@ -79,150 +81,6 @@ class FNN(nn.Module):
         return self.layer(x.flatten(1))
 
 
-# --- the same as compiled loops -------------------------------------------------------------------
-
-# Sums may be fused and reordered, so that several are added at once.
-_compiled = numba.njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
-)
-
-
-@_compiled
-def _convolve(x, kernels, bias, pooled, second):
-    """Write the ReLU of the larger of each two neighbours of convolutions, and which it is.
-
-    ``x`` is (B, c, n), ``kernels`` (o, c, TAPS), ``bias`` (o,); ``pooled`` and ``second``, whether
-    the larger one is the second, are (B, o, (n - TAPS + 1) // 2).
-    """
-    similarities = np.empty(x.shape[2] - TAPS + 1, np.float32)
-    for b in range(len(x)):
-        for o in range(len(kernels)):
-            similarities[:] = bias[o]
-            for c in range(x.shape[1]):
-                samples, w = x[b, c], kernels[o, c]
-                for p in range(len(similarities)):
-                    total = similarities[p]
-                    for t in range(TAPS):
-                        total += w[t] * samples[p + t]
-                    similarities[p] = total
-            for p in range(pooled.shape[2]):
-                first, other = similarities[2 * p], similarities[2 * p + 1]
-                second[b, o, p] = other > first
-                larger = other if other > first else first
-                pooled[b, o, p] = np.float32(0) if larger < 0 else larger
-
-
-@_compiled
-def _add_gradients(gradient, x, kernels, pooled, second, of_x, of_kernels, of_bias):
-    """Add the gradients of what `_convolve` reads, given that of ``pooled``.
-
-    ``of_x`` may be empty: the gradient of the data themselves is of no use.
-    """
-    similarities = np.zeros(x.shape[2] - TAPS + 1, np.float32)  # their gradients
-    for b in range(len(x)):
-        for o in range(len(kernels)):
-            total = np.float32(0)
-            for p in range(gradient.shape[2]):
-                g = gradient[b, o, p] if pooled[b, o, p] > 0 else np.float32(0)
-                total += g
-                similarities[2 * p] = np.float32(0) if second[b, o, p] else g
-                similarities[2 * p + 1] = g if second[b, o, p] else np.float32(0)
-            of_bias[o] += total
-            for c in range(x.shape[1]):
-                for t in range(TAPS):
-                    samples, total = x[b, c, t:], np.float32(0)
-                    for p in range(len(similarities)):
-                        total += similarities[p] * samples[p]
-                    of_kernels[o, c, t] += total
-                    if len(of_x):
-                        of_samples, w = of_x[b, c, t:], kernels[o, c, t]
-                        for p in range(len(similarities)):
-                            of_samples[p] += w * similarities[p]
-
-
-@_compiled
-def _layers(values, convolutions, dense):
-    """Kernels (o, c, TAPS), matrices (o, c) and biases (o,) of all layers, views of values (P,).
-
-    ``convolutions`` and ``dense`` have a row (o, c) for each layer.
-    """
-    kernels = []
-    matrices = []
-    biases = []
-    at = 0
-    for i in range(len(convolutions)):
-        o, c = convolutions[i, 0], convolutions[i, 1]
-        kernels.append(values[at : at + o * c * TAPS].reshape(o, c, TAPS))
-        biases.append(values[at + o * c * TAPS : at + o * c * TAPS + o])
-        at += o * c * TAPS + o
-    for i in range(len(dense)):
-        o, c = dense[i, 0], dense[i, 1]
-        matrices.append(values[at : at + o * c].reshape(o, c))
-        biases.append(values[at + o * c : at + o * c + o])
-        at += o * c + o
-    return kernels, matrices, biases
-
-
-@_compiled
-def _forward(x, layers):
-    """What each layer reads, maps (B, c, n) and then units (B, c), and last the scores.
-
-    Also which of two neighbours was the larger one, of each convolution.
-    """
-    kernels, matrices, biases = layers
-    maps = [x.reshape(len(x), 1, -1)]
-    second = []
-    for i in range(len(kernels)):
-        shape = len(x), len(kernels[i]), (maps[i].shape[2] - TAPS + 1) // 2
-        maps.append(np.empty(shape, np.float32))
-        second.append(np.empty(shape, np.bool_))
-        _convolve(maps[i], kernels[i], biases[i], maps[i + 1], second[i])
-    units = [maps[-1].reshape(len(x), -1)]
-    for i in range(len(matrices)):
-        given = np.dot(units[i], matrices[i].T) + biases[len(kernels) + i]
-        units.append(given if i == len(matrices) - 1 else np.maximum(given, np.float32(0)))
-    return maps, second, units
-
-
-@_compiled
-def _differentiate(x, labels, values, gradient, convolutions, dense):
-    """Write the gradient (P,) of the mean cross-entropy of a batch (B, n)."""
-    gradient[:] = 0
-    layers = _layers(values, convolutions, dense)
-    kernels, matrices, _ = layers
-    of_kernels, of_matrices, of_biases = _layers(gradient, convolutions, dense)
-    maps, second, units = _forward(x, layers)
-    error = units[-1]  # derivative of the loss by the scores: softmax minus the true class
-    for b in range(len(error)):
-        error[b] = np.exp(error[b] - error[b].max())
-        error[b] /= error[b].sum()
-        error[b, labels[b]] -= np.float32(1)
-    error /= np.float32(len(x))
-    for i in range(len(matrices) - 1, -1, -1):
-        of_matrices[i][:] += np.dot(error.T, units[i])
-        of_biases[len(kernels) + i][:] += error.sum(axis=0)
-        if i or len(kernels):  # the gradient of the data themselves is of no use
-            error = np.dot(error, matrices[i])
-        if i:
-            error = np.where(units[i] > 0, error, np.float32(0))
-    for i in range(len(kernels) - 1, -1, -1):
-        of_maps = np.zeros_like(maps[i] if i else maps[0][:0])
-        error_of_maps = error.reshape(maps[i + 1].shape)
-        _add_gradients(
-            error_of_maps, maps[i], kernels[i], maps[i + 1], second[i],
-            of_maps, of_kernels[i], of_biases[i],
-        )  # fmt: skip
-        error = of_maps.reshape(len(of_maps), -1)
-
-
-@_compiled
-def _predict(x, values, convolutions, dense, predicted):
-    """Write the class of the largest score of examples (B, n)."""
-    _, _, units = _forward(x, _layers(values, convolutions, dense))
-    for b in range(len(x)):
-        predicted[b] = np.argmax(units[-1][b])
-
-
 # --- training -------------------------------------------------------------------------------------
 
 
@@ -240,6 +98,7 @@ class Classified:
     predictions: Tensor = field(repr=False)
 
 
+@cached
 def classify(
     network: type[nn.Module],
     inputs: dict[str, Tensor],
@@ -346,7 +205,7 @@ def _classify_one(
         for which in torch.arange(len(labels[part])).split(ahead):
             x, chunk = supplied(part, which), slice(int(which[0]), int(which[-1]) + 1)
             for predicted, network in zip(predictions, networks, strict=True):
-                _predict(x, network, convolutions, dense, predicted[chunk])
+                loops.predict(x, network, convolutions, dense, predicted[chunk])
         return predictions, 100 * (predictions == labels[part].numpy()).mean(axis=1)
 
     best_accuracy = -1.0
@@ -355,9 +214,9 @@ def _classify_one(
             x, y = supplied("train", which), labels["train"][which].numpy()
             for start in range(0, len(y), protocol.batch_size):
                 batch = slice(start, start + protocol.batch_size)
-                _differentiate(x[batch], y[batch], values, gradient, convolutions, dense)
+                loops.differentiate(x[batch], y[batch], values, gradient, convolutions, dense)
                 step += 1
-                sparse.adam(kernel, *moments, step, protocol.learning_rate, kernel)
+                loops.adam(kernel, *moments, step, protocol.learning_rate, kernel)
         _, (last_accuracy,) = predict("validation", values)
         if last_accuracy > best_accuracy:
             best, best_epoch, best_accuracy = values.copy(), epoch, last_accuracy
@@ -366,6 +225,7 @@ def _classify_one(
     return row, torch.from_numpy(predictions[0])
 
 
+@cached
 def classify_reconstructions(
     trained: Trained, data, network: type[nn.Module]
 ) -> tuple[pd.DataFrame, dict[tuple[int, int], Tensor]]:
@@ -419,7 +279,7 @@ class _Reconstructions:
     def __init__(self, model: SAN, data) -> None:
         self.model, self.data = model, data
         self.codes = {
-            part: sparse.store(model, sparse.as_images(getattr(data, part)), MOST_STORED)
+            part: kernels.store(model, as_images(getattr(data, part)), MOST_STORED)
             for part in ("train", "validation")
         }
 
@@ -428,7 +288,7 @@ class _Reconstructions:
         x = getattr(self.data, part)
         x_hat = torch.empty(len(which), *x.shape[1:])
         if codes := self.codes.get(part):
-            codes.draw(which.numpy(), sparse.as_images(x_hat))
+            codes.draw(which.numpy(), as_images(x_hat))
         else:
             reconstruct_into(self.model, x[which], x_hat, torch.empty(len(x_hat), dtype=torch.long))
         return x_hat

@@ -1,27 +1,32 @@
-"""Files of trained networks, in the safetensors format: `save_model` and `load_model`."""
+"""Files of trained networks, in the safetensors format: `save_model` and `load_model`.
+
+The metadata ``kind`` says which class of network a file holds. Nothing in a file is executed.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from san_core import SAN
 
-SETTINGS = {"activation", "border_tolerance"}
-EXPECTED = "expected a SAN that save_model wrote, but"
+#: Of each kind of network: its class, what is written of it (settings and tensors), and the network
+#: made of what was written.
+KINDS: dict[str, tuple[type[nn.Module], Callable, Callable]] = {}
 
 
 def save_model(
-    model: SAN, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
+    model: nn.Module, path: str | os.PathLike, facts: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Write a SAN to a file that `load_model` reads, in the safetensors format.
+    """Write a network of one of the `KINDS` to a file, in the safetensors format.
 
-    The file has the kernels, whose shapes say the kernel sizes and ``ndim``, and as metadata the
-    name of the activation function and the border tolerance, and ``facts`` of other names, which
-    `load_facts` reads.
+    Args:
+        model: a `SAN` or a `sanbook.scales.MultiscaleSAN`.
+        path: the file, which is replaced if it exists.
+        facts: further metadata, which `load_facts` reads.
 
     >>> import tempfile
     >>> import torch
@@ -33,57 +38,81 @@ def save_model(
     >>> torch.equal(loaded.encode(x), model.encode(x))
     True
     """
-    kernels = {f"kernel {i}": w.detach().contiguous() for i, w in enumerate(model.kernels)}
-    settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
-    save_file(kernels, path, {**facts, **settings})
+    settings, tensors = describe(model)
+    save_file(tensors, path, {**facts, **settings})
+
+
+def load_model(path: str | os.PathLike) -> nn.Module:
+    """Read the network that `save_model` wrote; its codes equal the saved network's bit by bit.
+
+    Raises:
+        ValueError: `save_model` did not write the file, or the activation function is not in
+            `san_core.ACTIVATION_FUNCTIONS`.
+    """
+    settings, tensors = _read(path)
+    try:
+        return build(settings, tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected a network that save_model wrote, but no network can be made of the "
+            f"metadata {sorted(settings)} and the tensors {sorted(tensors)}: {error}. Save the "
+            "network again."
+        ) from error
 
 
 def load_facts(path: str | os.PathLike) -> dict[str, str]:
-    """All metadata of a file in the safetensors format; ValueError if it is none."""
-    return read_safetensors(path, EXPECTED)[0]
+    """All metadata of a file in the safetensors format; ValueError for another file."""
+    return _read(path)[0]
 
 
-def read_safetensors(
-    path: str | os.PathLike, expected: str
-) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a file; ValueError, which says what was ``expected``, if it is none.
-
-    Nothing in the file is executed.
-    """
+def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except SafetensorError as error:
         raise ValueError(
-            f"{path}: {expected} it is not a whole safetensors file: {error}"
+            f"{path}: expected a network that save_model wrote, but it is not a whole safetensors "
+            f"file: {error}. Save the network again."
         ) from error
 
 
-def load_model(path: str | os.PathLike) -> SAN:
-    """Read the SAN that `save_model` wrote; its codes equal those of the saved SAN bit by bit.
+def describe(model: nn.Module) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Settings, with the ``kind``, and tensors of a network; TypeError for an unknown class."""
+    for kind, (network, settings_and_tensors, _) in KINDS.items():
+        if isinstance(model, network):
+            settings, tensors = settings_and_tensors(model)
+            tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+            return {"kind": kind, **settings}, tensors
+    raise TypeError(f"model must be one of {', '.join(KINDS)}, but is {type(model).__name__}")
 
-    Nothing in the file is executed, so a file from somebody else is safe to open. ValueError if it
-    is no file that `save_model` wrote, or its activation function is not among
-    `san_core.ACTIVATION_FUNCTIONS`.
-    """
-    settings, stored = read_safetensors(path, EXPECTED)
-    expected = f"{path}: {EXPECTED}"
-    names = [f"kernel {i}" for i in range(len(stored))]
-    if not set(settings) >= SETTINGS or set(stored) != set(names):
-        raise ValueError(
-            f"{expected} its metadata are {sorted(settings)} and its tensors {sorted(stored)}"
-        )
-    kernels = [stored[name] for name in names]
+
+def build(settings: Mapping[str, str], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The network of a description; KeyError, TypeError or ValueError if there is none."""
+    kind = settings.get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"the kind must be one of {', '.join(KINDS)}, but is {kind!r}")
+    return KINDS[kind][2](settings, tensors)
+
+
+def _describe_san(model: SAN) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The shapes of the kernels say the kernel sizes and ``ndim``."""
+    kernels = {f"kernel {i}": kernel for i, kernel in enumerate(model.kernels)}
+    settings = {"activation": model.activation, "border_tolerance": str(model.border_tolerance)}
+    return settings, kernels
+
+
+def _build_san(settings: Mapping[str, str], tensors: Mapping[str, Tensor]) -> SAN:
+    kernels = [tensors[f"kernel {i}"] for i in range(len(tensors))]
     shapes = [tuple(kernel.shape) for kernel in kernels]
     if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
-        raise ValueError(f"{expected} its kernels have the shapes {shapes}")
+        raise ValueError(f"its kernels have the shapes {shapes}")
     sizes, ndim = [shape[0] for shape in shapes], len(shapes[0]) if shapes else 1
-    try:
-        tolerance = int(settings["border_tolerance"])
-        model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
-    except ValueError as error:
-        raise ValueError(f"{expected} no SAN can be made of it: {error}") from error
+    tolerance = int(settings["border_tolerance"])
+    model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
     for kernel, weights in zip(model.kernels, kernels, strict=True):
         kernel.data = weights
     return model
+
+
+KINDS["SAN"] = SAN, _describe_san, _build_san

@@ -1,4 +1,7 @@
-"""Sparse codes computed sparsely: what is kept, drawn and learned, as compiled plain loops.
+"""All compiled loops of training: codes of SANs computed sparsely, and small classifiers.
+
+All stand in one file, because numba's cache does not see that a function of another file changed.
+`sanbook.training.kernels` calls the loops with tensors.
 
 After a sparse activation function almost every activation is zero, so the loops visit only the
 entries that are kept: they find them, draw their kernels and take both gradients there. Dense
@@ -24,53 +27,19 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and
 Everything is in single precision, and no result depends on the number of threads.
 """
 
-import logging
 from typing import NamedTuple
 
 import numba
 import numpy as np
-import torch
-from numba.core import event
-from torch import Tensor
-
-import san_core
-from san_core import ACTIVATION_FUNCTIONS, SAN, sparsity_density
 
 # What the loops know. A branch on a number compiles once; passing functions would five times.
 IDENTITY, RELU, TOPK, POOL, EXTREMA = range(5)
-_KINDS = {
-    san_core.identity: IDENTITY,
-    san_core.relu: RELU,
-    san_core.topk_absolutes: TOPK,
-    san_core.extrema_pool_indices: POOL,
-    san_core.extrema: EXTREMA,
-}
 
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Products and sums may be fused: where two windows are equal, their similarities still are.
 _compiled = numba.njit(**_OPTIONS, fastmath={"contract"})
 # Sums over many samples may also be reordered, so that several are added at once.
 _compiled_sum = numba.njit(**_OPTIONS, fastmath={"contract", "reassoc", "nsz"})
-
-
-class _Announcement(event.Listener):
-    """Says once that the loops are being compiled: a cold start takes seconds."""
-
-    def on_start(self, event):
-        """Compiling starts; what is in the cache on disk never comes here."""
-        if event.data["dispatcher"].py_func.__module__ == __name__ and not self.said:
-            self.said = True
-            logging.getLogger(__name__).warning(
-                "Compiling the loops of sanbook.training.loops: some 15 s, once on this machine"
-            )
-
-    def on_end(self, event):
-        """Nothing to say."""
-
-    said = False
-
-
-event.register("numba:compile", _Announcement())
 
 
 # --- lines ----------------------------------------------------------------------------------------
@@ -157,7 +126,7 @@ def _blank_gaps(entries, layout):
 
 
 @_compiled
-def _mirror(kernels, mirrored):
+def mirror(kernels, mirrored):
     """Turn kernels (q, R, m) by half a turn."""
     for k in range(len(kernels)):
         forward, backward = kernels[k].reshape(-1), mirrored[k].reshape(-1)
@@ -484,7 +453,7 @@ def _add_gradient_at(kept, s, mirrored, layout, error, x, encoder, decoder):
 
 
 @_compiled
-def _train(images, orders, batch_size, kernels, kind, d, learning_rate, layout, after_epoch):
+def train(images, orders, batch_size, kernels, kind, d, learning_rate, layout, after_epoch):
     """Train the kernels (q, R, m) of one SAN, in place, on images (B, H, W) in ``orders`` (E, B).
 
     Writes the kernels after each epoch (E, q, R, m). Returns the activations and the normalized
@@ -507,7 +476,7 @@ def _train(images, orders, batch_size, kernels, kind, d, learning_rate, layout, 
 def _gradient(images, batch, kernels, kind, d, layout, space, activations, losses):
     """Gradient of the mean absolute error of a batch; it is left in ``space.encoder``."""
     weight = np.float32(1 / (len(batch) * layout.height * layout.width))
-    _mirror(kernels, space.mirrored)
+    mirror(kernels, space.mirrored)
     space.encoder[:] = 0
     space.decoder[:] = 0
     for i, b in enumerate(batch):
@@ -515,7 +484,7 @@ def _gradient(images, batch, kernels, kind, d, layout, space, activations, losse
         activations[i] = space.counts.sum()
         losses[i] = _absolute_error(images[b], layout, space, weight)
         _add_gradient(kind, layout, space)
-    _mirror(space.decoder, space.mirrored)  # the gradient of the kernels as they are
+    mirror(space.decoder, space.mirrored)  # the gradient of the kernels as they are
     encoder, decoder = space.encoder.reshape(-1), space.mirrored.reshape(-1)
     for i in range(len(encoder)):
         encoder[i] += decoder[i]
@@ -538,7 +507,7 @@ def adam(kernels, gradient, first, second, step, learning_rate, after):
 
 
 @_compiled
-def _code(x, kernels, kind, d, layout, x_hat):
+def code(x, kernels, kind, d, layout, x_hat):
     """Activations and normalized losses (E, B) of examples (B, H, W) by kernels (E, q, R, m).
 
     Where ``x_hat`` (B, H, W) has room for them, the reconstructions are written there.
@@ -547,7 +516,7 @@ def _code(x, kernels, kind, d, layout, x_hat):
     losses = np.empty((len(kernels), len(x)), np.float32)
     space = _space(kernels[0], layout)
     for e in range(len(kernels)):
-        _mirror(kernels[e], space.mirrored)
+        mirror(kernels[e], space.mirrored)
         for b in range(len(x)):
             _encode_and_draw(x[b], kernels[e], kind, d, layout, space)
             activations[e, b] = space.counts.sum()
@@ -567,7 +536,7 @@ def _take(line, layout, example):
 
 
 @_compiled
-def _store(x, kernels, kind, d, layout, places, values, ends):
+def store(x, kernels, kind, d, layout, places, values, ends):
     """Store what a sparse activation function keeps of examples (B, H, W), one after the other.
 
     ``places`` and ``values`` are (A,), ``ends`` (B, q). Returns whether there was room for all, and
@@ -591,7 +560,7 @@ def _store(x, kernels, kind, d, layout, places, values, ends):
 
 
 @_compiled
-def _draw_stored(which, places, values, ends, mirrored, layout, x_hat):
+def draw_stored(which, places, values, ends, mirrored, layout, x_hat):
     """Draw the stored examples ``which`` (B,) to ``x_hat`` (B, H, W)."""
     line, s = np.empty(layout.size, np.float32), np.empty(layout.span, np.float32)
     for i, b in enumerate(which):
@@ -604,144 +573,142 @@ def _draw_stored(which, places, values, ends, mirrored, layout, x_hat):
         _take(line[layout.after :], layout, x_hat[i])
 
 
-@_compiled
-def _mark_kept(s, kind, d, layout, marks):
-    """Mark in (B, H, W) the entries that a sparse activation function keeps of maps (B, H, W)."""
-    line, kept = np.zeros(layout.span, np.float32), np.empty(layout.span, np.int64)
-    for b in range(len(s)):
-        _lay(s[b], layout, line)
-        for p in kept[: _keep(kind, d, line, layout, kept)]:
-            marks[b, p // layout.stride, p % layout.stride] = True
+# --- classifiers: axes c, o of a layer as in `sanbook.training.classifiers` --------------------
+
+TAPS = 5  # of the kernels of the convolutions
 
 
-# --- for the rest of the book ---------------------------------------------------------------------
+@_compiled_sum
+def _convolve(x, kernels, bias, pooled, second):
+    """Write the ReLU of the larger of each two neighbours of convolutions, and which it is.
 
-
-def kind_of(activation: str) -> int | None:
-    """The number of an activation function that the loops know, None for any other.
-
-    A name counts by its function, whatever sparsity density is registered beside it.
+    ``x`` is (B, c, n), ``kernels`` (o, c, TAPS), ``bias`` (o,); ``pooled`` and ``second``, whether
+    the larger one is the second, are (B, o, (n - TAPS + 1) // 2).
     """
-    function, _ = ACTIVATION_FUNCTIONS.get(activation, (None, None))
-    return _KINDS.get(function)
+    similarities = np.empty(x.shape[2] - TAPS + 1, np.float32)
+    for b in range(len(x)):
+        for o in range(len(kernels)):
+            similarities[:] = bias[o]
+            for c in range(x.shape[1]):
+                samples, w = x[b, c], kernels[o, c]
+                for p in range(len(similarities)):
+                    total = similarities[p]
+                    for t in range(TAPS):
+                        total += w[t] * samples[p + t]
+                    similarities[p] = total
+            for p in range(pooled.shape[2]):
+                first, other = similarities[2 * p], similarities[2 * p + 1]
+                second[b, o, p] = other > first
+                larger = other if other > first else first
+                pooled[b, o, p] = np.float32(0) if larger < 0 else larger
 
 
-def kept(s: Tensor, activation: str, d: int, ndim: int = 1) -> Tensor:
-    """Where `san_core.activate` of a sparse activation function is not 0.
+@_compiled_sum
+def _add_gradients(gradient, x, kernels, pooled, second, of_x, of_kernels, of_bias):
+    """Add the gradients of what `_convolve` reads, given that of ``pooled``.
 
-    ``s`` is ``(..., *spatial)``, ``d`` as in `san_core.sparsity_density`; returns booleans of the
-    same shape. ValueError if the activation function is not one of the three sparse ones, or ``s``
-    is not finite; TypeError if ``s`` is not in single precision.
-
-    >>> kept(torch.tensor([1.0, -3.0, 2.0, 0.5]), "top-k absolutes", d=2)
-    tensor([False,  True,  True, False])
+    ``of_x`` may be empty: the gradient of the data themselves is of no use.
     """
-    kind = kind_of(activation)
-    if kind not in (TOPK, POOL, EXTREMA):
-        raise ValueError(f"expected a sparse activation function of the paper, got {activation!r}")
-    if s.dtype != torch.float32:
-        raise TypeError(f"s must be in single precision, torch.float32, but is {s.dtype}")
-    if not s.isfinite().all():
-        raise ValueError("s must be finite, but has NaN or infinite entries; did training diverge?")
-    spatial = tuple(s.shape[s.ndim - ndim :])
-    maps = as_images(s.reshape(-1, *spatial))
-    marks = np.zeros(maps.shape, np.bool_)
-    _mark_kept(maps, kind, d, layout_of(spatial, 1), marks)
-    return torch.from_numpy(marks).view(s.shape)
+    similarities = np.zeros(x.shape[2] - TAPS + 1, np.float32)  # their gradients
+    for b in range(len(x)):
+        for o in range(len(kernels)):
+            total = np.float32(0)
+            for p in range(gradient.shape[2]):
+                g = gradient[b, o, p] if pooled[b, o, p] > 0 else np.float32(0)
+                total += g
+                similarities[2 * p] = np.float32(0) if second[b, o, p] else g
+                similarities[2 * p + 1] = g if second[b, o, p] else np.float32(0)
+            of_bias[o] += total
+            for c in range(x.shape[1]):
+                for t in range(TAPS):
+                    samples, total = x[b, c, t:], np.float32(0)
+                    for p in range(len(similarities)):
+                        total += similarities[p] * samples[p]
+                    of_kernels[o, c, t] += total
+                    if len(of_x):
+                        of_samples, w = of_x[b, c, t:], kernels[o, c, t]
+                        for p in range(len(similarities)):
+                            of_samples[p] += w * similarities[p]
 
 
-def as_images(x: Tensor) -> np.ndarray:
-    """Examples ``(B, *spatial)`` as the loops want them, ``(B, H, W)``; copied if they must be."""
-    images = x if x.ndim == 3 else x.unsqueeze(1)
-    return images.detach().contiguous().numpy()
+@_compiled_sum
+def _layers(values, convolutions, dense):
+    """Kernels (o, c, TAPS), matrices (o, c) and biases (o,) of all layers, views of values (P,).
 
-
-def train(
-    model: SAN, images: np.ndarray, orders: np.ndarray, batch_size: int, learning_rate: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Train a copy of the kernels of a SAN on images, or signals, ``(B, H, W)``.
-
-    ``orders`` ``(E, B)`` are the examples of each epoch, one after the other. All kernels have one
-    size. Returns the kernels after each epoch, ``(E, q, *(m,) * ndim)``, and for each example in
-    its batch, before the step, the number of its activations and its normalized loss, ``(E, B)``.
+    ``convolutions`` and ``dense`` have a row (o, c) for each layer.
     """
-    kernels, d, layout = _describe(model, images)
-    after_epoch = np.empty((len(orders), *kernels.shape), np.float32)
-    activations, losses = _train(
-        images, orders, batch_size, kernels, kind_of(model.activation), d, learning_rate, layout,
-        after_epoch,
-    )  # fmt: skip
-    after_epoch = torch.from_numpy(after_epoch).view(-1, len(kernels), *model.kernels[0].shape)
-    return after_epoch, torch.from_numpy(activations), torch.from_numpy(losses)
+    kernels = []
+    matrices = []
+    biases = []
+    at = 0
+    for i in range(len(convolutions)):
+        o, c = convolutions[i, 0], convolutions[i, 1]
+        kernels.append(values[at : at + o * c * TAPS].reshape(o, c, TAPS))
+        biases.append(values[at + o * c * TAPS : at + o * c * TAPS + o])
+        at += o * c * TAPS + o
+    for i in range(len(dense)):
+        o, c = dense[i, 0], dense[i, 1]
+        matrices.append(values[at : at + o * c].reshape(o, c))
+        biases.append(values[at + o * c : at + o * c + o])
+        at += o * c + o
+    return kernels, matrices, biases
 
 
-def counts_and_losses(model: SAN, images: np.ndarray, kernels: Tensor) -> tuple[Tensor, Tensor]:
-    """Activations and normalized loss of each image ``(B, H, W)``, each ``(E, B)``.
+@_compiled_sum
+def _forward(x, layers):
+    """What each layer reads, maps (B, c, n) and then units (B, c), and last the scores.
 
-    ``kernels`` are E sets, ``(E, q, *(m,) * ndim)``, to be used in place of those of the model.
+    Also which of two neighbours was the larger one, of each convolution.
     """
-    own, d, layout = _describe(model, images)
-    kernels = kernels.numpy().reshape(-1, *own.shape)
-    kind = kind_of(model.activation)
-    activations, losses = _code(images, kernels, kind, d, layout, images[:0])
-    return torch.from_numpy(activations), torch.from_numpy(losses)
+    kernels, matrices, biases = layers
+    maps = [x.reshape(len(x), 1, -1)]
+    second = []
+    for i in range(len(kernels)):
+        shape = len(x), len(kernels[i]), (maps[i].shape[2] - TAPS + 1) // 2
+        maps.append(np.empty(shape, np.float32))
+        second.append(np.empty(shape, np.bool_))
+        _convolve(maps[i], kernels[i], biases[i], maps[i + 1], second[i])
+    units = [maps[-1].reshape(len(x), -1)]
+    for i in range(len(matrices)):
+        given = np.dot(units[i], matrices[i].T) + biases[len(kernels) + i]
+        units.append(given if i == len(matrices) - 1 else np.maximum(given, np.float32(0)))
+    return maps, second, units
 
 
-def reconstruct(model: SAN, images: np.ndarray, x_hat: np.ndarray) -> Tensor:
-    """Write the reconstructions of images to ``x_hat``, both ``(B, H, W)``.
-
-    Returns the number of activations of each image, ``(B,)``.
-    """
-    kernels, d, layout = _describe(model, images)
-    activations, _ = _code(images, kernels[None], kind_of(model.activation), d, layout, x_hat)
-    return torch.from_numpy(activations[0])
-
-
-class Codes(NamedTuple):
-    """What a SAN keeps of B examples, to draw them again and again; `store` makes it."""
-
-    places: np.ndarray  # (A,) entries on the line, map by map
-    values: np.ndarray  # (A,) similarities there
-    ends: np.ndarray  # (B, q) where the entries of a map end
-    mirrored: np.ndarray  # (q, R, m) the kernels as they are drawn
-    layout: Layout
-
-    def draw(self, which: np.ndarray, x_hat: np.ndarray) -> None:
-        """Write the reconstructions of the examples ``which`` ``(B,)``, ``(B, H, W)``."""
-        places, values, ends, mirrored, layout = self
-        _draw_stored(which, places, values, ends, mirrored, layout, x_hat)
-
-
-def store(model: SAN, images: np.ndarray, most: int) -> Codes | None:
-    """The codes of images ``(B, H, W)``, None if they have more than ``most`` activations.
-
-    None also for a dense activation function, and where similarities are not finite.
-    """
-    kind = kind_of(model.activation)
-    kernels, d, layout = _describe(model, images)
-    if kind not in (TOPK, POOL, EXTREMA) or layout.span > 2**16:
-        return None
-    places, values = np.empty(most, np.uint16), np.empty(most, np.float32)
-    ends, mirrored = np.empty((len(images), len(kernels)), np.int64), np.empty_like(kernels)
-    _mirror(kernels, mirrored)
-    stored = _store(images, kernels, kind, d, layout, places, values, ends)
-    return Codes(places, values, ends, mirrored, layout) if stored else None
+@_compiled_sum
+def differentiate(x, labels, values, gradient, convolutions, dense):
+    """Write the gradient (P,) of the mean cross-entropy of a batch (B, n)."""
+    gradient[:] = 0
+    layers = _layers(values, convolutions, dense)
+    kernels, matrices, _ = layers
+    of_kernels, of_matrices, of_biases = _layers(gradient, convolutions, dense)
+    maps, second, units = _forward(x, layers)
+    error = units[-1]  # derivative of the loss by the scores: softmax minus the true class
+    for b in range(len(error)):
+        error[b] = np.exp(error[b] - error[b].max())
+        error[b] /= error[b].sum()
+        error[b, labels[b]] -= np.float32(1)
+    error /= np.float32(len(x))
+    for i in range(len(matrices) - 1, -1, -1):
+        of_matrices[i][:] += np.dot(error.T, units[i])
+        of_biases[len(kernels) + i][:] += error.sum(axis=0)
+        if i or len(kernels):  # the gradient of the data themselves is of no use
+            error = np.dot(error, matrices[i])
+        if i:
+            error = np.where(units[i] > 0, error, np.float32(0))
+    for i in range(len(kernels) - 1, -1, -1):
+        of_maps = np.zeros_like(maps[i] if i else maps[0][:0])
+        error_of_maps = error.reshape(maps[i + 1].shape)
+        _add_gradients(
+            error_of_maps, maps[i], kernels[i], maps[i + 1], second[i],
+            of_maps, of_kernels[i], of_biases[i],
+        )  # fmt: skip
+        error = of_maps.reshape(len(of_maps), -1)
 
 
-def _describe(model: SAN, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, Layout]:
-    """A SAN as the loops want it: its kernels (q, R, m), their sparsity densities, the layout.
-
-    Smaller kernels are padded to the size of the largest, around a common centre.
-    """
-    spatial = images.shape[-model.ndim :]
-    sizes = [len(kernel) for kernel in model.kernels]
-    layout = layout_of(spatial, max(sizes))
-    kernels = np.zeros((len(sizes), layout.rows, layout.taps), np.float32)
-    d = np.zeros(len(sizes), np.int64)
-    for k, (size, kernel) in enumerate(zip(sizes, model.kernels, strict=True)):
-        first = (layout.taps - 1) // 2 - (size - 1) // 2
-        rows = slice(first, first + size) if model.ndim == 2 else slice(None)
-        kernels[k, rows, first : first + size] = kernel.detach().numpy()
-        density = sparsity_density(model.activation, size, spatial, model.border_tolerance)
-        d[k] = density or 0  # dense functions have none
-    return kernels, d, layout
+@_compiled_sum
+def predict(x, values, convolutions, dense, predicted):
+    """Write the class of the largest score of examples (B, n)."""
+    _, _, units = _forward(x, _layers(values, convolutions, dense))
+    for b in range(len(x)):
+        predicted[b] = np.argmax(units[-1][b])

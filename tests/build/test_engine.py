@@ -1,9 +1,9 @@
 """Tests of how pages are made: what is out of date, what is published, what survives faults."""
 
 import dataclasses
+import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -11,17 +11,16 @@ import sys
 import time
 from pathlib import Path
 
-import distributed
 import nbformat
 import pytest
+import yaml
 
-from sanbook.build import engine
-from sanbook.build import execute as execution
-from sanbook.build import graph as tasks
-from sanbook.build import render as rendering
-from sanbook.build.execute import PageError, Specification
+import task_book
+from sanbook.build import execute, graph, provenance, render
+from sanbook.build.execute import PageError, execute_page
+from sanbook.build.graph import Page, imported_names, key_of, modules_of
 from sanbook.build.switches import read_switches
-from sanbook.data import fetch
+from sanbook.data.manifest import MANIFEST
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,9 +29,11 @@ def code(source, **metadata):
     return nbformat.v4.new_code_cell(source, metadata=metadata)
 
 
-def notebook(*cells):
+def write_notebook(path, *cells):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": kernel})
+    notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": kernel})
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, path)
 
 
 # --- one page -------------------------------------------------------------------------------------
@@ -41,120 +42,142 @@ def notebook(*cells):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """An empty project with one notebook that has a number and a text as parameters."""
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.setattr(execution, "ROOT", tmp_path)
-    page = notebook(
+    for module in (execute, graph):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    write_notebook(
+        tmp_path / "notebooks/page.ipynb",
         nbformat.v4.new_markdown_cell("# A page: first\n\nThe first of many."),
         code('dataset: str = "first"  # which\ncount: int = 3  # how many', tags=["parameters"]),
         code("assert count < 10, 'too many'\nprint(dataset, count)"),
     )
-    nbformat.write(page, tmp_path / "notebooks" / "page.ipynb")
     return tmp_path
 
 
-def specified(**parameters):
-    return Specification("pages/x", "notebooks/page.ipynb", parameters, "_build/quick", [], "make")
+def make_page(project, name="pages/x", **parameters):
+    """Execute the page of the project; returns it and its provenance."""
+    switches = dataclasses.replace(read_switches({}), folder=project / "_build/quick")
+    page = Page(name, "page", parameters)
+    execute_page(page, switches)
+    facts = json.loads(page.provenance(switches).read_text())
+    return nbformat.read(page.executed(switches), as_version=4), facts
 
 
-def test_page_has_its_parameters_and_its_title(project):
-    execution.execute_page(specified(dataset="second", count=4))
-    page = nbformat.read(specified().page, as_version=4)
+def test_page_has_its_parameters_its_title_and_its_provenance(project):
+    page, facts = make_page(project, dataset="second", count=4)
     assert page.cells[0].source == "# A page: second\n\nThe first of many."
     assert page.cells[-2].outputs[0].text == "second 4\n"
     assert "set-up" in page.cells[2].metadata.tags
     assert "papermill" not in page.metadata
+    assert page.cells[-1].id == "provenance"
+    assert facts["peak_megabytes"] > 10
+    assert facts["cached"] == []
 
 
 def test_unknown_parameter_is_an_error(project):
     with pytest.raises(PageError, match=r"\['count', 'dataset'\], but not \['cuont'\]"):
-        execution.execute_page(specified(cuont=4))
+        make_page(project, cuont=4)
 
 
-def test_failing_page_names_its_cell_and_is_not_published(project):
-    execution.execute_page(specified(count=4))
-    before = specified().page.read_bytes()
+def test_failing_page_names_its_cell_and_leaves_what_was_there(project):
+    before, _ = make_page(project, count=4)
     with pytest.raises(PageError, match=r"(?s)cell \d of notebooks/page.ipynb failed.*too many"):
-        execution.execute_page(specified(count=12))
-    assert specified().page.read_bytes() == before
+        make_page(project, count=12)
+    page = project / "_build/quick/pages/pages/x.ipynb"
+    assert nbformat.read(page, as_version=4) == before
 
 
 def test_provenance_has_the_commit_at_the_start_of_the_page(project, monkeypatch):
-    commits = iter(["at the start", "made meanwhile"])
-    monkeypatch.setattr(
-        execution, "checkout", lambda: {"commit": next(commits), "uncommitted_changes": False}
-    )
-    execution.execute_page(specified(count=4))
-    facts = json.loads(specified().provenance.read_text())
+    now = provenance.start()
+    commits = iter([now | {"commit": "at the start"}, now | {"commit": "made meanwhile"}])
+    monkeypatch.setattr(provenance, "start", lambda: next(commits))
+    page, facts = make_page(project, count=4)
     assert facts["commit"] == "at the start"
-    assert facts["peak_megabytes"] > 10
-    assert nbformat.read(specified().page, as_version=4).cells[-1].id == "provenance"
+    assert "commit `at the start`" in page.cells[-1].source
 
 
+def test_provenance_says_what_came_from_the_cache(project):
+    entry = {"date": "2026-01-02", "commit": "0123456789abcdef", "seconds": 40.2}
+    entry |= {"parts": 2, "cached": True}
+    opens = "import json, os\nwith open(os.environ['SAN_CACHE_LOG'], 'a') as log:"
+    write_notebook(
+        project / "notebooks/page.ipynb",
+        nbformat.v4.new_markdown_cell("# A page"),
+        code(f"{opens}\n    for _ in '12':\n        print(json.dumps({entry}), file=log)"),
+    )
+    page, facts = make_page(project)
+    assert facts["cached"] == [entry, entry]
+    said = "4 results, computed from 2026-01-02 to 2026-01-02 by commit `0123456789ab` in 80 s"
+    assert said in page.cells[-1].source
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such sockets")
 def test_kernels_share_no_port(project):
     """Two kernels that start at the same moment could be given the same one, and one would hang."""
     asks = "import json, ipykernel\nprint(open(ipykernel.get_connection_file()).read())"
-    nbformat.write(notebook(code(asks)), project / "notebooks" / "page.ipynb")
-    execution.execute_page(dataclasses.replace(specified(), name="pages/asks"))
-    page = nbformat.read(project / "_build/quick/pages/pages/asks.ipynb", as_version=4)
-    connection = json.loads(page.cells[0].outputs[0].text)
+    write_notebook(
+        project / "notebooks/page.ipynb", nbformat.v4.new_markdown_cell("# A page"), code(asks)
+    )
+    page, _ = make_page(project)
+    connection = json.loads(page.cells[1].outputs[0].text)
     assert connection["transport"] == "ipc"
     assert not Path(connection["ip"]).parent.exists()  # it went with the page
 
 
-# --- a page in a process of its own ---------------------------------------------------------------
+# --- pages side by side ---------------------------------------------------------------------------
+
+TABLE = """
+import sys
+from sanbook.build.engine import page_tasks, run
+from sanbook.build.graph import Page
+from sanbook.build.switches import read_switches
+
+switches = read_switches()
+results = str(switches.results)
+
+def page(name, **more):
+    parameters = {"results": results, "seconds": float(sys.argv[1])}
+    return Page(name, name, parameters, leaves=(f"{name}.csv",), **more)
+
+pages = [page("first"), page("second", long=True), page("third", reads=("first.csv",))]
+sys.exit(run(page_tasks(pages, switches, *sys.argv[2:]), switches))
+"""
 
 
 @pytest.fixture
 def small(tmp_path):
     """A copy of the project whose table has two slow pages and one that reads the first."""
-    for name in ("sanbook", "san_core.py"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, tmp_path / name)
-    (tmp_path / "notebooks").mkdir()
-    for name, said in (("first", "results"), ("second", "results"), ("third", "results")):
-        cells = [
+    shutil.copytree(ROOT / "sanbook", tmp_path / "sanbook")
+    shutil.copy(ROOT / "san_core.py", tmp_path)
+    for name in ("first", "second", "third"):
+        write_notebook(
+            tmp_path / f"notebooks/{name}.ipynb",
             nbformat.v4.new_markdown_cell(f"# {name}"),
-            code(
-                'results: str = ""  # where\nseconds: float = 0.0  # to sleep', tags=["parameters"]
-            ),
+            code('results: str = ""  # where\nseconds: float = 0  # to sleep', tags=["parameters"]),
             code("import time\nfrom pathlib import Path\ntime.sleep(seconds)"),
-            code(f"Path({said}, '{name}.csv').write_text('{name}')"),
-        ]
-        nbformat.write(notebook(*cells), tmp_path / "notebooks" / f"{name}.ipynb")
-    (tmp_path / "task_small.py").write_text(
-        "import sys\n"
-        "from sanbook.build.engine import execute\n"
-        "from sanbook.build.switches import read_switches\n"
-        "from sanbook.build.graph import Page, page_task\n"
-        "seconds = float(sys.argv[1])\n"
-        "switches = read_switches()\n"
-        "results = f'_build/{switches.profile}/results'\n"
-        "def page(name, **more):\n"
-        "    return Page(name, name, {'results': results, 'seconds': seconds},\n"
-        "                leaves=(f'{name}.csv',), **more)\n"
-        "pages = [page('first'), page('second'), page('third', reads=('first.csv',))]\n"
-        "if __name__ == '__main__':\n"
-        "    sys.exit(execute([page_task(one, switches) for one in pages], switches))\n"
-    )
+            code(f"Path(results, '{name}.csv').write_text('{name}')"),
+        )
+    (tmp_path / "task_small.py").write_text(TABLE)
     (tmp_path / "data").mkdir()
-    (tmp_path / "pyproject.toml").write_text("")
     return tmp_path
 
 
-def start(project, seconds=0.0, **switches):
-    """The program that makes the three pages."""
+def start(project, *arguments, before=lambda: None, **switches):
+    """The program that makes the three pages; ``before`` is called in its process."""
 
+    def prepare():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where tests run in background
+        before()
+
+    environment = {"PYTHONPATH": str(project), "PROFILE": "quick", "SAN_DATA": "", **switches}
     return subprocess.Popen(
-        [sys.executable, "task_small.py", str(seconds)],
+        [sys.executable, "task_small.py", *(arguments or "0")],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project), "PROFILE": "quick", **switches},
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # Ignored where tests run in background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=prepare,
     )
 
 
@@ -164,8 +187,19 @@ def finish(process):
 
 
 def made(project):
+    """The pages that are published, with the time at which they were."""
     folder = project / "_build/quick/pages"
     return {p.stem: p.stat().st_mtime_ns for p in folder.glob("*.ipynb")}
+
+
+def made_again(project, *arguments, **switches):
+    """The pages that a call makes, of which all were there."""
+    before = made(project)
+    status, output = finish(start(project, *arguments, **switches))
+    assert status == 0, output
+    after = made(project)
+    assert after.keys() == before.keys()
+    return {page for page in after if after[page] != before[page]}
 
 
 def wait_for(condition, process):
@@ -190,54 +224,47 @@ def alive(project):
     return found
 
 
-@pytest.mark.parametrize("moment", ["first second", "last cell"])
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupt_loses_only_the_pages_in_progress(small, number, moment):
-    process = start(small, seconds=60, JOBS="2")
-    unfinished = small / "_build/quick/unfinished"
-    if moment == "first second":
-        wait_for(lambda: len(alive(small)) > 1, process)
-    else:
-        wait_for(lambda: len(list(unfinished.glob("*.ipynb"))) == 2, process)
-    started = time.monotonic()
+def test_interrupt_loses_only_the_pages_in_progress(small, number):
+    for name in ("first", "third"):
+        path = small / f"notebooks/{name}.ipynb"
+        path.write_text(path.read_text().replace("time.sleep(seconds)", "pass"))
+    process = start(small, "60", JOBS="2")
+    wait_for(lambda: {"first", "third"} <= made(small).keys(), process)
+    keys = small / "_build/quick/doit.json"
+    wait_for(lambda: keys.exists() and "third" in keys.read_text(), process)
     process.send_signal(number)
+    started = time.monotonic()
     status, output = finish(process)
     assert time.monotonic() - started < 10
     assert status == (130 if number != signal.SIGKILL else -signal.SIGKILL)
     assert "Traceback" not in output
-    assert not made(small)
     deadline = time.monotonic() + 20
-    while alive(small):  # kernels look for their parent once a second
+    while alive(small):  # a kernel looks for its parent once a second
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    status, output = finish(start(small))
-    assert status == 0, output
-    assert set(made(small)) == {"first", "second", "third"}
+    before = made(small)
+    assert before.keys() == {"first", "third"}
+    status, output = finish(start(small, "60", before=lambda: signal.alarm(20)))
+    assert made(small) == before
+    assert "first" not in output
+    assert "..." in output
 
 
 def test_full_disk_is_named_and_nothing_half_written_is_published(small):
-    # A limit on the size of files of one page stands in for the end of the disk.
-    page = Specification("first", "notebooks/first.ipynb", {"results": "."}, "_build/quick", [], "")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sanbook.build.execute"],
-        cwd=small,
-        env={**os.environ, "PYTHONPATH": str(small)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
+    import resource
+
+    limit = (2000, 2000)  # of the size of a file, in place of the end of the disk
+    status, output = finish(
+        start(small, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
     )
-    process.stdin.write(json.dumps(dataclasses.asdict(page)) + "\n")
-    process.stdin.flush()  # and held open: else the page ends
-    output = process.stdout.read()
-    assert process.wait() == 1
-    assert "File too large" in output
+    assert status != 0
+    assert os.strerror(errno.EFBIG) in output
     assert "mend that and run make again" in output
     assert "Traceback" not in output
     assert not made(small)
-    status, output = finish(start(small))
-    assert status == 0, output
+    assert finish(start(small))[0] == 0
     assert len(made(small)) == 3
 
 
@@ -248,260 +275,252 @@ def test_failing_page_stops_only_what_needs_it(small):
     assert status == 1
     assert set(made(small)) == {"second"}
     assert "first failed: cell 4 of notebooks/first.ipynb failed: OSError: broken" in output
-    assert "not made, because they need what failed: quick: third" in output
+    assert "not made, because they need what failed: third" in output
 
 
-def test_second_call_executes_nothing_in_a_few_seconds(small):
+def test_page_that_is_asked_for_and_fails_leaves_the_good_one(small):
     assert finish(start(small))[0] == 0
-    before = made(small)
+    before, path = made(small), small / "notebooks/first.ipynb"
+    whole = path.read_text()
+    path.write_text(whole.replace("time.sleep(seconds)", "raise OSError('broken')"))
+    status, _ = finish(start(small, "0", "first"))
+    assert status == 1
+    assert made(small) == before
+    path.write_text(whole)
+    assert made_again(small) == {"first", "third"}  # what failed, and what waited for it
+
+
+def test_longest_is_first_and_a_second_call_makes_what_is_asked_for_and_no_more(small):
+    status, output = finish(start(small, JOBS="1"))
+    assert status == 0
+    lines = [line.split()[-1] for line in output.splitlines() if "..." in line]
+    assert lines == ["second", "first", "third"]
     for path in small.rglob("*.ipynb"):
         path.touch()
-    after = made(small)
     started = time.monotonic()
-    status, output = finish(start(small))
-    assert (status, made(small)) == (0, after)
-    assert "0 made, 3 up to date" in output
-    assert time.monotonic() - started < 10
-    assert after.keys() == before.keys()
+    assert made_again(small) == set()
+    assert time.monotonic() - started < 15
+    assert made_again(small, "0", "third") == {"third"}
+    assert made_again(small, FRESH="1") == {"first", "second", "third"}
+    before = made(small)
+    assert finish(start(small, PROFILE="paper", SEEDS="3"))[0] == 0
+    assert len(list((small / "_build/paper/pages").glob("*.ipynb"))) == 3
+    assert made(small) == before  # profiles never touch each other
 
 
-@pytest.mark.parametrize("name", ["first", "second", "third"])
+@pytest.mark.parametrize("name", ["first", "second"])
 def test_other_parameters_run_their_page_and_no_other(small, name):
     assert finish(start(small))[0] == 0
-    before, table = made(small), small / "task_small.py"
-    changed = f"'seconds': 0.001 if name == {name!r} else seconds"
-    table.write_text(table.read_text().replace("'seconds': seconds", changed))
-    status, output = finish(start(small))
-    assert status == 0, output
-    after = made(small)
-    assert [page for page in after if after[page] != before[page]] == [name]
-
-
-def test_profiles_never_touch_each_other(small):
-    assert finish(start(small))[0] == 0
-    before = made(small)
-    status, output = finish(start(small, PROFILE="paper", SEEDS="3"))
-    assert status == 0, output
-    assert len(list((small / "_build/paper/pages").glob("*.ipynb"))) == 3
-    assert made(small) == before
-
-
-def test_pages_run_on_a_dask_cluster_and_a_killed_worker_loses_nothing(small):
-    leader = small / "scheduler.json"
-
-    def dask(program, *options):
-        return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{program}", "--no-dashboard", *options],
-            cwd=small,
-            env={**os.environ, "PYTHONPATH": str(small)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    local = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(leader))
-    running = [dask("scheduler", *local)]
-    try:
-        wait_for(leader.exists, running[0])
-        address = json.loads(leader.read_text())["address"]
-        running += [dask("worker", address, "--nthreads", "1", "--no-nanny") for _ in range(2)]
-        with distributed.Client(address) as client:
-            client.wait_for_workers(2, timeout=60)
-        process = start(small, seconds=4, SCHEDULER=address)
-        unfinished = small / "_build/quick/unfinished"
-        wait_for(lambda: len(list(unfinished.glob("*.ipynb"))) == 2, process)
-        running[2].kill()  # in the middle of its page
-        status, output = finish(process)
-        assert status == 0, output
-        assert set(made(small)) == {"first", "second", "third"}
-        there = {p.name: p.read_bytes() for p in (small / "_build/quick/results").glob("*.csv")}
-    finally:
-        for one in running:
-            one.kill()
-            one.wait()
-    shutil.rmtree(small / "_build")
-    assert finish(start(small))[0] == 0
-    here = {p.name: p.read_bytes() for p in (small / "_build/quick/results").glob("*.csv")}
-    assert there == here
-    assert len(here) == 3
+    changed = f"0.001 if name == {name!r} else float(sys.argv[1])"
+    (small / "task_small.py").write_text(TABLE.replace("float(sys.argv[1])", changed))
+    assert made_again(small) == {name}
 
 
 # --- what is out of date --------------------------------------------------------------------------
 
 
 @pytest.fixture
-def states(tmp_path, monkeypatch):
-    """States of the nodes of two pages, the database mitdb and one of prose, before and after."""
+def clone(tmp_path, monkeypatch):
+    """A copy of the project with a made-up recording of mitdb."""
     clone = tmp_path / "clone"
-    ignored = shutil.ignore_patterns(".*", "_build", "*.egg-info", "__pycache__", "physionet")
-    shutil.copytree(ROOT, clone, ignore=ignored)
+    for name in ("sanbook", "notebooks", "data/published"):
+        shutil.copytree(ROOT / name, clone / name)
+    shutil.copy(ROOT / "san_core.py", clone)
+    write_notebook(clone / "notebooks/reads.ipynb", code("import json"))
     recording = clone / "data/physionet/mitdb"
     recording.mkdir(parents=True)
     (recording / "100.hea").write_text("header")
     (recording / "100.dat").write_bytes(b"samples")
-    for module in (tasks, execution, rendering):
+    for module in (graph, provenance):
         monkeypatch.setattr(module, "ROOT", clone)
     monkeypatch.setattr("sanbook.build.switches.ROOT", clone)
-
-    def states(directory=None, seeds="0", published=True):
-        tasks.imports.cache_clear()
-        switches = read_switches(
-            {"PROFILE": "quick", "SEEDS": seeds, "SAN_DATA": str(directory or clone / "data")}
-        )
-        pages = [
-            tasks.Page(
-                "physionet/mitdb",
-                "physionet",
-                {"database": "mitdb", "seeds": list(switches.seeds), "results": str(directory)},
-                data=("mitdb",),
-                files=("data/published",),
-                leaves=("physionet/mitdb.json",),
-            ),
-            tasks.Page("speed", "speed", {"results": "r"}),
-        ]
-        work = [tasks.page_task(page, switches) for page in pages]
-        book = tasks.book_task(work, switches)
-        return {
-            task.name.removeprefix("quick: "): [
-                node.state()
-                for name, tree in task.depends_on.items()
-                for node in tasks._nodes(tree)
-            ]
-            for task in (*work, book)
-        }
-
-    states.clone = clone
-    return states
+    return clone
 
 
-def edit(path, text="\n# another line\n"):
-    with path.open("a") as file:
-        file.write(text)
+def keys(clone, directory=None, **switches):
+    """The keys of the page of mitdb and of a page that reads a result of that page."""
+    environment = {"PROFILE": "quick", "SAN_DATA": str(directory or clone / "data"), **switches}
+    given = read_switches(environment)
+    parameters = {"database": "mitdb", "seeds": list(given.seeds), "results": str(given.results)}
+    mitdb = Page("mitdb", "physionet", parameters, data=("mitdb",), files=("data/published",))
+    reads = Page("reads", "reads", reads=("mitdb.json",))
+    return {page.name: key_of(page, given) for page in (mitdb, reads)}
 
 
-# What changed, and which of the page of mitdb, the page of speed and the book are made again.
+def append(path):
+    """A change at the end of a file of the copy."""
+    return lambda clone: (clone / path).write_bytes((clone / path).read_bytes() + b"\n ")
+
+
+def write(path):
+    """A new file in the copy."""
+
+    def write(clone):
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_text("x")
+
+    return write
+
+
+# What changes, and which pages are out of date then.
 CHANGES = {
     "nothing": (lambda clone: None, set()),
-    "the date of a module": (lambda clone: (clone / "sanbook/training/__init__.py").touch(), set()),
-    "prose": (lambda clone: edit(clone / "book/phi.md"), {"book"}),
-    "the table of pages": (lambda clone: edit(clone / "task_book.py"), set()),
-    "a notebook": (
-        lambda clone: edit(clone / "notebooks/physionet.ipynb", " "),
-        {"physionet/mitdb", "book"},
-    ),
-    "a sample": (lambda clone: edit(clone / "data/physionet/mitdb/100.dat"), {"physionet/mitdb"}),
-    "a file appears": (
-        lambda clone: (clone / "data/physionet/mitdb/SHA256SUMS.txt").write_text("x"),
-        {"physionet/mitdb"},
-    ),
-    "other data": (lambda clone: (clone / "data/mnist.txt").write_text("x"), set()),
-    "a published table": (
-        lambda clone: edit(clone / "data/published/physionet.csv"),
-        {"physionet/mitdb"},
-    ),
-    "a module it imports": (
-        lambda clone: edit(clone / "sanbook/training/__init__.py"),
-        {"physionet/mitdb", "book"},
-    ),
-    "a module that one imports": (
-        lambda clone: edit(clone / "sanbook/data/fetch.py"),
-        {"physionet/mitdb", "book"},
-    ),
-    "a module it does not import": (
-        lambda clone: edit(clone / "sanbook/methods/__init__.py"),
-        {"book"},  # whose reference documents all modules
-    ),
-    "the way pages are executed": (
-        lambda clone: edit(clone / "sanbook/build/execute.py"),
-        {"book"},
-    ),
+    "the date of a module": (lambda clone: (clone / "san_core.py").touch(), set()),
+    "a notebook": (append("notebooks/physionet.ipynb"), {"mitdb"}),
+    "a sample": (append("data/physionet/mitdb/100.dat"), {"mitdb"}),
+    "a file appears": (write("data/physionet/mitdb/SHA256SUMS.txt"), {"mitdb"}),
+    "other data": (write("data/mnist.txt"), set()),
+    "a published table": (append("data/published/physionet.csv"), {"mitdb"}),
+    "a module that it imports": (append("sanbook/training/__init__.py"), {"mitdb"}),
+    "a module that one imports": (append("sanbook/data/manifest.py"), {"mitdb"}),
+    "a module that it does not import": (append("sanbook/signals/cli.py"), set()),
+    "the way pages are executed": (append("sanbook/build/execute.py"), set()),
+    "a result that it reads": (write("_build/quick/results/mitdb.json"), {"reads"}),
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_what_changed_is_what_runs(states, change):
-    act, expected = CHANGES[change]
-    before = states()
-    act(states.clone)
-    after = states()
-    # Pages that are made again are files that the book depends on; here none is made.
-    assert {name for name in before if before[name] != after[name]} == expected
+def test_what_changed_is_what_is_out_of_date(clone):
+    for change, (act, expected) in CHANGES.items():
+        before = keys(clone)
+        act(clone)
+        after = keys(clone)
+        assert {page for page in before if before[page] != after[page]} == expected, change
 
 
-def test_other_seeds_run_and_other_places_of_the_same_bytes_do_not(states, tmp_path):
-    before = states()
-    assert states(seeds="0 1")["physionet/mitdb"] != before["physionet/mitdb"]
-    shutil.copytree(states.clone / "data", tmp_path / "my data")
-    assert states(directory=tmp_path / "my data") == before
+def test_other_seeds_run_and_other_places_of_the_same_bytes_do_not(clone, tmp_path):
+    before = keys(clone)
+    assert keys(clone, SEEDS="0 1")["mitdb"] != before["mitdb"]
+    shutil.copytree(clone / "data", tmp_path / "my data")
+    assert keys(clone, directory=tmp_path / "my data") == before
 
 
-def test_other_facts_of_a_data_set_run_its_pages_only(states, monkeypatch, change_source):
-    before = states()
+def test_other_facts_of_a_data_set_run_its_pages_only(clone, change_source):
+    before = keys(clone)
     change_source("wrist", pitfalls="a sentence")
-    assert states() == before
+    assert keys(clone) == before
     change_source("mitdb", pitfalls="a sentence")
-    after = states()
-    assert {name for name in before if before[name] != after[name]} == {"physionet/mitdb"}
+    after = keys(clone)
+    assert {page for page in before if before[page] != after[page]} == {"mitdb"}
 
 
-def test_imports_are_followed_through_modules_and_functions():
-    found = {path.name for path in tasks.modules_of(ROOT / "notebooks/physionet.ipynb")}
-    assert {"san_core.py", "training.py", "data.py", "fetch.py", "__init__.py"} <= found
-    assert not {"baselines.py", "engine.py", "tasks.py", "rendering.py"} & found
+def test_imports_are_followed_through_modules_and_packages(tmp_path, monkeypatch):
+    monkeypatch.setattr(graph, "ROOT", tmp_path)
+    for path, source in {
+        "p/__init__.py": "",
+        "p/a.py": "from . import b\nfrom .c import thing",
+        "p/b.py": "def late():\n    import p.d",
+        "p/c.py": "from ..q import e",
+        "p/d.py": "",
+        "p/unused.py": "",
+        "q/__init__.py": "",
+        "q/e.py": "import torch",
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(source)
+    write_notebook(tmp_path / "notebooks/n.ipynb", code("import p.a"))
+    found = {str(f.relative_to(tmp_path)) for f in modules_of(tmp_path / "notebooks/n.ipynb")}
+    expected = {f"p/{name}.py" for name in ("__init__", "a", "b", "c", "d")}
+    assert found == expected | {"q/__init__.py", "q/e.py"}
+
+
+# Libraries that modules import and that compute no number of a page.
+NOT_COMPUTING = {
+    "IPython",
+    "distributed",
+    "markdown_it",
+    "matplotlib",
+    "myst_nb",
+    "pooch",
+    "requests",
+    "threadpoolctl",
+    "tqdm",
+}
+IMPORTED_AS = {"PyWavelets": "pywt", "scikit-learn": "sklearn"}
+
+
+def test_every_library_that_computes_is_in_the_key_and_the_provenance_of_pages():
+    folders = [path for path in (ROOT / "sanbook").iterdir() if path.name != "build"]
+    modules = [path for folder in folders for path in folder.rglob("*.py")]
+    names = {
+        name.partition(".")[0]
+        for path in (ROOT / "san_core.py", *modules, *(ROOT / "notebooks").rglob("*.ipynb"))
+        for name in imported_names(path)
+    }
+    libraries = names - set(sys.stdlib_module_names) - {"san_core", "sanbook", ""}
+    listed = {IMPORTED_AS.get(name, name) for name in provenance.LIBRARIES}
+    assert libraries - NOT_COMPUTING == listed
+    assert provenance.versions().keys() == set(provenance.LIBRARIES)
+
+
+# --- the table of pages ---------------------------------------------------------------------------
 
 
 def test_table_of_pages_is_that_of_contents_and_data_sets():
-    import task_book
-
-    switches = read_switches({})
-    pages = task_book.pages(switches)
-    toc = rendering.yaml.safe_load((ROOT / "book/_toc.yml").read_text())
+    pages = task_book.pages(read_switches({}))
+    toc = yaml.safe_load((ROOT / "book/_toc.yml").read_text())
     prose = {path.stem for path in (ROOT / "book").glob("*.md")}
-    # Pages of prose show the pictures, which have no page of their own.
-    executed = {page.name for page in pages} - {"pictures"}
-    assert executed == set(rendering.contents_of(toc)) - prose
-    assert len(pages) == len(executed) + 1
-    assert {name for page in pages for name in page.data} == set(fetch.MANIFEST)
+    executed = {page.name for page in pages}
+    assert executed == set(render.contents_of(toc)) - prose
+    assert len(pages) == len(executed)
+    assert {name for page in pages for name in page.data} == set(MANIFEST)
     leaves = [file for page in pages for file in page.leaves]
     assert len(set(leaves)) == len(leaves)
-    assert {file for page in pages for file in page.reads} <= {*leaves, "bench.csv"}
+    assert {file for page in pages for file in page.reads} <= set(leaves)
+    files = {file for page in pages for file in page.files}
+    assert all((ROOT / file).exists() for file in files)
 
 
-def test_record_has_ten_seeds_and_its_causes_are_tried_when_it_is_written(monkeypatch):
-    import task_book
+def test_page_of_an_own_signal_depends_on_the_files_of_the_recording(tmp_path):
+    for name in ("my[1].csv", "my[1].hea", "my1.csv"):
+        (tmp_path / name).write_text("x")
+    for signal_, files in {"my[1].csv": ["my[1].csv", "my[1].hea"], "my1.csv": ["my1.csv"]}.items():
+        switches = read_switches({"SIGNAL": str(tmp_path / signal_)})
+        (page,) = (page for page in task_book.pages(switches) if page.name == "own_signal")
+        assert page.files == tuple(str(tmp_path / name) for name in files)
+        assert page.parameters["path"] == str(tmp_path / signal_)
+        before = key_of(page, switches)
+        (tmp_path / signal_).write_text("another")
+        assert key_of(page, switches) != before
 
+
+def test_reference_results_have_ten_seeds_in_a_folder_of_their_own(monkeypatch):
     done = []
     monkeypatch.setenv("SEEDS", "")
     monkeypatch.setattr(task_book, "fetch_missing", lambda pages, switches: None)
-    monkeypatch.setattr(task_book, "run", lambda command, environment: done.append(command[3]))
+    monkeypatch.setattr(task_book.os, "environ", dict(os.environ))
+    monkeypatch.setattr(task_book.subprocess, "run", lambda command, **_: done.append(command[3:]))
 
-    def execute(tasks, switches):
+    def run(tasks, switches):
         done.append((len(switches.seeds), {task.name for task in tasks}))
         return 0
 
-    monkeypatch.setattr(task_book, "execute", execute)
+    monkeypatch.setattr(task_book, "run", run)
     assert task_book.main("record") == 0
-    (seeds, pages), *kept = done
+    results = str(ROOT / "_build/record/results")
+    (seeds, pages), record, (_, causes), of_causes = done
     assert seeds == 10
-    assert {"paper: seeds", "paper: mnist", "paper: ledger"} < pages
-    assert "paper: causes" not in pages
-    assert kept == ["record", (10, {"paper: causes"}), "causes"]
-    monkeypatch.setenv("SEEDS", "3")
-    assert task_book.main("record") == 0
-    assert done[4][0] == 1
+    assert {"procedure", "mnist", "ledger"} < pages
+    assert causes == {"causes"}
+    assert (record, of_causes) == (["runs", results], ["causes", results])
 
 
-def test_benchmark_waits_for_all_pages_but_that_of_its_times():
-    import task_book
-
-    switches = read_switches({})
-    work = [tasks.page_task(page, switches) for page in task_book.pages(switches)]
-    bench = tasks.bench_task(work, switches, full=False)
-    makers = {task.produces["made"].name: task.name for task in work}
-    waited_for = {makers[node.name] for node in bench.depends_on["others"]}
-    assert {task.name for task in work} - waited_for == {"paper: speed"}
+@pytest.mark.parametrize("switch", [{"PROFILE": "quick"}, {"DATA": "sample"}])
+def test_reference_results_of_a_quick_run_are_refused_before_it(monkeypatch, switch):
+    for name, value in switch.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PageError, match="PROFILE=paper"):
+        task_book.main("record")
 
 
 # --- switches -------------------------------------------------------------------------------------
+
+
+def make(*arguments):
+    """What a call of make in the project says."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        ["make", *arguments], cwd=ROOT, env=inherited, capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -513,39 +532,51 @@ def test_benchmark_waits_for_all_pages_but_that_of_its_times():
         ("JOBS", "0", "JOBS to be a number from 1 on"),
         ("SEEDS", "0 x", "SEEDS to be different numbers"),
         ("SEEDS", "1 1", "SEEDS to be different numbers"),
-        ("SEEDS", "-1", "SEEDS to be different numbers"),
+        ("FRESH", "yes", "FRESH=0 or 1"),
         ("SAN_DATA", "no such folder", "SAN_DATA to be a folder"),
-        ("SCHEDULER", "my-cluster", "SCHEDULER=tcp://host:port"),
-        (
-            "SIGNAL",
-            "my signal.txt",
-            "SIGNAL to be a file of one of the kinds .csv, .edf, .hea",
-        ),
+        ("SIGNAL", "my signal.txt", "SIGNAL to be a file of one of the kinds .csv, .edf, .hea"),
         ("SIGNAL", "absent.csv", "SIGNAL to be a file"),
     ],
 )
 def test_wrong_switch_is_refused_before_anything_runs(name, value, words):
-    said = subprocess.run(
-        ["make", "book", f"{name}={value}", "PYTHON=false"],
-        cwd=ROOT,
-        env={
-            key: text for key, text in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL")
-        },
-        capture_output=True,
-        text=True,
-    )
+    said = make("book", f"{name}={value}", "PYTHON=false")
     assert said.returncode != 0
     assert said.stdout == ""
-    (line,) = said.stderr.splitlines()
-    assert f"expected {words}" in line
-    assert value in line
+    sentence, of_make = said.stderr.splitlines()
+    assert f"expected {words}" in sentence
+    assert value in sentence
+    assert "switches" in of_make
+
+
+def test_help_and_cleaning_are_never_refused():
+    for target in ("help", "clean", "distclean"):
+        said = make("--dry-run", target, "SAN_DATA=/nope")
+        assert (said.returncode, said.stderr) == (0, "")
+    assert "page" in make("help", "SAN_DATA=/nope").stdout
+
+
+def test_book_is_served_to_this_machine_alone():
+    assert "--bind 127.0.0.1" in make("--dry-run", "serve", "PYTHON=python").stdout
 
 
 def test_switches_need_nothing_that_is_not_installed_yet():
     command = [sys.executable, "-I", "-S", str(ROOT / "sanbook/build/switches.py")]
     said = subprocess.run(command, env={"JOBS": "abc"}, capture_output=True, text=True)
-    assert (said.returncode, said.stderr) == (2, "")
-    assert "got 'abc'" in said.stdout
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "got 'abc'" in said.stderr
+
+
+def test_program_without_a_target_says_how_it_is_called():
+    said = subprocess.run(
+        [sys.executable, "task_book.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert said.returncode == 1
+    assert said.stderr == "usage: python task_book.py book|pages|record|pdf|PAGE\n"
+
+
+def test_data_are_listed_by_a_module():
+    command = [sys.executable, "-m", "sanbook.data", "--help"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
 # --- rendering ------------------------------------------------------------------------------------
@@ -558,9 +589,10 @@ def unrendered(tmp_path, monkeypatch):
     (tmp_path / "book/_toc.yml").write_text("root: intro")
     (tmp_path / "_config.yml").write_text("title: A book")
     (tmp_path / "README.md").write_text("<!-- ledger -->\nOf 3 numbers 2.\n<!-- end of ledger -->")
-    monkeypatch.setattr(rendering, "ROOT", tmp_path)
-    monkeypatch.setattr(rendering, "BUILD", tmp_path / "_build")
-    monkeypatch.setattr(rendering, "SOURCES", ("book", "_config.yml"))
+    (tmp_path / "book/api.md").write_text("")
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    monkeypatch.setattr(render, "BUILD", tmp_path / "_build")
+    monkeypatch.setattr(render, "SOURCES", ("book", "_config.yml"))
     return tmp_path
 
 
@@ -578,12 +610,12 @@ def test_failed_render_leaves_the_book_as_it_was_and_the_next_begins_anew(unrend
         return run
 
     rendered = unrendered / "_build/quick/html"
-    monkeypatch.setattr(rendering.subprocess, "run", sphinx("half wri", 1))
+    monkeypatch.setattr(render.subprocess, "run", sphinx("half wri", 1))
     with pytest.raises(PageError, match="found errors"):
-        rendering.render("quick")
+        render.render("quick")
     assert not rendered.exists()
-    monkeypatch.setattr(rendering.subprocess, "run", sphinx("whole", 0))
-    rendering.render("quick")
+    monkeypatch.setattr(render.subprocess, "run", sphinx("whole", 0))
+    render.render("quick")
     assert (rendered / "intro.html").read_text() == "whole"
     assert "url=intro.html" in (rendered / "index.html").read_text()
 
@@ -595,20 +627,20 @@ def test_published_is_the_last_book_and_is_copied_once(unrendered, capsys):
         (html / "intro.html").write_text(profile)
     shown = unrendered / "_build/html/intro.html"
     for profile in ("quick", "paper", "quick"):
-        rendering.publish(profile)
+        render.publish(profile)
         assert shown.read_text() == profile
         inode = shown.stat().st_ino
-        rendering.publish(profile)
+        render.publish(profile)
         assert shown.stat().st_ino == inode
 
 
 def test_sources_that_are_the_same_keep_their_dates_and_others_leave(unrendered):
     (unrendered / "book/intro.md").write_text("# Intro")
     (unrendered / "book/gone.md").write_text("# Gone")
-    folder = rendering.gather("quick")
+    folder = render.gather("quick")
     before = (folder / "book/intro.md").stat().st_mtime_ns
     (unrendered / "book/gone.md").unlink()
-    rendering.gather("quick")
+    render.gather("quick")
     assert (folder / "book/intro.md").stat().st_mtime_ns == before
     assert not (folder / "book/gone.md").exists()
 
@@ -616,18 +648,10 @@ def test_sources_that_are_the_same_keep_their_dates_and_others_leave(unrendered)
 def test_pdf_without_chromium_says_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PageError, match=r"expected Chromium to print with.*apt install"):
-        rendering.print_pdf("quick")
+        render.print_pdf("quick")
 
 
 def test_jupyter_book_2_is_refused():
-    rendering.require_jupyter_book_1("1.0.4.post1")
+    render.require_jupyter_book_1("1.0.4.post1")
     with pytest.raises(PageError, match=r"Jupyter Book 1.x, but 2.0.1.*jupyter-book<2"):
-        rendering.require_jupyter_book_1("2.0.1")
-
-
-def test_stop_ends_the_program_that_runs(monkeypatch):
-    monkeypatch.setattr(engine, "_stopped", engine.threading.Event())
-    with pytest.raises(KeyboardInterrupt):
-        engine.stop()
-    with pytest.raises(PageError, match="interrupted"):
-        engine.run([sys.executable, "-c", "pass"], {})
+        render.require_jupyter_book_1("2.0.1")

@@ -17,10 +17,11 @@ import torchvision
 from conftest import known, sha256
 
 import sanbook.data
-import sanbook.data.fetch
+import sanbook.data.download
 import sanbook.data.labelled
+from sanbook.data.__main__ import main
 from sanbook.data.dataset import DataSet, Provenance
-from sanbook.data.fetch import KnownFile
+from sanbook.data.manifest import MANIFEST, KnownFile
 
 REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 UCI_CLASSES = ("seizure", "tumour or healthy area", "eyes closed or open")
@@ -396,7 +397,7 @@ def test_images_that_no_mirror_has(tmp_path, mirrors):
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_torchvision_knows_all_files(name):
-    source = sanbook.data.fetch.MANIFEST[name]
+    source = MANIFEST[name]
     published = getattr(torchvision.datasets, source.torchvision)
     assert [f"{file}.gz" for file in source.official] == [file for file, _ in published.resources]
     assert source.folder == f"{source.torchvision}/raw"  # its layout
@@ -510,13 +511,13 @@ def test_no_network(tmp_path, offline, name, folder, named):
 
 def test_main_with_labelled_data_sets(uci, capsys):
     arguments = ["--directory", str(uci), "uci-epilepsy", "mnist"]
-    assert sanbook.data.main(arguments) == 0
+    assert main(arguments) == 0
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.split()[:3] == ["uci-epilepsy", "real", "official"]
     assert second.split()[:3] == ["mnist", "simulated", "-"]
     assert f"put {', '.join(FILES[:-1])} and {FILES[-1]} into {uci / 'MNIST' / 'raw'}" in second
     (uci / "uci-epilepsy" / "data.csv").write_bytes(CSV + b"more")
-    assert sanbook.data.main(arguments) == 1
+    assert main(arguments) == 1
     _, first, same = capsys.readouterr().out.splitlines()
     assert first.split()[:2] == ["uci-epilepsy", "error"]
     assert "move it away and run `make data` to fetch it again" in first

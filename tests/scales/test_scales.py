@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from sklearn.linear_model import orthogonal_mp
 
 import san_core
@@ -14,9 +13,7 @@ from sanbook.scales import (
     fit_scales,
     initial_prototypes,
     ladder,
-    load_scales,
     resampling,
-    save_scales,
 )
 from sanbook.scales.pursuit import code_of
 
@@ -314,28 +311,3 @@ def test_fit_needs_examples_that_vary():
     for train, validation in ((good, blank), (blank, good)):
         with pytest.raises(ValueError, match="zero everywhere"):
             fit_scales(train, validation)
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-def test_what_was_saved_is_loaded(model, x, tmp_path):
-    model.cost = 3
-    save_scales(model, tmp_path / "model")
-    loaded = load_scales(tmp_path / "model")
-    assert (loaded.lengths, loaded.cost) == (LENGTHS, 3)
-    assert torch.equal(loaded.encode(x), model.encode(x))
-
-
-def test_other_files_are_refused(tmp_path):
-    path = tmp_path / "model"
-    path.write_bytes(b"no")
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
-        load_scales(path)
-    save_file({"kernel 0": torch.ones(3)}, path, {"activation": "relu"})
-    with pytest.raises(ValueError, match="its metadata are"):
-        load_scales(path)
-    for lengths in ("3", "[0]", "{"):
-        save_file({"prototypes": torch.ones(1, 3)}, path, {"lengths": lengths, "cost": "2"})
-        with pytest.raises(ValueError, match="no network can be made"):
-            load_scales(path)

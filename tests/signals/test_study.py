@@ -202,6 +202,6 @@ def test_command_writes_the_table_and_lists_failures(records, table, tmp_path, c
     said = capsys.readouterr()
     again = run_study(records, tmp_path / "out", Plan(50, (3, 7), epochs=1)).table
     assert (tmp_path / "out/study.csv").read_text() == again.to_csv(index=False)
-    assert said.err.startswith("san: 1 of 5 could not be described:\n  bad: bad.hea: expected")
+    assert said.err.startswith("san: 1 of 5 could not be described:\n  bad: bad.hea: begins with")
     assert cli.main(["study", str(tmp_path / "out"), "-o", str(tmp_path / "more")]) == 1
     assert "expected WFDB records, got no .hea file below it" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Tests of the classifiers and of the tables that are made of them."""
+"""Tests of the classifiers."""
 
 import copy
 import dataclasses
@@ -13,8 +13,7 @@ import torch.nn.functional as F
 import sanbook.training
 import sanbook.training.classifiers
 from san_core import inverse_compression_ratio, normalized_loss, phi
-from sanbook.reports.labelled import compare_classified, select_kernel_sizes
-from sanbook.training import Protocol, evaluate, reconstruct, sweep
+from sanbook.training import Protocol, evaluate, loops, reconstruct, sweep
 from sanbook.training.classifiers import CNN, FNN, classify, classify_reconstructions
 
 SPATIAL = {CNN: (178,), FNN: (28, 28)}
@@ -144,8 +143,8 @@ def test_compiled_gradients_and_predictions_are_those_of_torch(network):
     shapes = sanbook.training.classifiers.shapes_of(model)
     gradient, predicted = np.full_like(values, np.nan), np.zeros(len(x), np.int64)
     flat = x.flatten(1).numpy()
-    sanbook.training.classifiers._differentiate(flat, labels.numpy(), values, gradient, *shapes)
-    sanbook.training.classifiers._predict(flat, values, *shapes, predicted)
+    loops.differentiate(flat, labels.numpy(), values, gradient, *shapes)
+    loops.predict(flat, values, *shapes, predicted)
     expected = torch.cat([part.flatten() for part in plain])
     torch.testing.assert_close(torch.from_numpy(gradient), expected, rtol=1e-4, atol=1e-6)
     assert (predicted == model(x).argmax(dim=1).numpy()).all()
@@ -270,69 +269,3 @@ def test_a_network_without_activations_is_dead(swept):
     weights = 2 * table.kernel_size ** (data.test.ndim - 1)
     assert np.allclose(table.inverse_compression_ratio, weights / data.test[0].numel())
     assert (table.normalized_reconstruction_loss == 1).all()
-
-
-# --- tables ---------------------------------------------------------------------------------------
-
-
-def rows(**columns):
-    """Two kernel sizes of two activation functions with two seeds; one network of ReLU is dead."""
-    table = pd.DataFrame(
-        [(m, activation, seed) for m in (1, 2) for activation in ("relu", "extrema")
-         for seed in (0, 1)],
-        columns=["kernel_size", "activation", "seed"],
-    )  # fmt: skip
-    for name in (*sanbook.training.MEASURES, "accuracy_percent", "validation_phi"):
-        table[name] = np.arange(1.0, 9)
-    table["inverse_compression_ratio_qm"], table["phi_qm"] = table.phi - 1, table.phi - 1
-    table["dead"] = [True, False] + [False] * 6
-    return table.assign(**columns)
-
-
-def published():
-    return rows().drop_duplicates(["kernel_size", "activation"]).iloc[:3]
-
-
-def test_dead_networks_are_counted_and_not_averaged():
-    table = compare_classified(rows(), published(), baseline=5.0)
-    assert list(table["dead"]) == ["1 of 2", "0 of 2", "0 of 2", "0 of 2"]
-    assert list(table["φ̄"]) == [2.0, 3.5, 5.5, 7.5]
-    assert list(table["range of φ̄"])[:2] == ["2.000 to 2.000", "3.000 to 4.000"]
-    assert list(table["φ̄ with W = qm"]) == [1.0, 2.5, 4.5, 6.5]
-    assert list(table["minus baseline"]) == ["-3.0", "-1.5", "0.5", "2.5"]
-
-
-def test_what_has_no_living_network_or_no_published_row_is_left_empty():
-    dead = [True, True] + [False] * 6
-    table = compare_classified(rows(dead=dead), published(), baseline=5.0)
-    assert table.loc[0, ["φ̄", "range of φ̄", "ours (%)", "its range", "minus baseline"]].isna().all()
-    assert list(table["paper's φ̄"].fillna("-")) == ["1.00", "3.00", "5.00", "-"]
-
-
-def test_one_seed_has_no_range():
-    one = rows().query("seed == 0")
-    table = compare_classified(one, published(), baseline=5.0)
-    assert not [name for name in table if "range" in name]
-    assert list(table["dead"]) == ["yes", "no", "no", "no"]
-
-
-def test_second_way_to_count_weights_is_shown_only_where_it_differs():
-    table = rows()
-    same = table.assign(phi_qm=table.phi, inverse_compression_ratio_qm=table.phi)
-    assert "φ̄ with W = qm" not in compare_classified(same, published(), 5.0)
-
-
-def test_selected_kernel_sizes_have_the_smallest_phi_of_each_activation_and_seed():
-    table = rows(validation_phi=[9, 9, 1, 9, 2, 2, 2, 2]).assign(rule="best")
-    last = table.assign(rule="last", validation_phi=0.5, phi=0.5)  # chosen by no rule
-    chosen = select_kernel_sizes(pd.concat([table, last]))
-    assert (chosen.selection == "published_m").sum() == len(table)
-    assert (chosen.selection == "published_m_last").sum() == len(last)
-    validation = chosen[chosen.selection == "validation"].set_index(["activation", "seed"])
-    assert validation.kernel_size.to_dict() == {
-        ("relu", 0): 2,
-        ("relu", 1): 2,
-        ("extrema", 0): 1,
-        ("extrema", 1): 2,
-    }
-    assert (chosen.kernel_size[chosen.selection == "test"] == 1).all()

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import sanbook.data
-from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, SAN, phi
+from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, phi
 from sanbook.training import (
     MEASURES,
     Protocol,
@@ -491,7 +490,7 @@ def test_divergence_names_the_kernel_size_that_diverged():
     data = data_set()
     data.train = 1e36 * data.train.abs()  # overflows once 60 of them are summed, and once more
     with pytest.raises(ValueError, match="diverged at kernel size 60, seed 1"):
-        sweep(data, "identity", [1, 60], protocol=Protocol(epochs=1))
+        sweep(data, "identity", [1, 60], protocol=Protocol(epochs=1, init="constant"))
 
 
 # --- the paper ------------------------------------------------------------------------------------
@@ -513,7 +512,9 @@ REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
     ],
 )
 def test_mitdb_has_the_phi_of_the_paper(activation, m, expected, tolerance):
-    selected = sweep(sanbook.data.load("mitdb"), activation, [m], seeds=[0]).select()
+    protocol = Protocol(init="constant")  # as the published code, whose result has no seed
+    swept = sweep(sanbook.data.load("mitdb"), activation, [m], seeds=[0], protocol=protocol)
+    selected = swept.select()
     assert selected.rule.tolist() == ["best", "last"]
     assert selected.phi.tolist() == pytest.approx([expected] * 2, abs=tolerance)
 
@@ -531,75 +532,3 @@ def test_sweep_refuses_no_sizes_and_equal_seeds(kernel_sizes, seeds):
     )
     with pytest.raises(ValueError, match="kernel sizes and different seeds"):
         sweep(data, "identity", kernel_sizes, seeds=seeds)
-
-
-# --- files of trained networks --------------------------------------------------------------------
-
-
-@each_ndim
-@each_activation
-def test_saved_san_gives_the_same_codes_when_loaded(tmp_path, activation, ndim):
-    sizes = [4, 3, 5, *[2] * 9]  # more than ten, so that their order is not that of their names
-    seeded = torch.Generator().manual_seed(0)
-    model = SAN(sizes, activation, ndim, border_tolerance=1, generator=seeded)
-    state = torch.random.get_rng_state()
-    save_model(model, tmp_path / "model.safetensors")
-    loaded = load_model(tmp_path / "model.safetensors")
-    assert torch.equal(torch.random.get_rng_state(), state)
-    for name in ("activation", "ndim", "border_tolerance", "num_weights"):
-        assert getattr(loaded, name) == getattr(model, name)
-    x = torch.randn(3, *(17, 19)[:ndim], generator=seeded)
-    assert torch.equal(loaded.encode(x), model.encode(x))
-    assert torch.equal(loaded(x), model(x))
-
-
-def test_saved_san_keeps_double_precision(tmp_path):
-    model = SAN([3], "relu").double()
-    save_model(model, tmp_path / "model.safetensors")
-    (kernel,) = load_model(tmp_path / "model.safetensors").kernels
-    assert kernel.dtype == torch.float64
-    assert torch.equal(kernel, model.kernels[0])
-
-
-SETTINGS = {"activation": "relu", "border_tolerance": "2"}
-
-
-@pytest.mark.parametrize(
-    ("kernels", "metadata", "message"),
-    [
-        (
-            {"kernel 0": torch.ones(3)},
-            None,
-            r"its metadata are \[\] and its tensors \['kernel 0'\]",
-        ),
-        ({"kernel 1": torch.ones(3)}, SETTINGS, r"its tensors \['kernel 1'\]"),
-        ({"kernel 0": torch.ones(3, 4)}, SETTINGS, r"shapes \[\(3, 4\)\]"),
-        ({"kernel 0": torch.ones(3), "kernel 1": torch.ones(3, 3)}, SETTINGS, r"shapes \[\(3,\)"),
-        ({"kernel 0": torch.ones(2, 2, 2)}, SETTINGS, "ndim must be 1"),
-        ({}, SETTINGS, "kernel_sizes must be one or more"),
-        ({"kernel 0": torch.ones(3)}, SETTINGS | {"activation": "softmax"}, "but is 'softmax'"),
-        ({"kernel 0": torch.ones(3)}, SETTINGS | {"border_tolerance": "two"}, "'two'"),
-    ],
-)
-def test_file_that_save_did_not_write_is_refused(tmp_path, kernels, metadata, message):
-    path = tmp_path / "other.safetensors"
-    save_file(kernels, path, metadata)
-    with pytest.raises(ValueError, match=rf"other.safetensors: expected a SAN .*{message}"):
-        load_model(path)
-
-
-def test_pickle_and_broken_file_are_refused_and_nothing_in_them_runs(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (tmp_path / "sprung").touch, ()
-
-    torch.save(Trap(), tmp_path / "model.pt")
-    save_model(SAN([30], "relu"), tmp_path / "whole")
-    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-1])
-    (tmp_path / "empty").touch()
-    for name in ("model.pt", "cut", "empty"):
-        with pytest.raises(ValueError, match=f"{name}: expected a SAN .* not a whole safetensors"):
-            load_model(tmp_path / name)
-    assert not (tmp_path / "sprung").exists()
-    with pytest.raises(FileNotFoundError, match="absent"):
-        load_model(tmp_path / "absent")

@@ -56,12 +56,14 @@ def open_file(path: str | os.PathLike, **overrides) -> SignalFile:
     path = Path(path)
     if path.is_dir():
         raise FileError(f"{path}: is a folder. Name a file in it.")
+    if not path.exists() and path.with_name(f"{path.name}.hea").exists():
+        path = path.with_name(f"{path.name}.hea")  # the name of a record
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file. Check the name.")
     suffix = path.suffix.lower()
     kind = "text" if not path.is_file() else KINDS.get(suffix)
-    if suffix == ".dat" and path.with_suffix(".hea").exists():
-        path, kind = path.with_suffix(".hea"), "wfdb"
+    if (kind is None or suffix == ".dat") and (header := path.with_suffix(".hea")).exists():
+        path, kind = header, "wfdb"
     if kind is None:
         raise FileError(
             f"{path.name}: {suffix or 'no suffix'} is none of the kinds {', '.join(KINDS)}. Save "

@@ -1,87 +1,362 @@
-"""Text in columns."""
+"""Text in columns: files, and streams, which are read once, each block as soon as it has come."""
 
+import codecs
+import contextlib
 import csv
+import dataclasses
 import io
-import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from sanbook.signals.formats.recording import FileError, Overrides, Recording, SignalFile
+from sanbook.signals.formats import times
+from sanbook.signals.formats.layout import (
+    COMMENT,
+    SEPARATORS,
+    Layout,
+    check_quotes,
+    recognize,
+    signals_of,
+)
+from sanbook.signals.formats.recording import (
+    BLOCK,
+    FileError,
+    Overrides,
+    Recording,
+    SignalFile,
+    at_rate,
+    missing,
+)
 
-#: What stands for a missing sample, in any case.
-MISSING = {"", "-", "na", "n/a", "nan", "null", "none"}
+HEAD = 1000  # lines of a file that its layout is told from
+LIVE = 16  # rows of a stream for the same purpose, as who writes it may wait for an answer
+LONGEST = 2**20  # characters of a line
+#: How files that are no text in columns begin, and what they are.
+FOREIGN = {
+    b"version https://git-lfs": "a pointer of Git LFS. Fetch the file itself with git lfs pull",
+    b"PK\x03\x04": "a zip or Excel file. Save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel file. Save the sheet as CSV",
+    b"\x1f\x8b": "a gzip file. Unpack it",
+    b"<": "HTML or XML. Download the file itself",
+    b"{": "JSON. Save the signal as CSV",
+    b"%PDF": "a PDF. Save the signal as CSV",
+    b"\x89HDF": "an HDF5 file. Save the signal as CSV or .npy",
+    b"MATLAB 5": "a MATLAB file. Save the signal as CSV",
+}
+codecs.register_error(  # a byte that is not UTF-8 is a character of Latin-1
+    "latin-1", lambda error: (error.object[error.start : error.end].decode("latin-1"), error.end)
+)
 
 
 def open_text(path: Path, wishes: Overrides) -> SignalFile:
-    """A file of text, or a pipe."""
-    return open_stream(path.name, path.open("rb"), wishes, (path,))
+    """A file of text, or a pipe with a name."""
+    if not path.is_file():
+        return open_stream(path.name, path.open("rb"), wishes)
+    with path.open("rb") as file:
+        head = _lines_of(path.name, file, HEAD)
+    table = _Table.of(path.name, head, wishes)
+    return table.file((path,), lambda: _read_again(path))
 
 
-def open_stream(name: str, stream, wishes: Overrides, files=()) -> SignalFile:
-    """Text from a stream, which is read once."""
-    lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    rows = _rows(name, lines)
-    names = tuple(title.strip() for title in next(rows, []))
-    if not any(names):
-        raise FileError(
-            f"{name}: expected a CSV file whose first line names the columns, got an empty first "
-            "line; write a line of names above the numbers"
-        )
-    if all(_is_number(title) for title in names):
-        raise FileError(
-            f"{name}: expected a first line that names the columns, got the numbers "
-            f"{', '.join(names[:5])}; write a line of names above them"
-        )
-    if len(names) == 1 and (wrong := re.search(r"[;\t|]", names[0])):
-        raise FileError(
-            f"{name}: expected commas between the columns, got {wrong[0]!r} in the first line, "
-            f"{names[0]!r}; save it with commas"
-        )
-
-    def read(place: int) -> Recording:
-        def blocks(size: int) -> Iterator[np.ndarray]:
-            values: list[float] = []
-            for line, row in enumerate(rows, start=2):
-                if len(row) > len(names):
-                    raise FileError(
-                        f"{name}: expected {len(names)} columns as in the first line, got "
-                        f"{len(row)} in line {line}; save numbers with a point"
-                    )
-                # A blank line is a missing sample.
-                text = row[place].strip() if place < len(row) else ""
-                try:
-                    values.append(float(text))
-                except ValueError:
-                    if text.lower() not in MISSING:
-                        raise FileError(
-                            f"{name}: expected real numbers in column {names[place]!r}, got "
-                            f"{text[:40]!r} in line {line}; choose another column or mend the line"
-                        ) from None
-                    values.append(math.nan)
-                if len(values) == size:
-                    yield np.array(values)
-                    values = []
-            if values:
-                yield np.array(values)
-
-        return Recording(name, names[place], place, wishes.rate, "unknown", files, blocks)
-
-    return SignalFile(name, names, read, [i for i, title in enumerate(names) if title])
+def _read_again(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        yield from _Lines(path.name, file)
 
 
-def _rows(name: str, lines: Iterable[str]) -> Iterator[list[str]]:
-    try:
-        yield from csv.reader(lines)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FileError(f"{name}: expected lines of text as CSV, got: {error}") from error
+def open_stream(name: str, stream: BinaryIO, wishes: Overrides) -> SignalFile:
+    """Text from a stream; its blocks can be read once."""
+    lines = _Lines(name, stream)
+    head = []
+    rows = 0
+    for line in lines:
+        head.append(line)
+        is_row = re.match(r"""[\s'"\[]*[-+.,;]?\d""", line)
+        rows = rows + 1 if is_row else 0
+        if rows == LIVE or len(head) == HEAD:
+            break
+    table = _Table.of(name, head, wishes)
+    once = iter([[*head], lines])
+
+    def rest() -> Iterator[str]:
+        for part in once:
+            yield from part
+
+    return table.file((), rest)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+class _Lines:
+    """The lines of a binary stream, without line ends, whatever they and the encoding are."""
+
+    def __init__(self, name: str, stream: BinaryIO) -> None:
+        self.name = name
+        begin = stream.peek(256)[:256]
+        for signature, what in FOREIGN.items():
+            if begin.lstrip(b"\xef\xbb\xbf").startswith(signature):
+                raise FileError(f"{name}: is {what}.")
+        self.text = io.TextIOWrapper(stream, _encoding(begin), "latin-1", newline=None)
+
+    def __iter__(self) -> Iterator[str]:
+        number = 0
+        while line := self.text.readline(LONGEST):
+            number += 1
+            if len(line) == LONGEST or "\0" in line:
+                raise FileError(
+                    f"{self.name}: line {number} is no line of text, but begins with "
+                    f"{line[:20]!r}. Choose a file of text."
+                )
+            yield line.rstrip("\n").lstrip("\ufeff")
+
+
+def _encoding(begin: bytes) -> str:
+    """UTF-16 with or without its mark, else UTF-8."""
+    if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    even, odd = begin[::2].count(0), begin[1::2].count(0)
+    if max(even, odd) > 0.4 * len(begin):
+        return "utf-16-be" if even > odd else "utf-16-le"
+    return "utf-8"
+
+
+def _lines_of(name: str, stream: BinaryIO, count: int) -> list[str]:
+    return [line for line, _ in zip(_Lines(name, stream), range(count), strict=False)]
+
+
+@dataclasses.dataclass
+class _Table:
+    """A text of a known layout, its column of times, if any, and the rate that was given."""
+
+    name: str
+    layout: Layout
+    clock: int | None
+    wishes: Overrides
+    head: list[str]
+
+    @classmethod
+    def of(cls, name: str, head: list[str], wishes: Overrides) -> "_Table":
+        """What the first lines say."""
+        layout = recognize(name, head, wishes)
+        table = cls(name, layout, None, wishes, head)
+        table.clock = table._time_column()
+        return table
+
+    @property
+    def columns(self) -> int:
+        """The columns that have fields."""
+        return self.layout.width - self.layout.trailing
+
+    def _rows(self, column: int) -> tuple[list[str], list[int]]:
+        """The cells of a column in the first rows, and the lines that they are in."""
+        cells, numbers = [], []
+        for number, line in enumerate(self.head[self.layout.first :], self.layout.first + 1):
+            fields = self._fields(line, number)
+            if self.layout.is_row(line) and fields[column].strip():
+                cells.append(fields[column])
+                numbers.append(number)
+        return cells, numbers
+
+    def _fields(self, line: str, number: int) -> list[str] | None:
+        """The fields of a line, None of a blank one or a comment."""
+        if not line or line.isspace() or line.lstrip().startswith(COMMENT):
+            return None
+        check_quotes(self.name, self.layout, line, number)
+        with contextlib.suppress(csv.Error):
+            return self.layout.split(line)
+        return []
+
+    def _time_column(self) -> int | None:
+        names, layout = self.layout.names, self.layout
+        wish = self.wishes.time
+        if wish == "none" or (wish == "" and not layout.timed):
+            return None
+        if wish != "":
+            by_name = names.index(wish) if names.count(wish) == 1 else None
+            number = int(wish) if str(wish).isdecimal() and by_name is None else by_name
+            if number is None or number >= self.columns or self._clock_of(number) is None:
+                raise FileError(
+                    f"{self.name}: column {wish!r} holds no times, of the columns {names}. Name "
+                    "the column of times, or none."
+                )
+            return number
+        refused = None
+        for column in range(self.columns if self.columns > 1 else 0):
+            title = names[column] if names else ""
+            if not (times.is_time(title) if title else column == 0):
+                continue
+            try:
+                clock = self._clock_of(column)
+            except FileError as error:
+                # A column without a name is a time only if it moves evenly.
+                refused = refused or (error if title else None)
+                continue
+            # An unnamed 0, 1, 2 beside names is an index, as pandas writes it.
+            if clock and (title or clock.rate or not names):
+                return column
+        if refused:
+            raise refused
+        return None
+
+    def _clock_of(self, column: int) -> times.Clock | None:
+        layout = self.layout
+        cells, lines = self._rows(column)
+        if layout.decimal == ",":
+            cells = [cell.replace(",", ".") for cell in cells]
+        unit = layout.units[column] if layout.units else ""
+        title = layout.names[column] if layout.names else ""
+        given = self.wishes.rate or layout.rate
+        return times.clock_of(self.name, title or str(column), unit, cells, lines, given)
+
+    def file(self, files: tuple[Path, ...], lines) -> SignalFile:
+        """The columns; ``lines`` gives all lines, from the first on."""
+        layout = self.layout
+        names = tuple(layout.names or [""] * layout.width)[: self.columns]
+        told = None if self.clock is None else self._clock_of(self.clock)
+        where = f"column {names[self.clock] or self.clock!r}" if told else ""
+        rate = at_rate(self.name, layout.rate, self.wishes.rate)
+        if told and told.rate:
+            rate = at_rate(self.name, told.rate, rate, where)
+        start = layout.start
+        if told and self.clock is not None:
+            start = told.start(self._rows(self.clock)[0][0].replace(",", ".")) or start
+        said = self._decision(names, rate, told, where)
+
+        def read(column: int) -> Recording:
+            remarks: list[str] = []
+
+            def blocks(size: int) -> Iterator[np.ndarray]:
+                remarks.clear()
+                clock = None if self.clock is None else self._clock_of(self.clock)
+                if clock and rate and clock.rate:
+                    clock.step = clock.step * clock.rate / rate
+                at_once = max(size, BLOCK // 8) if files else size
+                yield from self._blocks(column, lines(), clock, at_once, remarks)
+
+            units = layout.units[column] if layout.units else ""
+            return Recording(
+                self.name,
+                names[column],
+                column,
+                rate,
+                units.strip() or "unknown",
+                files,
+                blocks,
+                start,
+                decision=said,
+                remarks=remarks,
+            )
+
+        return SignalFile(self.name, names, read, signals_of(layout, self.clock))
+
+    def _decision(self, names, rate: float | None, clock: times.Clock | None, where: str) -> str:
+        layout = self.layout
+        said = [SEPARATORS.get(layout.separator, repr(layout.separator))]
+        if layout.width == 1:
+            said = [SEPARATORS["\x1f"]]
+        if layout.decimal == ",":
+            said.append("decimal commas")
+        if layout.above:
+            under = "names" if layout.names else "first row"
+            said.append(f"{layout.above} line{'s' * (layout.above > 1)} above the {under}")
+        if not any(names):
+            said.append("no names")
+        if clock:
+            said.append(f"times in {where}" + ("" if clock.rate else ", of which no unit is known"))
+        if rate:
+            source = ("the times" if clock and clock.rate else "the header" if layout.rate
+                      else "the caller")  # fmt: skip
+            said.append(f"{rate:g} Hz from {source}")
+        return "read as: " + ", ".join(said)
+
+    def _blocks(self, column: int, lines, clock: times.Clock | None, size: int, remarks: list[str]):
+        """The samples of a column; what is no row is left out, if times or the end allow it."""
+        layout, place = self.layout, self.clock
+        guard = next((i for i in layout.numeric if i not in (column, place)), column)
+        values: list[float] = []
+        seconds: list[float] = []
+        numbers: list[int] = []
+        left_out: list[tuple[int, str]] = []  # lines that are no rows
+        pending: tuple[int, str] | None = None
+        for number, line in enumerate(lines, 1):
+            if number <= layout.first:
+                continue
+            fields = self._fields(line, number)
+            if fields is None:
+                if line.strip():
+                    left_out.append((number, line))
+                continue
+            try:
+                if len(fields) != layout.width:
+                    fields = self._mended(fields)
+                if "_" in line and "_" in fields[column]:
+                    raise ValueError(line)
+                value = layout.number(fields[column])
+                layout.number(fields[guard])
+                if clock:
+                    text = fields[place]
+                    moment = clock.reader(text.replace(",", ".") if "," in text else text)
+            except (ValueError, IndexError):
+                self._check_cell(fields, column, guard, number)
+                if pending is None:
+                    pending = number, line
+                left_out.append((number, line))
+                continue
+            if pending and not clock:
+                raise FileError(
+                    f"{self.name}: line {pending[0]} is no row of {layout.width} fields, but "
+                    f"{pending[1].strip()[:40]!r}. Remove the line, or give times in a column."
+                )
+            values.append(value)
+            numbers.append(number)
+            if clock:
+                seconds.append(moment)
+            if len(values) >= size:
+                yield from self._timed(values, seconds, numbers, clock)
+                values, seconds, numbers = [], [], []
+        if values:
+            yield from self._timed(values, seconds, numbers, clock)
+        if left_out:
+            number, line = left_out[0]
+            count = len(left_out)
+            lines_are = "1 line is" if count == 1 else f"{count} lines are"
+            remarks.append(f"{lines_are} no row and left out, line {number}, {line.strip()[:40]!r}"
+                           + (", first" if count > 1 else ""))  # fmt: skip
+        if clock and abs(clock.drift) > 2 * clock.step + 1e-3 * abs(
+            clock.last - (clock.first or 0)
+        ):
+            remarks.append(f"the times end {clock.drift:g} s from what the rate says")
+
+    def _mended(self, fields: list[str]) -> list[str]:
+        """A row with more or fewer empty fields at its end; ValueError for another one."""
+        width = self.layout.width
+        if len(fields) == width - 1 and self.layout.trailing:
+            return [*fields, ""]
+        if len(fields) > width and not any(field.strip() for field in fields[width:]):
+            return fields[:width]
+        raise ValueError(fields)
+
+    def _check_cell(self, fields: list[str], column: int, guard: int, number: int) -> None:
+        """Complain of a cell that alone keeps a line from being a row."""
+        layout = self.layout
+        others = {guard, self.clock} - {None, column}
+        if len(fields) != layout.width or not others:
+            return
+        if all(layout.score([fields[i]]) >= 0 and fields[i].strip() for i in others):
+            name = layout.names[column] if layout.names else str(column)
+            raise FileError(
+                f"{self.name}: column {name!r} has {fields[column][:40]!r} in line {number}, not a "
+                "number. Choose another column or mend the line."
+            )
+
+    @staticmethod
+    def _timed(values: list, seconds: list, numbers: list, clock: times.Clock | None):
+        samples = np.array(values)
+        gaps = clock.gaps(np.array(seconds), numbers) if clock else np.zeros(len(values), np.int64)
+        begin = 0
+        for row in np.flatnonzero(gaps):
+            if row > begin:
+                yield samples[begin:row]
+            yield from missing(gaps[row])
+            begin = row
+        yield samples[begin:]

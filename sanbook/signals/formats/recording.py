@@ -6,6 +6,7 @@ Axes: n samples of a channel.
 import contextlib
 import dataclasses
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -14,7 +15,13 @@ from pathlib import Path
 import numpy as np
 
 BLOCK = 2**17  # samples that are read at once: 1 MB in double precision
+SPELLED = {"tab": "\t", "space": " "}  # separators that a command line cannot show
 LONGEST_GAP = 10**8  # missing samples that may follow each other: 28 hours at 1,000 Hz
+#: Powers of ten of the prefixes of units; the micro sign and the Greek letter are two characters.
+PREFIXES = {"p": -12, "n": -9, "u": -6, "\u00b5": -6, "\u03bc": -6, "m": -3, "": 0, "k": 3, "M": 6}
+_UNIT = re.compile(
+    f"(?P<prefix>[{''.join(PREFIXES)}]?)(?P<unit>V|A|S|Pa|W|T|Hz|g|L|m|s|Ohm|\u03a9)"
+)
 
 
 class FileError(ValueError):
@@ -61,6 +68,27 @@ class Recording:
             return f"{self.name}, {self.column}"
         return f"{self.name}, column {self.column_number}" if self.column_number else self.name
 
+    def in_units(self, units: str) -> "Recording":
+        """The same recording in other units of the same kind, such as mV instead of uV.
+
+        Raises `FileError` if no power of ten divides the units; unknown ones are taken as they are.
+        """
+        if "unknown" in (units, self.units) or units == self.units:
+            return self
+        have, want = _UNIT.fullmatch(self.units), _UNIT.fullmatch(units)
+        if not have or not want or have["unit"] != want["unit"]:
+            raise FileError(
+                f"{self.origin}: its units are {self.units}, but {units} are needed. Convert the "
+                "signal, or fit a model to it."
+            )
+        power = PREFIXES[have["prefix"]] - PREFIXES[want["prefix"]]
+
+        def blocks(size: int) -> Iterator[np.ndarray]:
+            for values in self.blocks(size):
+                yield values * 10.0**power if power > 0 else values / 10.0**-power
+
+        return dataclasses.replace(self, units=units, blocks=blocks)
+
 
 @dataclasses.dataclass(frozen=True)
 class SignalFile:
@@ -102,7 +130,7 @@ class Overrides:
 
     Attributes:
         rate: sampling rate in Hz.
-        separator: between the columns of text, a single character.
+        separator: between the columns of text, a character, "tab" or "space".
         decimal: "." or ",".
         skip: lines of text above the line of names or, without names, above the first row.
         time: name or number of the column of times, or "none".
@@ -120,10 +148,11 @@ class Overrides:
             raise FileError(f"rate: {self.rate:g} Hz is not above 0. Give samples per second.")
         if self.decimal not in ("", ".", ","):
             raise FileError(f"decimal: {self.decimal!r} is neither '.' nor ','. Give one of them.")
-        if len(self.separator) > 1 or (self.separator and self.separator in self.decimal):
+        several = len(self.separator) > 1 and self.separator not in SPELLED
+        if several or (self.separator and self.separator == self.decimal):
             raise FileError(
                 f"separator: {self.separator!r} is not one character other than the decimal mark. "
-                "Give the character between the columns."
+                f"Give the character between the columns, or {' or '.join(SPELLED)}."
             )
         if self.skip is not None and self.skip < 0:
             raise FileError(f"skip: {self.skip} lines is below 0. Give the lines to leave out.")
@@ -134,14 +163,38 @@ class Overrides:
 
 
 def at_rate(name: str, stated: float | None, rate: float | None, where: str = "") -> float | None:
-    """The rate of a file, which must agree with the caller's within 1 %."""
-    if stated is None or rate is None or math.isclose(stated, rate, rel_tol=0.01):
+    """The rate of a file, which must agree with the caller's; that of times, within 0.5 %."""
+    tolerance = 5e-3 if where else 1e-6
+    if stated is None or rate is None or math.isclose(stated, rate, rel_tol=tolerance):
         return rate or stated
     raise FileError(
         f"{name}: {where or 'the file'} says {stated:g} Hz, but the rate given is {rate:g} Hz. "
         "Leave the rate out"
         + (", or ignore the times (time none)." if where else " or mend the file.")
     )
+
+
+def check_gap(name: str, samples: float, where: str) -> None:
+    """Refuse a gap that would take hours to pass over, as a wrong clock makes it."""
+    if samples > LONGEST_GAP:
+        raise FileError(
+            f"{name}: {samples:.0f} samples are missing {where}, more than {LONGEST_GAP}. Cut the "
+            "file there."
+        )
+
+
+def missing(samples: int) -> Iterator[np.ndarray]:
+    """So many missing samples, in blocks."""
+    for first in range(0, samples, BLOCK):
+        yield np.full(min(BLOCK, samples - first), math.nan)
+
+
+def decode(text: bytes) -> str:
+    """Text of a header in UTF-8 or Latin-1, without what pads it."""
+    try:
+        return text.decode().strip(" \0")
+    except UnicodeDecodeError:
+        return text.decode("latin-1").strip(" \0")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,51 @@
+"""Open the notebooks in JupyterLab, as copies: what is run and changed there leaves the book alone.
+
+    python -m sanbook.build.lab
+
+The copies are in ``_build/lab``. One that is there already stays, with what was changed in it.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+LAB = ROOT / "_build" / "lab"
+
+
+def copy_notebooks(source: Path = ROOT / "notebooks", target: Path = LAB) -> list[str]:
+    """Copy the notebooks that are not there yet; say of each copy that is older than its source."""
+    said = []
+    for notebook in sorted(source.rglob("*.ipynb")):
+        name = notebook.relative_to(source)
+        if ".ipynb_checkpoints" in name.parts:
+            continue
+        copy = target / name
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(notebook, copy)
+        elif copy.stat().st_mtime < notebook.stat().st_mtime:
+            said.append(f"{copy}: older than {notebook}. Delete the copy to get the new notebook.")
+    return said
+
+
+def main() -> None:
+    """Copy the notebooks and become JupyterLab, with one thread for each computation.
+
+    Threads that wait for each other on busy cores take several times as long; `sweep` and the
+    classifiers divide their work among processors themselves.
+    """
+    for line in copy_notebooks():
+        print(line)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    )
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    options = ["--notebook-dir", str(LAB), "--LabApp.default_url=/lab/tree/00_start.ipynb"]
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *options, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Tables and sentences about SANs whose reconstructions are classified."""
+
+import numpy as np
+import pandas as pd
+
+from sanbook import reports
+from sanbook.show.names import METRICS, NAMES
+
+
+def describe_dead(rows: pd.DataFrame) -> str:
+    """A sentence about the networks that have no activation on any test example.
+
+    >>> rows = pd.DataFrame({"activation": ["relu", "relu", "extrema"], "dead": False})
+    >>> describe_dead(rows)
+    '**Dead networks:** none of the 3 networks.'
+    >>> describe_dead(rows.assign(dead=[True, False, False]))
+    '**Dead networks:** 1 of 3 networks has no activation on any test example (1 with ReLU).'
+    """
+    by_function = rows[rows.dead].activation.map(NAMES).value_counts()
+    dead, size = by_function.sum(), len(rows)
+    if not dead:
+        return f"**Dead networks:** none of the {reports.counted(size, 'network')}."
+    who = reports.listed([f"{count} with {name}" for name, count in by_function.items()])
+    return (
+        f"**Dead networks:** {dead} of {reports.counted(size, 'network')} "
+        f"{'has' if dead == 1 else 'have'} no activation on any test example ({who})."
+    )
+
+
+def _over_seeds(rows: pd.DataFrame, published: pd.DataFrame):
+    """Published rows, means, smallest and largest values of living networks, in one order."""
+    keys = ["kernel_size", "activation"]
+    order = rows.groupby(keys, sort=False).size().index
+    living = rows[~rows.dead].groupby(keys)
+    tables = published.set_index(keys), living.mean(numeric_only=True), living.min(), living.max()
+    labels = {
+        "activation": order.get_level_values(1).map(NAMES),
+        "m": order.get_level_values(0),
+    }
+    return labels, *(table.reindex(order) for table in tables)
+
+
+def _ranges(low: pd.Series, high: pd.Series, form: str) -> list[str | None]:
+    return [
+        None if np.isnan(a) else reports.between([a, b], form)
+        for a, b in zip(low, high, strict=True)
+    ]
+
+
+def compare_phi(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Published and our CR⁻¹, L̃ and φ̄, one line for each kernel size and activation function.
+
+    Ours are means over the seeds whose network is not dead. ``rows`` are `Report.main`.
+    """
+    columns, paper, means, low, high = _over_seeds(rows, published)
+    for metric, symbol in METRICS.items():
+        columns[f"published {symbol}"] = paper[metric].map("{:.2f}".format, na_action="ignore")
+    columns |= {symbol: means[metric] for metric, symbol in METRICS.items()}
+    if rows.seed.nunique() > 1:
+        columns["φ̄, range"] = _ranges(low.phi, high.phi, "{:.3f}")
+    if (rows.phi_qm != rows.phi).any():  # images
+        columns["CR⁻¹ (W = qm)"] = means.inverse_compression_ratio_qm
+        columns["φ̄ (W = qm)"] = means.phi_qm
+    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+
+
+def compare_accuracy(rows: pd.DataFrame, published: pd.DataFrame, original: float) -> pd.DataFrame:
+    """Published and our accuracies; ``original`` is that on the original data, in percent."""
+    columns, paper, means, low, high = _over_seeds(rows, published)
+    points = means.accuracy_percent - original
+    in_percent = {
+        "published accuracy (%)": paper.accuracy_percent,
+        "accuracy (%)": means.accuracy_percent,
+        "minus baseline (points)": points,
+    }
+    for name, values in in_percent.items():
+        columns[name] = values.map("{:z.1f}".format, na_action="ignore")
+    dead = rows.groupby(["kernel_size", "activation"], sort=False).dead.agg(["sum", "size"])
+    if rows.seed.nunique() > 1:
+        columns["accuracy, range (%)"] = _ranges(
+            low.accuracy_percent, high.accuracy_percent, "{:.1f}"
+        )
+    columns["dead seeds"] = [f"{count} of {size}" for count, size in dead.to_numpy()]
+    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+
+
+def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+    """All runs, tagged by how they were read, and the kernel sizes that each rule selects.
+
+    ``rows`` are from `sanbook.training.classifiers.classify_reconstructions`. ``selection`` is
+    "published_m" (best epoch on validation), "published_m_last" (last epoch, as in the published
+    code), or the size with the smallest mean φ of each activation function and seed on
+    "validation" or on "test", of the best epoch.
+    """
+    best, last = (rows[rows.rule == rule] for rule in ("best", "last"))
+    groups = best.groupby(["activation", "seed"], sort=False)
+    chosen = {
+        "published_m": best,
+        "published_m_last": last,
+        "validation": best.loc[groups.validation_phi.idxmin()],
+        "test": best.loc[groups.phi.idxmin()],
+    }
+    return pd.concat([part.assign(selection=rule) for rule, part in chosen.items()])

@@ -1,0 +1,89 @@
+"""The laboratory: what the page brings along for training in the reader's browser."""
+
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pywt
+import torch
+
+import sanbook.data
+from sanbook import show
+from sanbook.data import WINDOW, DataSet
+from sanbook.show.names import describe_activations
+from sanbook.signals.cli import WINDOWS
+from sanbook.signals.events import TIE
+from sanbook.training import PROTOCOLS
+
+RUNS = Path(__file__).parents[2] / "data" / "reproduced" / "runs.csv"
+FIRST = "mitdb"  # the recording with which the page opens
+WAVELETS = [f"db{i}" for i in range(2, 9)]  # the family of Daubechies
+
+
+def laboratory(data_sets: Iterable[DataSet]) -> show.Shown:
+    """The live figure, which offers the windows of these recordings in exact single precision."""
+    runs = pd.read_csv(RUNS)
+    return show.live(
+        "laboratory",
+        {
+            "activations": describe_activations(),
+            "first": FIRST,
+            "filters": {name: _filters(name) for name in WAVELETS},
+            "most": WINDOWS,
+            "protocol": vars(PROTOCOLS["physionet"]),
+            "recordings": [_describe(data, runs) for data in data_sets],
+            "tie": TIE,
+            "window": WINDOW,
+        },
+        label="fig-laboratory",
+        caption="The laboratory: a recording, one training, the whole experiment, other methods on "
+        "the same windows, and what there is to take away.",
+        uses=("trainer", "methods", "readers"),
+    )
+
+
+def _filters(name: str) -> list[list[float]]:
+    wavelet = pywt.Wavelet(name)
+    return [wavelet.dec_lo, wavelet.dec_hi]
+
+
+def _describe(data: DataSet, runs: pd.DataFrame) -> dict:
+    """A recording of the book: its standardized windows, one after the other, and our results."""
+    card = data.card
+    windows = torch.cat([data.train, data.validation, data.test]).numpy().astype("<f4")
+    record = Path(card.record).name if card.record else card.name
+    source = "" if card.source == "real" else f" ({card.source})"
+    return {
+        "name": card.name,
+        "label": f"{card.name}: {card.signal}{source}",
+        "record": f"{record}.hea",
+        "column": card.channel or "",
+        "rate": card.sampling_rate,
+        "units": card.units,
+        "windows": base64.b64encode(windows.tobytes()).decode(),
+        "book": {} if card.source == "simulated" else _results(card.name, runs),
+    }
+
+
+def _results(database: str, runs: pd.DataFrame) -> dict[str, dict]:
+    """Means over seeds at the published sizes: L~, CR^-1 and phi of each activation function."""
+    rows = runs[
+        (runs.database == database)
+        & (runs.init == PROTOCOLS["physionet"].init)
+        & (runs.selection == "published_m")
+    ]
+    order = ["normalized_reconstruction_loss", "inverse_compression_ratio", "phi"]
+    return {
+        activation: {
+            "m": int(of_activation.kernel_size.iloc[0]),
+            "means": np.round(of_activation[order].mean().to_numpy(), 4),
+        }
+        for activation, of_activation in rows.groupby("activation")
+    }
+
+
+def load(databases: list[str], data: str, directory: str) -> list[DataSet]:
+    """The recordings of the book."""
+    return [sanbook.data.load(name, data=data, directory=directory or None) for name in databases]

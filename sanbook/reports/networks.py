@@ -1,0 +1,86 @@
+"""Networks that another page trained, or that are trained here if that page was not made."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+
+from san_core import ACTIVATIONS, SAN
+from sanbook import reports, show
+from sanbook.data.dataset import DataSet
+from sanbook.methods.networks import TrainedSAN, trained_sans
+from sanbook.scales import MultiscaleSAN
+from sanbook.training import Protocol, sweep
+
+HERE = "SANs that this page trains with a coarse grid of kernel sizes"
+
+
+class PaperSANs:
+    """The SANs of the paper on several data sets, one candidate or more for each function.
+
+    A SAN comes from the results of the data set's own PhysioNet page, which selected its kernel
+    size on validation. Where that page has no results from the same data, SANs are trained here.
+
+    Args:
+        used: the data sets.
+        results: folder of the results, see `sanbook.reports.find_results`.
+        seed: of the SANs that are trained here.
+        protocols: of each data set, for the SANs that are trained here.
+        kernel_sizes: of each data set, likewise.
+    """
+
+    def __init__(
+        self,
+        used: Mapping[str, DataSet],
+        results: str,
+        seed: int,
+        protocols: Mapping[str, Protocol],
+        kernel_sizes: Mapping[str, Sequence[int]],
+    ) -> None:
+        self.used, self.seed = used, seed
+        self.protocols, self.kernel_sizes = protocols, kernel_sizes
+        found = {name: reports.find_results(f"physionet/{name}", results) for name in used}
+        self.found = {
+            name: page
+            for name, page in found.items()
+            if page and page.results["cards"][name]["source"] == used[name].card.source
+        }
+
+    def candidates(self, name: str, activation: str) -> Iterator[TrainedSAN]:
+        """The SANs of a data set and activation function."""
+        protocol = self.protocols[name]
+        if name in self.found:
+            kernel = torch.tensor(self.found[name].results["kernels"][activation])
+            model = SAN([len(kernel)], activation, border_tolerance=protocol.border_tolerance)
+            yield TrainedSAN(model).with_weights((kernel,))
+            return
+        sizes, seeds = self.kernel_sizes[name], [self.seed]
+        trained = sweep(self.used[name], activation, sizes, seeds=seeds, protocol=protocol)
+        yield from trained_sans(trained)
+
+    def all_candidates(self, name: str) -> Iterator[TrainedSAN]:
+        """The SANs of a data set, of every activation function."""
+        for activation in ACTIVATIONS:
+            yield from self.candidates(name, activation)
+
+    def origins(self) -> show.Shown:
+        """Where the SANs of the paper come from, in a sentence."""
+        names: dict[str, list[str]] = {}
+        for name in self.used:
+            found = self.found.get(name)
+            origin = found.origin if found else HERE
+            names.setdefault(origin, []).append(name)
+        each = [f"{origin} ({reports.listed(of_origin)})" for origin, of_origin in names.items()]
+        return show.say(f"The SANs of the paper on this page come from {reports.listed(each)}.")
+
+
+def multiscale_sans(used: Mapping[str, DataSet], results: str) -> dict[str, MultiscaleSAN]:
+    """The multiscale SANs of the page on them, of the data sets that it had."""
+    found = reports.find_results("scales", results)
+    if not found:
+        return {}
+    cards = found.results["cards"]
+    return {
+        name: MultiscaleSAN(torch.tensor(network["prototypes"]), network["lengths"])
+        for name, network in found.results["networks"].items()
+        if name in used and cards[name]["source"] == used[name].card.source
+    }

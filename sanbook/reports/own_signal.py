@@ -1,0 +1,231 @@
+"""Analyse a signal of your own: which method suits it, and which events a SAN finds in it."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import sanbook.data
+from sanbook import reports, show
+from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.manifest import MANIFEST, data_folder
+from sanbook.reproduction.results import write_record
+from sanbook.show import figures
+from sanbook.show.names import NAMES
+from sanbook.signals.compare import Comparison
+from sanbook.signals.events import Event, EventModel, default_kernel_sizes
+from sanbook.signals.formats import Recording, open_recording
+from sanbook.signals.windows import Window, windows_of
+
+
+class Signal:
+    """The signal of the page: the file that was given, or the whole mitdb recording.
+
+    Attributes:
+        file: path of the file.
+        provenance: of mitdb, None for a file that was given.
+    """
+
+    def __init__(self, path: str, column: str, data: str, directory: str) -> None:
+        self.file, self.column, self.rate, self.provenance = path, column, None, None
+        if path:
+            return
+        loaded = sanbook.data.load("mitdb", data, directory or None)
+        self.provenance, self.rate = loaded.card, loaded.card.sampling_rate
+        if loaded.card.source == "simulated":
+            self._folder = tempfile.TemporaryDirectory()
+            self.file = f"{self._folder.name}/simulated.npy"
+            windows = [loaded.train, loaded.validation, loaded.test]
+            np.save(self.file, np.concatenate(windows).ravel())
+        else:
+            folder = data_folder(directory or None) / MANIFEST["mitdb"].folder
+            self.file, self.column = str(folder / f"{loaded.card.record}.hea"), 0
+
+    def open(self) -> Recording:
+        """The signal, to be read from its beginning."""
+        return open_recording(self.file, self.column, self.rate)
+
+    def of(self, card: Provenance) -> Provenance:
+        """The provenance of windows of this signal."""
+        if self.provenance is None:
+            return card
+        known = ("source", "name", "signal", "record", "simulator", "seed", "version", "origin")
+        return dataclasses.replace(card, **{name: getattr(self.provenance, name) for name in known})
+
+
+def kernel_sizes(window: int, profile: str) -> list[int]:
+    """The kernel sizes to train, in samples: those of `san compare`, or every eighth of them.
+
+    >>> kernel_sizes(1000, "quick")
+    [3, 17, 79]
+    """
+    return default_kernel_sizes(window)[:: 1 if profile == "paper" else 8]
+
+
+class Report:
+    """What a comparison of methods says about a signal, and the events of its SANs.
+
+    Args:
+        signal: the signal.
+        dataset: its windows, see `sanbook.signals.windows.load_windows`.
+        usable: number of usable windows in the whole signal.
+        compared: see `sanbook.signals.compare.compare`.
+        profile: "paper" or "quick".
+        seeds: of the SANs that were compared.
+
+    Attributes:
+        few: the model with the fewest events, and ``close`` the model with the smallest φ.
+        last_window: the last window without a fault.
+    """
+
+    def __init__(
+        self, signal: Signal, dataset: DataSet, usable: int, compared: Comparison,
+        *, profile: str, seeds: list[int],
+    ) -> None:  # fmt: skip
+        self.signal, self.dataset, self.compared = signal, dataset, compared
+        self.usable, self.profile, self.seeds = usable, profile, seeds
+        self.card = signal.of(dataset.card)
+        self.few = compared.models[compared.few_events.method]
+        self.close = compared.models[compared.events.method]
+        self.window = dataset.train.shape[1]
+        *_, self.last_window = (w for w in windows_of(signal.open(), self.window) if not w.fault)
+
+    def data_line(self) -> show.Shown:
+        """Which signal the page shows."""
+        return show.data_line([vars(self.card)])
+
+    def findings(self) -> show.Shown:
+        """What to use the signal with, and whether the seeds agree."""
+        return show.findings(*self.compared.advice, self._seeds())
+
+    def _seeds(self) -> str:
+        apart = len(self.compared.flags)
+        if len(self.seeds) == 1:
+            return "**One seed** was trained. Add seeds to see how much depends on the start."
+        if not apart:
+            return f"**The {len(self.seeds)} seeds agree** for every activation function."
+        return (
+            f"**The seeds disagree** for {apart} of {reports.counted(len(NAMES), 'function')}: "
+            "the result depends on where the training starts."
+        )
+
+    def by_seed(self) -> show.Shown:
+        """φ̄ on validation of the seeds of each activation function."""
+        table = self.compared.table.set_index("method").loc[list(NAMES.values())]
+        return show.table(
+            pd.DataFrame(
+                {
+                    "activation": table.index,
+                    "m": table.kernel_size.astype(int).array,
+                    "φ̄, smallest of the seeds": table.low.array,
+                    "φ̄, largest of the seeds": table.high.array,
+                }
+            ),
+            name="tab-own-seeds",
+            caption="φ̄ on validation at the selected kernel size, with shared weights "
+            f"({reports.counted(len(self.seeds), 'seed')}).",
+        )
+
+    def first_events(self, model: EventModel) -> show.Shown:
+        """The first events that a model finds."""
+        events = pd.DataFrame(model.events(self.signal.open()))
+        shown = events.head(8).astype({"sample": str, "length": str})
+        return show.table(
+            shown.rename(columns={"seconds": "time (s)", "length": "length (samples)"}),
+            name="tab-own-events",
+            caption=f"The first of the {len(events):,} events of {self.card.name}.",
+        )
+
+    def few_events(self) -> show.Shown:
+        """The last window, with the fewest events."""
+        return self._events(self.few, self.compared.few_events.method, "fig-own-new")
+
+    def close_events(self) -> show.Shown:
+        """The last window, with the events that follow the signal most closely."""
+        return self._events(self.close, self.compared.events.method, "fig-own-close")
+
+    def _events(self, model: EventModel, method: str, name: str) -> show.Shown:
+        found, error, deviation = reconstruct(model, self.last_window)
+        units = "" if model.units == "unknown" else f" {model.units}"
+        events = reports.counted(len(found) - 1, "event")
+        amplitudes = [event.amplitude for event in found[1:]] or [0]
+        return show.figure(
+            figures.plot_events(model, self.last_window),
+            name=name,
+            caption=f"The last window of {self.card.name} (grey), its reconstruction from {events} "
+            f"by {method}, and the events. {describe(error.sum() / deviation.sum())} The mean "
+            f"error is {error.mean():.3g}{units}, the largest {error.max():.3g}{units}.",
+            alt=f"Line plot of {self.window} samples of {self.card.name} and of their "
+            f"reconstruction; below, a line for each of {events}, with amplitudes from "
+            f"{min(amplitudes):.2g} to {max(amplitudes):.2g}{units}.",
+            sources=[self.card.source],
+        )
+
+    def _message(self) -> dict[str, int]:
+        """How many numbers a receiver of the shortest list of events needs."""
+        events = pd.DataFrame(self.few.events(self.signal.open()))
+        return {
+            "kernel, once": self.few.network.num_weights,
+            "means, one per window": int((events.kernel == "mean").sum()),
+            "events, two numbers each": 2 * int((~events.kernel.isin(["mean", "gap"])).sum()),
+        }
+
+    def message(self) -> show.Shown:
+        """What the shortest list of events consists of."""
+        sent = self._message()
+        windows, total = sent["means, one per window"], sum(sent.values())
+        return show.table(
+            pd.DataFrame(
+                {
+                    "part": [*sent, "for comparison: the samples"],
+                    "numbers": [f"{n:,}" for n in [*sent.values(), windows * self.window]],
+                    "share of the message (%)": [f"{100 * n / total:.1f}" for n in sent.values()]
+                    + [None],
+                }
+            ),
+            name="tab-own-message",
+            caption=f"The message that describes the {windows:,} windows of {self.card.name}.",
+        )
+
+    def write_results(self, directory: str) -> None:
+        """Write ``own_signal.json`` and the model; nothing if ``directory`` is empty."""
+        if not directory:
+            return
+        path = Path(directory) / "own_signal.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.few.save(path)
+        table = self.compared.table
+        record = {
+            "cards": {self.card.name: vars(self.card)},
+            "profile": self.profile,
+            "window": self.window,
+            "compared": table.astype(object).where(table.notna(), None),
+            "advice": self.compared.advice,
+            "flags": self.compared.flags,
+            "sent": self._message(),
+            "model": path.name,
+            "few": self.compared.few_events.method,
+        }
+        write_record(path.with_suffix(".json"), record)
+
+
+def reconstruct(model: EventModel, window: Window) -> tuple[list[Event], np.ndarray, np.ndarray]:
+    """Events of a window; the error of each sample and its deviation from the mean, ``(n,)``."""
+    found = model.find(window)
+    (drawn,) = model.rebuild(e._replace(sample=e.sample - window.start) for e in found)
+    return found, np.abs(drawn - window.values), np.abs(window.values - window.mean)
+
+
+def describe(loss: float) -> str:
+    """What a normalized loss means.
+
+    >>> describe(0.2), describe(0.9)
+    ('The events reconstruct nearly all of it.', 'The events reconstruct little of it.')
+    """
+    if loss < 0.25:
+        return "The events reconstruct nearly all of it."
+    if loss < 0.6:
+        return "The events reconstruct its main pattern and leave out the details."
+    return "The events reconstruct little of it."

@@ -1,0 +1,305 @@
+"""One PhysioNet recording: five activation functions, every kernel size (article Sec. IV-A)."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from san_core import SAN
+from sanbook import reports, show
+from sanbook.data.dataset import DataSet
+from sanbook.reports.explorer import explorer
+from sanbook.reproduction.criteria import TOLERANCE, within
+from sanbook.reproduction.published import published as published_table
+from sanbook.reproduction.results import write_record
+from sanbook.show import figures
+from sanbook.show.names import COLORS, METRICS, NAMES
+from sanbook.training import Trained
+
+PARTS = ("train", "validation", "test")
+COLUMNS = ["activation", "kernel_size", *METRICS, "seed", "init", "selection"]
+
+
+def published(database: str) -> pd.DataFrame:
+    """The rows of Table I of one database, one for each activation function."""
+    return published_table("physionet").query("database == @database")
+
+
+def kernel_sizes(database: str, profile: str) -> list[int]:
+    """The kernel sizes to train, in samples: 1 to 249, or a few and the published ones.
+
+    >>> kernel_sizes("mitdb", "quick")[:5], len(kernel_sizes("mitdb", "paper"))
+    ([1, 7, 10, 25, 49], 249)
+    """
+    if profile == "paper":
+        return list(range(1, 250))
+    return sorted({*range(1, 250, 24), *published(database).kernel_size})
+
+
+def signal(recording: DataSet) -> show.Shown:
+    """The windows of a recording, in the order of time."""
+    card = recording.card
+    windows = {part: getattr(recording, part).numpy() for part in PARTS}
+    six, two, four = (len(part) for part in windows.values())
+    samples = sum(part.size for part in windows.values())
+    return show.figure(
+        figures.plot_windows(windows),
+        name=f"fig-signal-{card.name}",
+        caption=f"The first {samples:,} samples of {card.name} ({card.signal}), cut into "
+        f"{six + two + four} standardized windows: {six} for training, {two} for validation and "
+        f"{four} for testing.",
+        alt=f"Line plot of {card.name}, {card.signal}. Values of the test windows lie between "
+        f"{windows['test'].min():.1f} and {windows['test'].max():.1f} standard deviations.",
+        sources=[card.source],
+    )
+
+
+class Report:
+    """What the SANs of a recording give, beside Table I.
+
+    Args:
+        recording: the data, see `sanbook.data.load`.
+        trained: the SANs of each activation function, all kernel sizes, one seed.
+        at_published_size: the SANs of each (activation function, initialization) at the published
+            kernel size, all seeds.
+        profile: "paper" or "quick".
+
+    Attributes:
+        runs: the rows of the results file. ``selection`` is how the kernel size was chosen:
+            "published_m"; "validation", the smallest φ̄ on validation; "test", the smallest φ̄ on
+            test after the last epoch, as in the published code.
+        chosen: the rows selected on validation, by activation function.
+        models: the SAN of each of these rows.
+        winner: the activation function of the row with the smallest φ̄ on test.
+    """
+
+    def __init__(
+        self,
+        recording: DataSet,
+        trained: Mapping[str, Trained],
+        at_published_size: Mapping[tuple[str, str], Trained],
+        *,
+        profile: str,
+    ) -> None:
+        self.recording, self.trained, self.profile = recording, trained, profile
+        self.database = recording.card.name
+        self.activations = list(trained)
+        table = published(self.database).set_index("activation", drop=False)
+        self.published = table.loc[self.activations]
+        self.seed = next(iter(trained.values())).table.seed.iloc[0]
+        swept = pd.concat(
+            [t.select().assign(activation=a, init=t.protocol.init) for a, t in trained.items()]
+        )
+        self.best = swept.query("rule == 'best'").reset_index(drop=True)
+        last = swept.query("rule == 'last'").reset_index(drop=True)
+        by_validation = self.best.loc[self.best.groupby("activation").validation_phi.idxmin()]
+        by_test = last.loc[last.groupby("activation").phi.idxmin()]
+        at_published_m = [
+            t.select().query("rule == 'best'").assign(activation=a, init=init)
+            for (a, init), t in at_published_size.items()
+            if a in trained
+        ]
+        self.runs = pd.concat(
+            [
+                by_validation.assign(selection="validation"),
+                by_test.assign(selection="test"),
+                *(rows.assign(selection="published_m") for rows in at_published_m),
+            ],
+            ignore_index=True,
+        )[COLUMNS].assign(database=self.database, data_source=recording.card.data_source)
+        self.same_m = self.runs.query("selection == 'published_m'")
+        self.by_test = by_test.set_index("activation")
+        self.chosen = by_validation.set_index("activation").loc[self.activations]
+        sizes = self.chosen.kernel_size
+        self.models = {a: of_a.model(sizes[a], self.seed) for a, of_a in trained.items()}
+        self.winner = self.chosen.phi.idxmin()
+        self.medians = self.same_m.groupby(["activation", "init"]).phi.median().unstack()
+
+    @property
+    def best_model(self) -> SAN:
+        """The SAN of `winner`."""
+        return self.models[self.winner]
+
+    def findings(self) -> show.Shown:
+        """Which function scores best, what the initialization changes, what agrees."""
+        row = self.chosen.loc[self.winner]
+        best = (
+            f"**{NAMES[self.winner]} scores best.** With m = {row.kernel_size}, selected on "
+            f"validation, it reaches φ̄ = {row.phi:.3f} on test: its representation takes "
+            f"{100 * row.inverse_compression_ratio:.0f} % as many numbers as the signal, and its "
+            f"error is {100 * row.normalized_reconstruction_loss:.0f} % of the error of predicting "
+            "zero."
+        )
+        a = (self.medians.constant - self.medians.normal).abs().idxmax()
+        start, paper = self.medians.loc[a], self.published.loc[a]
+        effect_of_start = (
+            f"**The initialization matters most for {NAMES[a]}** (m = {paper.kernel_size}): "
+            f"the median φ̄ is {start.normal:.3f} with normal and {start.constant:.3f} with "
+            f"constant weights. The published value is {paper.phi:.2f}."
+        )
+        return show.findings(best, effect_of_start, self._agreement())
+
+    def _agreement(self) -> str:
+        source = self.recording.card.source
+        if source != "real":
+            return f"**No comparison with the paper:** the data on this page are {source}."
+        protocol = next(iter(self.trained.values())).protocol
+        means = self.same_m.query("init == @protocol.init").groupby("activation").phi.mean()
+        printed = self.published.phi
+        runs = self.same_m.groupby("activation").phi
+        met_by_mean = sum(within(means[a], printed[a], "phi").item() for a in self.activations)
+        met_by_one = sum(
+            within(of_runs.to_numpy(), printed[a], "phi").any().item() for a, of_runs in runs
+        )
+        seeds = self.same_m.seed.nunique()
+        mean = "the run" if seeds == 1 else f"the mean over {seeds} seeds"
+        return (
+            f"**Agreement with the paper:** {mean} with {protocol.init} initialization matches "
+            f"{met_by_mean} of the {len(printed)} published φ̄ within {TOLERANCE:g}, and at least "
+            f"one run matches {met_by_one}."
+        )
+
+    def published_and_ours(self) -> show.Shown:
+        """Table I and our runs side by side."""
+        spread = self.same_m.groupby("activation").phi
+        seeds = self.same_m.seed.nunique()
+        table = pd.DataFrame(
+            {
+                "activation": self.published.activation.map(NAMES),
+                "published m": self.published.kernel_size,
+                **{
+                    f"published {symbol}": self.published[metric].map("{:.2f}".format)
+                    for metric, symbol in METRICS.items()
+                },
+                "φ̄, normal init.": self.medians.normal,
+                "φ̄, constant init.": self.medians.constant,
+                "φ̄, range": spread.agg(reports.between),
+                "m (validation)": self.chosen.kernel_size,
+                "φ̄ (validation m)": self.chosen.phi,
+                "m (test)": self.by_test.kernel_size,
+                "φ̄ (test m)": self.by_test.phi,
+            },
+            index=self.activations,
+        )
+        return show.table(
+            table,
+            name=f"tab-{self.database}",
+            caption=f"SANs on {self.database}: published results, and ours on the test windows "
+            f"({reports.counted(seeds, 'seed')} and two initializations at the published m; seed "
+            f"{self.seed} elsewhere).",
+        )
+
+    def walk(self) -> show.Shown:
+        """The first test window through the SAN of each activation function."""
+        scores = reports.listed(
+            [
+                f"{NAMES[a]} {row.phi:.2f} with {reports.counted(row.kernel_size, 'sample')}"
+                for a, row in self.chosen.iterrows()
+            ]
+        )
+        return show.figure(
+            figures.plot_walk(self.models, self.recording.test[0]),
+            name=f"fig-walk-{self.database}",
+            caption=f"The first test window of {self.database} in the SAN of each activation "
+            "function, with the kernel size selected on validation. From left to right: the "
+            "kernel; the similarity (grey) and the activations; the window (grey) and its "
+            "reconstruction.",
+            alt=f"One row for each activation function. φ̄ on test and kernel size: {scores}.",
+            sources=[self.recording.card.source],
+        )
+
+    def plane(self) -> show.Shown:
+        """Every SAN in the plane of loss and compression."""
+        useful = (self.best.phi < 1).mean()
+        return show.figure(
+            plot_plane(self.best, self.models),
+            name=f"fig-plane-{self.database}",
+            caption=f"CR⁻¹ against L̃ on the test windows of {self.database}, one point for each "
+            f"kernel size. Stars mark the kernel size selected on validation, and the kernels on "
+            f"the right belong to them. {useful:.0%} of the points score φ̄ below 1.",
+            alt=f"Scatter plot of CR⁻¹ against L̃ for {self.best.kernel_size.nunique()} kernel "
+            f"sizes. φ̄ on test lies between {self.best.phi.min():.2f} and "
+            f"{self.best.phi.max():.2f}.",
+            sources=[self.recording.card.source],
+        )
+
+    def by_size(self) -> show.Shown:
+        """φ̄ over the kernel sizes."""
+        smallest = self.best.groupby("activation").phi.min()
+        scores = reports.listed([f"{NAMES[a]} {smallest[a]:.2f}" for a in self.activations])
+        return show.figure(
+            figures.plot_phi(self.best, "kernel_size", "kernel size m (samples)"),
+            name=f"fig-phi-{self.database}",
+            caption=f"φ̄ on the test windows of {self.database} against the kernel size, one line "
+            "for each activation function. Below the dotted line a representation is useful.",
+            alt=f"Line plot of φ̄ against kernel size. Smallest values: {scores}.",
+            sources=[self.recording.card.source],
+        )
+
+    def explorer(self) -> show.Shown:
+        """A live figure: any of the SANs on the first test window."""
+        card = self.recording.card
+        sizes = np.geomspace(1, 249, 25).round().astype(int).tolist()
+        offered = sorted({*sizes, *self.chosen.kernel_size} & set(self.best.kernel_size))
+        networks = {a: {m: t.model(m, self.seed) for m in offered} for a, t in self.trained.items()}
+        return explorer(
+            f"{self.database}: {card.signal}, {card.source}",
+            "windows",
+            self.recording.test[0],
+            self.best,
+            networks,
+            self.chosen.kernel_size,
+            self.winner,
+        )
+
+    def write_results(self, directory: str) -> None:
+        """Write ``physionet/<database>.json``; nothing if ``directory`` is empty."""
+        if not directory:
+            return
+        card = self.recording.card
+        epochs = pd.concat([t.table.assign(activation=a) for a, t in self.trained.items()])
+        of_chosen = epochs.kernel_size == epochs.activation.map(self.chosen.kernel_size)
+        epochs = epochs[(epochs.split == "validation") & of_chosen]
+        record = {
+            "database": self.database,
+            "cards": {card.name: vars(card)},
+            "profile": self.profile,
+            "rows": self.runs,
+            "points": self.best[["activation", "kernel_size", *METRICS]],
+            "epochs": epochs[["activation", "epoch", *METRICS]],
+            "kernels": {a: m.kernels[0].detach().numpy() for a, m in self.models.items()},
+        }
+        write_record(f"{directory}/physionet/{self.database}.json", record)
+
+
+@figures.style()
+def plot_plane(points: pd.DataFrame, chosen: Mapping[str, SAN]) -> Figure:
+    """CR^-1 against loss for every kernel size, the kernels of the ``chosen`` SANs on the right.
+
+    ``points`` has a row for each activation function and kernel size.
+    """
+    figure = plt.figure(figsize=(9, 5))
+    grid = figure.add_gridspec(len(chosen), 2, width_ratios=[4, 1])
+    axes = figure.add_subplot(grid[:, 0])
+    limit = max(1.2, 1.05 * points.normalized_reconstruction_loss.max())
+    figures.draw_regions(axes, limit)
+    for row, (activation, model) in enumerate(chosen.items()):
+        of_activation = points[points.activation == activation]
+        best = of_activation[of_activation.kernel_size == len(model.kernels[0])]
+        color = COLORS[activation]
+        dots = {"s": 8, "alpha": 0.5, "label": NAMES[activation]}
+        star = {"s": 90, "marker": "*", "edgecolor": "white", "zorder": 3}
+        for rows, style in ((of_activation, dots), (best, star)):
+            x, y = rows.normalized_reconstruction_loss, rows.inverse_compression_ratio
+            axes.scatter(x, y, color=color, **style)
+        inset = figure.add_subplot(grid[row, 1])
+        figures.draw_kernel(inset, model.kernels[0].detach(), activation)
+        inset.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
+        inset.tick_params(labelsize=7)
+    top = max(2.5, 1.05 * points.inverse_compression_ratio.max())
+    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
+             xlim=(0, limit), ylim=(0, top))  # fmt: skip
+    figure.legend(loc="outside upper center", ncols=5, fontsize=9)
+    return figure

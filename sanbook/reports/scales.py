@@ -1,0 +1,438 @@
+"""Multiscale SANs: what each ingredient contributes, on the recordings of the paper."""
+
+import functools
+import itertools
+from collections.abc import Iterator, Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import sanbook.data
+from sanbook import reports, show
+from sanbook.data.dataset import DataSet
+from sanbook.data.manifest import MANIFEST, data_folder
+from sanbook.files import write_table
+from sanbook.methods import SCALED, Measurement, measure
+from sanbook.methods.base import Method, choose, evaluate, evaluate_code
+from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
+from sanbook.reports.networks import PaperSANs
+from sanbook.reproduction.results import write_record
+from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
+from sanbook.scales.pursuit import Atoms, code_of, pursue
+from sanbook.show import figures
+from sanbook.show.names import METRICS
+from sanbook.signals.formats import open_recording
+from sanbook.signals.windows import windows_of
+from sanbook.training import PROTOCOLS
+
+PAPER, JOINT, PURSUIT = "SAN of the paper", "joint amplitudes", "matching pursuit"
+LENGTHS, LEARNED = "many lengths", "learned prototypes"
+STEPS = (PAPER, JOINT, PURSUIT, LENGTHS, LEARNED)
+MULTISCALE, GABOR, WAVELETS = "multiscale SAN", "Gabor atoms, OMP", "wavelets, own count"
+COSTS = {2: "2 numbers per activation", 3: "scale charged"}
+
+
+def settings(profile: str) -> dict:
+    """Arguments of `compare_scales`: its own, or one small candidate for as many epochs."""
+    return {} if profile == "paper" else {"candidates": [CANDIDATES[0]], "rounds": [sum(ROUNDS)]}
+
+
+def choose_sans(
+    recordings: Mapping[str, DataSet], folder: str, seed: int
+) -> tuple[dict[str, Method], show.Shown]:
+    """The SAN of the paper with the smallest φ̄ on validation of each recording; their origin."""
+    protocols = dict.fromkeys(recordings, PROTOCOLS["physionet"])
+    sizes = dict.fromkeys(recordings, range(1, 250, 12))
+    sans = PaperSANs(recordings, folder, seed, protocols, sizes)
+    chosen = {
+        name: choose(sans.all_candidates(name), recording.validation, 1)[0]
+        for name, recording in recordings.items()
+    }
+    return chosen, sans.origins()
+
+
+def ablation(san: TrainedSAN, fit: Fitted, windows: Tensor) -> Iterator[tuple[str, int, Tensor]]:
+    """CR⁻¹, loss and φ of windows ``(B, n)`` after each step: step, cost, ``(B, 3)``.
+
+    ``san`` has one kernel. Of many lengths there are two costs of an activation, see `COSTS`.
+    """
+    (kernel,), a = san.weights, san.encode(windows)
+    atoms = Atoms([kernel], windows.shape[1])
+    yield PAPER, 2, evaluate_code(san, windows, a)
+    chosen = [activations.flatten().nonzero().flatten() for activations in a]
+    yield JOINT, 2, evaluate_code(san, windows, code_of(atoms, chosen, windows))
+    yield PURSUIT, 2, evaluate_code(san, windows, pursue(atoms, windows, 2, san.num_weights))
+    for step, prototypes in ((LENGTHS, fit.initial), (LEARNED, fit.model.prototypes)):
+        for cost in COSTS:
+            model = MultiscaleSAN(prototypes, fit.model.lengths, cost)
+            yield step, cost, evaluate(TrainedMultiscaleSAN(model), windows)
+
+
+def measure_methods(
+    recordings: Mapping[str, DataSet], models: Mapping[str, MultiscaleSAN], seed: int
+) -> dict[tuple[str, str, int], Measurement]:
+    """The multiscale SAN, Gabor atoms and wavelets on each recording, with each cost."""
+    measured = {}
+    for (name, recording), cost in itertools.product(recordings.items(), COSTS):
+        charged = MultiscaleSAN(models[name].prototypes, models[name].lengths, cost)
+        trained = [TrainedMultiscaleSAN(charged)]
+        others = {
+            method: functools.partial(SCALED[method], scale_paid=cost == 3)
+            for method in (GABOR, WAVELETS)
+        }
+        for method, candidates in {MULTISCALE: lambda *_, t=trained: t, **others}.items():
+            measured[name, method, cost] = measure(candidates, recording, seed)
+    return measured
+
+
+def later_windows(name: str, recording: DataSet, directory: str) -> Tensor | None:
+    """Up to twelve standardized windows that follow the twelve of the paper, or None."""
+    if recording.card.source == "simulated":
+        return None
+    folder = data_folder(directory or None) / MANIFEST[name].folder
+    cuts = windows_of(open_recording(folder / f"{recording.card.record}.hea", 0), 1000)
+    start, stop = sanbook.data.SAMPLES, 2 * sanbook.data.SAMPLES
+    until = itertools.takewhile(lambda cut: cut.start < stop, cuts)
+    usable = [cut.standardized for cut in until if cut.start >= start and not cut.fault]
+    return torch.stack(usable) if usable else None
+
+
+class Report:
+    """What multiscale SANs give on the recordings, step by step and beside other methods.
+
+    Args:
+        recordings: the data by name.
+        fitted: of each (name, seed), see `sanbook.scales.compare_scales`.
+        sans: the SAN of the paper of each recording, see `choose_sans`.
+        measured: see `measure_methods`.
+        data_directory: folder of the data, for the windows after those of the paper.
+        profile: "paper" or "quick".
+
+    Attributes:
+        ablation: dataset, seed, step, cost, phi on the test windows.
+        compared: the rows of the results file.
+    """
+
+    def __init__(
+        self,
+        recordings: Mapping[str, DataSet],
+        fitted: Mapping[tuple[str, int], Fitted],
+        sans: Mapping[str, TrainedSAN],
+        measured: Mapping[tuple[str, str, int], Measurement],
+        *,
+        data_directory: str,
+        profile: str,
+    ) -> None:
+        self.recordings, self.fitted, self.measured = recordings, fitted, measured
+        self.profile = profile
+        self.seeds = list(dict.fromkeys(seed for _, seed in fitted))
+        self.shown = {name: fitted[name, self.seeds[0]] for name in recordings}
+        self.sources = [part.card.source for part in recordings.values()]
+        self.ablation = pd.DataFrame(
+            [
+                (name, seed, step, cost, found[:, 2].mean().item())
+                for (name, seed), fit in fitted.items()
+                for step, cost, found in ablation(sans[name], fit, recordings[name].test)
+            ],
+            columns=["dataset", "seed", "step", "cost", "phi"],
+        )
+        self.compared = pd.DataFrame([self._row(*key) for key in measured])
+        later = {n: later_windows(n, part, data_directory) for n, part in recordings.items()}
+        self.later = {name: windows for name, windows in later.items() if windows is not None}
+        self.confirmed = pd.DataFrame(
+            [
+                (*key, len(x), evaluate(found.method, x)[:, 2].mean().item())
+                for key, found in measured.items()
+                if (x := self.later.get(key[0])) is not None
+            ],
+            columns=["dataset", "method", "cost", "windows", "phi"],
+        )
+        by_step = self.ablation[self.ablation.cost == 2].groupby("step").phi.mean()
+        self.by_step = by_step.loc[list(STEPS)]
+
+    def _row(self, name: str, method: str, cost: int) -> dict:
+        found = self.measured[name, method, cost]
+        return {
+            "dataset": name,
+            "method": method,
+            "cost": cost,
+            **dict(zip(METRICS, found.metrics.mean(dim=0).tolist(), strict=True)),
+            "num_weights": found.method.num_weights,
+            "activations": found.entries.mean().item(),
+            "bytes": found.in_bytes[:, 0].mean().item(),
+            "bytes_phi": found.in_bytes[:, 2].mean().item(),
+            "seconds_encode": found.seconds_encode,
+            "data_source": self.recordings[name].card.data_source,
+        }
+
+    def findings(self) -> show.Shown:
+        """How far φ̄ falls, and how multiscale SANs compare with other methods."""
+        weights = [fit.model.num_weights for fit in self.shown.values()]
+        in_bytes = self.compared[self.compared.cost == 2].groupby("method").bytes_phi.mean()
+        scores = [f"{value:.3f} for *{name}*" for name, value in in_bytes.sort_values().items()]
+        (first, *others), count = self.recordings, len(self.recordings)
+        over = f"mean φ̄ over {count} recordings" if others else f"φ̄ on {first}"
+        return show.findings(
+            f"**The multiscale SAN reduces the {over} from {self.by_step[PAPER]:.3f} to "
+            f"{self.by_step[LEARNED]:.3f}**, compared with the best SAN of the paper. It has "
+            f"{reports.between(weights, '{}')} weights.",
+            compare(self.compared, 2),
+            compare(self.compared, 3),
+            f"**Encoded size:** φ̄ computed from bytes is {reports.listed(scores)}.",
+        )
+
+    def steps(self) -> show.Shown:
+        """φ̄ after each step, for each recording."""
+        others = self.compared[self.compared.method != MULTISCALE]
+        steps = with_costs(self.ablation, "step").loc[list(STEPS)]
+        table = pd.concat([steps, with_costs(others, "method")])
+        over = reports.over_seeds(self.seeds)
+        return show.table(
+            table.T.rename_axis("recording").reset_index(),
+            name="tab-scales-ladder",
+            caption="φ̄ on the test windows after each of the five steps, and of two other "
+            "methods, with two numbers per activation; in brackets with the scale charged. "
+            f"{over[0].upper()}{over[1:]}.",
+        )
+
+    def plot_steps(self) -> show.Shown:
+        """The same as lines."""
+        scores = reports.listed([f"{step} {value:.3f}" for step, value in self.by_step.items()])
+        return show.figure(
+            plot_steps(self.ablation, self.compared),
+            name="fig-scales-ladder",
+            caption="φ̄ on the test windows after each step, with two numbers per activation: each "
+            "recording in grey, their mean in orange. Horizontal lines are the means of two other "
+            "methods.",
+            alt=f"Line plot of φ̄ over the five steps. Means: {scores}.",
+            sources=self.sources,
+        )
+
+    def effect_of_seed(self) -> show.Shown:
+        """How much φ̄ of a multiscale SAN depends on the seed."""
+        if len(self.seeds) == 1:
+            return show.say("One seed was run, so this build cannot show the effect of the seed.")
+        rows = self.ablation[(self.ablation.step == LEARNED) & (self.ablation.cost == 2)]
+        spread = rows.groupby("dataset").phi.agg(np.ptp)
+        return show.say(
+            f"Over {len(self.seeds)} seeds, the largest and the smallest φ̄ of a recording differ "
+            f"by {spread.median():.3f} in the median and by at most {spread.max():.3f}."
+        )
+
+    def encoded_size(self) -> show.Shown:
+        """Bytes of a window, and φ̄ computed from them."""
+        table = self.compared.pivot_table(["bytes", "bytes_phi"], ["method", "cost"], sort=False)
+        table = table.reset_index()
+        table = table.assign(cost=table.cost.map(COSTS), bytes=table.bytes.map("{:.0f}".format))
+        names = {"cost": "stopping rule", "bytes": "bytes per window",
+                 "bytes_phi": "φ̄ from bytes"}  # fmt: skip
+        return show.table(
+            table.rename(columns=names),
+            name="tab-scales-bytes",
+            caption="Encoded size of a window and φ̄ computed from it, means over the recordings. "
+            "The pursuit stops where φ is smallest, with either cost of an activation.",
+        )
+
+    def later_windows(self) -> show.Shown:
+        """φ̄ on windows that played no part in any choice."""
+        if not self.later:
+            return show.say("No recording of this build continues after sample 12,000.")
+        means = self.confirmed.pivot_table("phi", "method", "cost", sort=False)
+        first = self.confirmed[self.confirmed.cost == 2]
+        best = first.loc[first.groupby("dataset").phi.idxmin()].method.value_counts()
+        table = means.rename(columns={cost: f"φ̄, {label}" for cost, label in COSTS.items()})
+        table["recordings where best (2 numbers)"] = best.reindex(table.index, fill_value=0)
+        windows = sum(map(len, self.later.values()))
+        return show.table(
+            table.reset_index(),
+            name="tab-scales-later",
+            caption=f"φ̄ on {reports.counted(windows, 'later window')} of "
+            f"{reports.counted(len(self.later), 'recording')}, mean over the recordings.",
+        )
+
+    def prototypes(self) -> show.Shown:
+        """The prototypes before and after learning."""
+        sizes = [(name, *fit.initial.shape) for name, fit in self.shown.items()]
+        each = reports.listed([f"{name} {q} of {m} weights" for name, q, m in sizes])
+        return show.figure(
+            plot_prototypes(self.shown),
+            name="fig-scales-prototypes",
+            caption="Prototypes before (grey) and after learning (orange). Their number and their "
+            "number of weights were selected on validation.",
+            alt=f"Small line plots of the prototypes of each recording: {each}.",
+            sources=self.sources,
+        )
+
+    def kernels(self) -> show.Shown:
+        """The activations of one window, each as the kernel that it adds."""
+        name, x, model = self._first()
+        a = model.encode(x)
+        inverse_cr, loss, score = model.metrics(x, a)[0].tolist()
+        lengths = model.atoms(x.shape[1]).lengths[a.flatten().nonzero().flatten() // x.shape[1]]
+        activations = reports.counted(len(lengths), "activation")
+        return show.figure(
+            plot_kernels(model, x),
+            name="fig-scales-kernels",
+            caption=f"Above, a window of {name} (grey) and its reconstruction from {activations} "
+            "(orange). Below, each kernel at its position and length. CR⁻¹ is "
+            f"{inverse_cr:.3f}, L̃ {loss:.3f} and φ {score:.3f}.",
+            alt=f"A window of {name}, its reconstruction, and {activations} drawn as kernels of "
+            f"{reports.between(lengths.tolist(), '{}')} samples.",
+            sources=[self.recordings[name].card.source],
+        )
+
+    def pursuit(self) -> show.Shown:
+        """A live figure: the pursuit of the same window, step by step."""
+        name, x, model = self._first()
+        exact = MultiscaleSAN(model.prototypes.double(), model.lengths)
+        (path,) = exact.follow(x)
+        kernels = exact.kernels()
+        maps = (path.chosen // x.shape[1]).tolist()
+        return show.live(
+            "pursuit",
+            {
+                "x": x[0].double().numpy().round(4),
+                "places": (path.chosen % x.shape[1]).tolist(),
+                "maps": maps,
+                "kernels": {i: kernels[i].detach().numpy().round(6) for i in set(maps)},
+                "num_weights": model.num_weights,
+                "cost": model.cost,
+                "color": "#D55E00",
+            },
+            label="fig-scales-pursuit",
+            caption=f"The pursuit of a window of {name}, one activation at a time.",
+            still=plot_kernels(model, x),
+            alt="The window, its reconstruction and the kernels at their positions, as above.",
+            sources=[self.recordings[name].card.source],
+        )
+
+    def _first(self) -> tuple[str, Tensor, MultiscaleSAN]:
+        name = next(iter(self.recordings))
+        return name, self.recordings[name].test[:1], self.shown[name].model
+
+    def cost_of_encoding(self) -> show.Shown:
+        """Candidates, epochs and the time of an encoding."""
+        seconds = self.compared[self.compared.method == MULTISCALE].seconds_encode.median()
+        candidates = reports.listed([f"{q} × {m}" for q, m in CANDIDATES])
+        return show.say(
+            f"A full run compares {len(CANDIDATES)} candidates (prototypes × weights): "
+            f"{candidates}, for up to {sum(ROUNDS)} epochs. Encoding a window of 1,000 samples "
+            f"takes {1000 * seconds:.0f} ms, in the median over the recordings."
+        )
+
+    def write_results(self, directory: str) -> None:
+        """Write ``scales.csv`` and ``scales.json``; nothing if ``directory`` is empty."""
+        if not directory:
+            return
+        write_table(f"{directory}/scales.csv", self.compared)
+        history = [
+            fit.history.assign(dataset=name, seed=seed) for (name, seed), fit in self.fitted.items()
+        ]
+        record = {
+            "profile": self.profile,
+            "seeds": self.seeds,
+            "cards": {name: vars(part.card) for name, part in self.recordings.items()},
+            "ablation": self.ablation,
+            "compared": self.compared,
+            "confirmed": self.confirmed,
+            "networks": {
+                name: {
+                    "prototypes": fit.model.prototypes.detach().numpy(),
+                    "lengths": fit.model.lengths,
+                }
+                for name, fit in self.shown.items()
+            },
+            "history": pd.concat(history).fillna(-1),
+        }
+        write_record(f"{directory}/scales.json", record)
+
+
+def compare(compared: pd.DataFrame, cost: int) -> str:
+    """Mean φ̄ of each method, and on how many recordings it is the smallest.
+
+    >>> rows = pd.DataFrame({"dataset": "a", "method": ["x", "y"], "cost": 2, "phi": [0.1, 0.2]})
+    >>> compare(rows, 2)
+    '**2 numbers per activation:** φ̄ is 0.100 for *x* and 0.200 for *y*.'
+    """
+    table = compared[compared.cost == cost].pivot(index="method", columns="dataset", values="phi")
+    mean, wins = table.mean(axis=1).sort_values(), table.idxmin().value_counts()
+    scores = reports.listed([f"{value:.3f} for *{method}*" for method, value in mean.items()])
+    label = COSTS[cost][0].upper() + COSTS[cost][1:]
+    if table.shape[1] == 1:
+        return f"**{label}:** φ̄ is {scores}."
+    best = reports.listed([f"*{method}* on {count}" for method, count in wins.items()])
+    return f"**{label}:** mean φ̄ is {scores}. The smallest φ̄ of a recording comes from {best}."
+
+
+def with_costs(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Mean φ̄ with 2 numbers per activation and, in brackets, with the scale charged."""
+    means = table.groupby([by, "dataset", "cost"], sort=False).phi.mean()
+    wide = means.unstack("dataset")[list(dict.fromkeys(table.dataset))]
+    if len(wide.columns) > 1:
+        wide.insert(0, "mean", wide.mean(axis=1))
+    free = wide.xs(2, level="cost").map("{:.3f}".format)
+    charged = wide.xs(3, level="cost").map(" ({:.3f})".format)
+    return free + charged.reindex(free.index).fillna("")
+
+
+@figures.style()
+def plot_steps(ablation: pd.DataFrame, compared: pd.DataFrame) -> Figure:
+    """φ̄ of each recording from step to step, their mean, and the means of other methods."""
+    figure, axes = plt.subplots(figsize=(8, 4))
+    free = ablation[ablation.cost == 2]
+    wide = free.pivot_table("phi", "step", "dataset").loc[list(STEPS)]
+    for name, line in wide.items():
+        axes.plot(line, color="0.7", linewidth=0.9)
+        axes.annotate(name, (4.05, line.iloc[-1]), fontsize=7)
+    axes.plot(wide.mean(axis=1), color="#D55E00", linewidth=2.5, label="mean")
+    for method, style in ((GABOR, "--"), (WAVELETS, ":")):
+        of_method = compared[(compared.method == method) & (compared.cost == 2)]
+        axes.axhline(of_method.phi.mean(), color="0.2", linestyle=style, label=method)
+    axes.set(ylabel="φ̄ on test", ylim=(0, None), xlim=(-0.1, 4.8))
+    axes.legend()
+    return figure
+
+
+@figures.style()
+def plot_prototypes(shown: Mapping[str, Fitted]) -> Figure:
+    """The prototypes of each recording at the start (grey) and learned."""
+    most = max(len(fit.initial) for fit in shown.values())
+    size = (1.3 * len(shown) + 1, 1.3 * most + 0.4)
+    figure, grid = plt.subplots(most, len(shown), figsize=size, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for column, (name, fit) in zip(grid.T, shown.items(), strict=True):
+        column[0].set_title(name, fontsize=8)
+        learned = fit.model.prototypes.detach()
+        for axes, before, after in zip(column, fit.initial, learned, strict=False):
+            axes.axhline(0, color="0.85", linewidth=0.6)
+            axes.plot(before, color="0.6", linewidth=1)
+            axes.plot(after, color="#D55E00", marker=".", linewidth=1.2)
+    return figure
+
+
+@figures.style()
+def plot_kernels(model: MultiscaleSAN, x: Tensor) -> Figure:
+    """A window ``(1, n)`` and its reconstruction over its kernels, the longest on top."""
+    a = model.encode(x)
+    atoms = model.atoms(x.shape[1])
+    numbers = a.flatten().nonzero().flatten()
+    drawn = atoms.draw(numbers).float() * a.flatten()[numbers, None]
+    size = {"figsize": (8, 5), "height_ratios": [2, 3], "sharex": True}
+    figure, (above, below) = plt.subplots(2, 1, **size)
+    above.plot(x[0], color="0.7", linewidth=1.5)
+    above.plot(model.decode(a)[0].detach(), color="#D55E00", linewidth=0.9)
+    lengths = atoms.lengths[numbers // x.shape[1]]
+    for kernel, length in zip(drawn, lengths, strict=True):
+        inside = kernel.nonzero().flatten()
+        scaled = 0.8 * kernel[inside] / drawn.abs().max()
+        below.plot(inside, np.log2(float(length)) + scaled, color="#0072B2", linewidth=0.7)
+    above.set(ylabel="standard deviations")
+    ticks = range(1, 10, 2)
+    below.set(xlabel="sample", ylabel="length (samples)")
+    below.set_yticks(ticks, [f"{2**tick}" for tick in ticks])
+    return figure

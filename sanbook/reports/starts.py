@@ -1,0 +1,349 @@
+"""Three ways to start the kernels, compared on recordings, segments of EEG and images."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from san_core import SAN, inverse_compression_ratio, normalized_loss, phi
+from sanbook import show
+from sanbook.data.dataset import DataSet
+from sanbook.reports.procedure import APART, FUNCTIONS, STARTS
+from sanbook.reproduction.procedure import best_of
+from sanbook.reproduction.reference import REPRODUCED, describe_reference, read_reference
+from sanbook.reproduction.results import write_record
+from sanbook.show.names import NAMES
+from sanbook.training import PROTOCOLS, Protocol, batches, initial_san, sweep
+from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
+
+TITLES = {"normal": "normal", "constant": "0.1", "segment": "segment"}
+RESTARTS = (1, 2, 5, 10)
+# A published kernel size of each data set with labels, at which the starts are compared.
+CLASSES = {"uci_epilepsy": 15, "mnist": 3, "fashion_mnist": 3}
+CLASSES_STARTS = ("normal", "segment")  # from equal weights two kernels stay equal
+CLASSES_SEEDS = 2
+VARIANTS = ("as published", "annealed distance", "adjoint decoding")
+VARIANTS_SIZES = (17, 65, 129)  # odd, so that the flipped kernel is the adjoint
+VARIANTS_SEEDS = 2
+# Before the first `make record` with this page there is nothing to show.
+NOT_YET = "The reference results have no runs of this yet: `make record` makes them."
+
+
+# --- computing ------------------------------------------------------------------------------------
+
+
+def compare_classes(examples: DataSet, epochs: int) -> pd.DataFrame:
+    """SANs and classifiers of a data set with labels from each start, a row for each run."""
+    table = examples.card.name.replace("-", "_")
+    m = CLASSES[table]
+    network, parts = CNN if examples.train.ndim == 2 else FNN, []
+    for init in CLASSES_STARTS:
+        protocol = dataclasses.replace(PROTOCOLS[table], init=init, epochs=epochs)
+        for activation in FUNCTIONS:
+            swept = sweep(examples, activation, [m], seeds=range(CLASSES_SEEDS), protocol=protocol)
+            rows, _ = classify_reconstructions(swept, examples, network)
+            parts.append(rows[rows.rule == "best"].assign(activation=activation, init=init))
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(dataset=examples.card.name, data_source=examples.card.data_source)
+
+
+class AdjointSAN(SAN):
+    """A SAN that draws the template itself, not its mirror image: decoding is the adjoint.
+
+    Only for kernels of odd size in one dimension.
+    """
+
+    def partial_reconstructions(self, a: Tensor) -> Tensor:
+        """What each kernel draws, ``(B, q, n) -> (B, q, n)``."""
+        kernels = [kernel.flip(0)[None, None] for kernel in self.kernels]
+        drawn = [F.conv1d(a[:, [i]], kernel, padding="same") for i, kernel in enumerate(kernels)]
+        return torch.cat(drawn, dim=1)
+
+
+def train_variant(
+    recording: DataSet, kernel_size: int, seed: int, variant: str, protocol: Protocol
+) -> dict[str, float]:
+    """Train one SAN with Extrema in plain torch, as published or with one change.
+
+    Args:
+        recording: The data, ``(B, n)`` each.
+        kernel_size: m, odd.
+        seed: Of the weights and of the order of the batches.
+        variant: One of `VARIANTS`. "annealed distance" lowers the minimum distance between extrema
+            by half a cosine, from twice its final value in the first epoch. "adjoint decoding"
+            draws the template itself.
+        protocol: See `sanbook.training.Protocol`.
+
+    Returns:
+        ``validation_phi`` and, on test, ``phi`` after the last epoch.
+    """
+    plain = initial_san(kernel_size, seed, "extrema", recording.train, protocol)
+    kind = AdjointSAN if variant == "adjoint decoding" else SAN
+    model = kind([kernel_size], "extrema", 1, protocol.border_tolerance)
+    model.load_state_dict(plain.state_dict())
+    distance = kernel_size - protocol.border_tolerance
+    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(protocol.epochs):
+        if variant == "annealed distance":
+            share = 0.5 * (1 + math.cos(math.pi * epoch / max(1, protocol.epochs - 1)))
+            model.border_tolerance = protocol.border_tolerance - round(share * distance)
+        for batch in batches(len(recording.train), protocol, generator):
+            x = recording.train[batch]
+            optimizer.zero_grad()
+            F.l1_loss(model(x), x).backward()
+            optimizer.step()
+    model.border_tolerance = protocol.border_tolerance
+    return {
+        "validation_phi": mean_phi(model, recording.validation),
+        "phi": mean_phi(model, recording.test),
+    }
+
+
+@torch.no_grad()
+def mean_phi(model: SAN, x: Tensor) -> float:
+    """Mean phi of examples, by the methods of the model."""
+    a = model.encode(x)
+    inverse_cr = inverse_compression_ratio(a, model.num_weights, model.ndim)
+    return phi(inverse_cr, normalized_loss(x, model.decode(a))).mean().item()
+
+
+def compare_variants(recording: DataSet, epochs: int) -> pd.DataFrame:
+    """Every variant on a recording, from normal weights: the size is chosen on validation."""
+    protocol = dataclasses.replace(PROTOCOLS["physionet"], epochs=epochs)
+    rows = [
+        {"database": recording.card.name, "variant": variant, "seed": seed, "kernel_size": m}
+        | train_variant(recording, m, seed, variant, protocol)
+        for variant in VARIANTS
+        for seed in range(VARIANTS_SEEDS)
+        for m in VARIANTS_SIZES
+    ]
+    rows = pd.DataFrame(rows).assign(data_source=recording.card.data_source)
+    return rows.loc[rows.groupby(["variant", "seed"]).validation_phi.idxmin()]
+
+
+# --- showing --------------------------------------------------------------------------------------
+
+
+class Starts:
+    """The reference results of the three starts, and what this build computes."""
+
+    def __init__(self, profile: str) -> None:
+        self.profile, self.made = profile, {"profile": profile, "cards": {}}
+        self.parts = {"starts_classes": [], "variants": []}
+        rows = read_reference("starts")
+        self.rows = rows[rows.activation.isin(FUNCTIONS)]
+        self.recordings = list(self.rows.database.unique())
+        self.seeds = self.rows.seed.nunique()
+        each = self.rows.groupby(["database", "activation", "init"])
+        self.phi = each.phi.mean().unstack()[list(STARTS)]
+
+    def findings(self) -> show.Shown:
+        """Which start is best, what restarts add, and where a start does harm."""
+        mean = self.phi.mean()
+        best = mean.idxmin()
+        said = ", ".join(f"{mean[init]:.3f} from {say_start(init)}" for init in STARTS)
+        loss = (self.phi[best] - self.phi.drop(columns=best).min(axis=1)).sort_values()
+        database, activation = loss.index[-1]
+        both = self.restarts_of(STARTS, 2)
+        alone = self.restarts_of([best], 6)
+        compared = (
+            f" Two of each start, chosen on validation, reach {both:.3f}, and six of the best "
+            f"start alone {alone:.3f}, at equal cost."
+            if self.seeds >= 6
+            else ""
+        )
+        return show.findings(
+            f"Mean φ̄ on {len(self.recordings)} recordings and four functions is {said}, with the "
+            f"kernel size chosen on validation. {describe_reference()}",
+            f"The best start alone is not the best everywhere: on {database} with "
+            f"{NAMES[activation]}, {say_start(best)} end {loss.iloc[-1]:.2f} above the best other "
+            "start.",
+            f"One network chosen on validation among one of each start reaches "
+            f"{self.restarts_of(STARTS, 1):.3f}.{compared}",
+        )
+
+    def restarts_of(self, inits: Sequence[str], count: int) -> float:
+        """Mean test phi of the best by validation of ``count`` seeds of each of some starts."""
+        teams = best_of(self.rows[self.rows.init.isin(inits)], count)
+        keys = ["database", "activation"]
+        place = teams.sort_values("seed").groupby([*keys, "init"]).cumcount()
+        teams = teams.assign(team=place)
+        chosen = teams.loc[teams.groupby([*keys, "team"]).validation_phi.idxmin()]
+        return chosen.groupby(keys).phi.mean().mean()
+
+    def table(self) -> show.Shown:
+        """phi by function and start, with the number of recordings where each start is best."""
+        rows = []
+        sizes = self.rows.groupby(["activation", "init"]).bytes.mean()
+        for activation in FUNCTIONS:
+            phi_of = self.phi.xs(activation, level="activation")
+            near = phi_of.le(phi_of.min(axis=1) + APART, axis=0)
+            row = {"function": NAMES[activation]}
+            for init in STARTS:
+                row[f"φ̄, {TITLES[init]}"] = phi_of[init].mean()
+            for init in STARTS:
+                row[f"best, {TITLES[init]}"] = f"{near[init].sum()} of {len(phi_of)}"
+            for init in STARTS:
+                row[f"bytes, {TITLES[init]}"] = f"{sizes[activation, init]:.0f}"
+            rows.append(row)
+        return show.table(
+            pd.DataFrame(rows),
+            name="tab-starts",
+            caption=f"Mean φ̄ on test over {len(self.recordings)} recordings and {self.seeds} seeds "
+            f"from each start. Best: recordings on which a start is best or within {APART:g} of "
+            "the best. Bytes: mean true size of a test window of 1,000 samples (2,000 bytes as "
+            "stored), its kernel included.",
+        )
+
+    def restarts(self) -> show.Shown:
+        """What restarts alone give at equal cost."""
+        counts = [count for count in RESTARTS if count <= self.seeds]
+        rows = [
+            {"networks": f"{count} from {say_start(init)}", "trainings": count,
+             "φ̄": self.restarts_of([init], count)}
+            for init in STARTS
+            for count in counts
+        ]  # fmt: skip
+        rows += [
+            {"networks": f"{count} of each start", "trainings": 3 * count,
+             "φ̄": self.restarts_of(STARTS, count)}
+            for count in counts
+        ]  # fmt: skip
+        return show.table(
+            pd.DataFrame(rows),
+            sortable=True,
+            name="tab-restarts",
+            caption="Mean φ̄ on test of the network that is best on validation among several, over "
+            f"{len(self.recordings)} recordings and four functions. Trainings: sweeps over the "
+            "kernel sizes that the choice costs.",
+        )
+
+    def recordings_table(self) -> show.Shown:
+        """Every recording and function."""
+        table = self.phi.reset_index()
+        table["activation"] = table.activation.map(NAMES)
+        apart = self.phi.segment - self.phi[["normal", "constant"]].min(axis=1)
+        table["segment against the better other"] = apart.map("{:+z.3f}".format).to_numpy()
+        return show.table(
+            table.rename(columns={init: f"φ̄, {title}" for init, title in TITLES.items()}),
+            sortable=True,
+            name="tab-starts-recordings",
+            caption=f"Mean φ̄ on test over {self.seeds} seeds, by recording and function. Kernel "
+            "size and epoch are chosen on validation.",
+        )
+
+    def harm(self) -> show.Shown:
+        """Where the choice on validation goes wrong: test beside validation."""
+        keys = ["database", "activation", "init"]
+        means = self.rows.groupby(keys)[["validation_phi", "phi"]].mean()
+        gap = (means.phi - means.validation_phi).sort_values(ascending=False).head(6)
+        rows = means.loc[gap.index].reset_index()
+        return show.table(
+            pd.DataFrame(
+                {
+                    "database": rows.database,
+                    "function": rows.activation.map(NAMES),
+                    "start": rows.init.map(TITLES),
+                    "φ̄ on validation": rows.validation_phi,
+                    "φ̄ on test": rows.phi,
+                }
+            ),
+            name="tab-harm",
+            caption="The six largest gaps between validation, where the kernel size is chosen, and "
+            "test.",
+        )
+
+    def classes(self) -> show.Shown:
+        """Segments of EEG and images from normal weights and from patches."""
+        if not (REPRODUCED / "starts_classes.csv").exists():
+            return show.say(NOT_YET)
+        rows = read_reference("starts_classes")
+        each = rows.groupby(["dataset", "activation", "init"], sort=False)
+        means = each[["phi", "accuracy_percent"]].mean().unstack()
+        table = pd.DataFrame(
+            {
+                "data": means.index.get_level_values(0),
+                "function": means.index.get_level_values(1).map(NAMES),
+                **{
+                    f"{name}, {TITLES[init]}": means[column, init].map(form.format).to_numpy()
+                    for column, name, form in (
+                        ("phi", "φ̄", "{:.3f}"),
+                        ("accuracy_percent", "accuracy (%)", "{:.1f}"),
+                    )
+                    for init in CLASSES_STARTS
+                },
+            }
+        )
+        dead = each.dead.sum().unstack()
+        for init in CLASSES_STARTS:
+            table[f"dead, {TITLES[init]}"] = dead[init].to_numpy()
+        return show.table(
+            table,
+            name="tab-starts-classes",
+            caption=f"Two kernels from normal weights and from segments of the training data "
+            f"(patches of images), {CLASSES_SEEDS} seeds each, dead networks included. m is "
+            + ", ".join(f"{m} for {name.replace('_', '-')}" for name, m in CLASSES.items())
+            + ".",
+        )
+
+    def variants(self) -> show.Shown:
+        """The two changes that the paper's outlook suggests."""
+        if not (REPRODUCED / "variants.csv").exists():
+            return show.say(NOT_YET)
+        rows = read_reference("variants")
+        phi_of = rows.groupby(["database", "variant"]).phi.mean().unstack()[list(VARIANTS)]
+        table = pd.DataFrame(
+            {
+                "variant": VARIANTS,
+                "φ̄": [phi_of[variant].mean() for variant in VARIANTS],
+                "best on": [
+                    f"{(phi_of.idxmin(axis=1) == variant).sum()} of {len(phi_of)}"
+                    for variant in VARIANTS
+                ],
+            }
+        )
+        return show.table(
+            table,
+            name="tab-variants",
+            caption=f"Extrema from normal weights: mean φ̄ on test over {len(phi_of)} recordings "
+            f"and {VARIANTS_SEEDS} seeds, m of {', '.join(map(str, VARIANTS_SIZES))} chosen on "
+            "validation, after 30 epochs.",
+        )
+
+    def add(self, name: str, card, rows: pd.DataFrame) -> None:
+        """Keep rows of this build, "starts_classes" or "variants", for the reference results."""
+        self.made["cards"][card.name] = vars(card)
+        self.parts[name].append(rows)
+
+    def this_build(self) -> show.Shown:
+        """Which data this build trained on."""
+        if self.profile == "quick":
+            return show.quick("two epochs")
+        return show.data_line(list(self.made["cards"].values()))
+
+    def write_results(self, results: str) -> None:
+        """Leave starts.json for the reference results."""
+        tables = {
+            name: pd.concat(parts, ignore_index=True).round(5)
+            for name, parts in self.parts.items()
+            if parts
+        }
+        write_record(f"{results}/starts.json", self.made | tables)
+
+
+def say_start(init: str) -> str:
+    """A start in words.
+
+    >>> say_start("segment")
+    'segments of the signal'
+    """
+    return {
+        "normal": "normal weights",
+        "constant": "weights of 0.1",
+        "segment": "segments of the signal",
+    }[init]

@@ -1,0 +1,386 @@
+"""What text in columns looks like: separator, decimal mark, names, units, rate, first row.
+
+It is told from the first lines of a file. The libraries that were tried, clevercsv and
+charset-normalizer, take decimal commas for two columns and Latin-1 for Big5.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sanbook.signals.formats import times
+from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
+
+#: What stands for a missing sample, in any case.
+MISSING = {"", "-", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?"}
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?")
+ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
+MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_].*)?|(\d+:)?\d+:\d+[.,]?\d*.*)")
+SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks",
+              "\x1f": "one column"}  # fmt: skip
+COMMENT = ("#", "%")
+UNIT = re.compile(
+    r"[fpnuµμmkM]?(?:V|A|s|S|g|G|T|Hz|Ω|ohms?|Pa|W|N|m|L|l|C|K|F|mol)|mmHg|cmH2O|bpm|%|°C|deg\w*"
+    r"|[an]\.?u\.?|adu|no[ _]units?|counts?|unitless|sec|seconds|min|hh:mm:ss\S*"
+    r"|m/s(?:\^2|\*\*2|2|²)?|m/\(s\^2\)|deg/s|local|-|",
+    re.IGNORECASE,
+)
+KIND = {"cal", "raw", "uncal", "unix", "unix_time", "calibrated", "uncalibrated"}
+UNIT_LINE = re.compile(r"(?i)\W*(?:units?|einheit|unité|unidad|unità|eenheid)\W+(\S.*?)\W*")
+RATE_LINE = re.compile(
+    r"(?i)(?:sampl|abtast|messrate|chantillonnage|muestreo|campionamento|amostragem|meetfreq)"
+    r"(?!\w* ?(?:interval|period))[^\d\n]{0,60}?(\d+(?:[.,]\d+)?) *(k?)"
+)
+INTERVAL_LINE = re.compile(
+    r"(?i)(?:^interval|sampl\w* (?:interval|period))[^\d\n]{0,20}"
+    r"(\d+(?:[.,]\d+)?(?:e-\d+)?)\W*(m?)s"
+)
+START = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:[+-]\d\d:?\d\d|Z))?")
+COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|n?seq)?")
+EMPATICA = {"EDA": "uS", "TEMP": "°C", "HR": "bpm", "ACC": "1/64 g"}
+
+
+@dataclasses.dataclass
+class Layout:
+    """How the lines of a text are read: ``first`` is the number of the first row, from 0 on.
+
+    ``numeric`` are the columns that hold numbers, ``width`` counts the fields of a row, of which
+    the last is empty and no column if it is ``trailing``.
+    """
+
+    separator: str
+    decimal: str
+    width: int
+    numeric: list[int]
+    first: int = 0
+    trailing: bool = False
+    names: list[str] = dataclasses.field(default_factory=list)
+    units: list[str] = dataclasses.field(default_factory=list)
+    rate: float | None = None
+    start: datetime | None = None
+    above: int = 0  # lines above the names, or above the first row
+    timed: bool = True  # whether a column may hold times
+
+    def split(self, line: str) -> list[str]:
+        """The fields of a line; `csv.Error` for a quotation mark that is not closed in it."""
+        if '"' in line:
+            reader = csv.reader([line], delimiter=self.separator, strict=True,
+                                skipinitialspace=True)  # fmt: skip
+            return next(reader)
+        return line.split() if self.separator == " " else line.split(self.separator)
+
+    def number(self, cell: str) -> float:
+        """The number in a cell, NaN if it is missing; ValueError for other text."""
+        cell = cell.strip(" '")
+        if self.decimal == ",":
+            if "." in cell:
+                raise ValueError(cell)
+            cell = cell.replace(",", ".")
+        try:
+            return float(cell)
+        except ValueError:
+            if cell.lower() not in MISSING:
+                raise
+        return math.nan
+
+    def is_number(self, cell: str) -> bool:
+        """Whether a cell holds a number that is not missing."""
+        cell = cell.strip(" '")
+        if self.decimal == ",":
+            # Points between thousands are known as such, and refused where they are read.
+            cell = cell.replace(".", "") if THOUSANDS.fullmatch(cell) else cell
+            cell = "" if "." in cell else cell.replace(",", ".")
+        return bool(NUMBER.fullmatch(cell))
+
+    def score(self, cells: Sequence[str]) -> int:
+        """How many cells are numbers or times, less those that are text."""
+        score = 0
+        for cell in cells:
+            if self.is_number(cell) or MOMENT.fullmatch(cell.strip()):
+                score += 1
+            elif not is_missing(cell):
+                score -= 1
+        return score
+
+    def is_row(self, line: str) -> bool:
+        """Whether a line holds numbers, or nothing, where columns do."""
+        try:
+            cells = self.split(line)
+        except csv.Error:
+            return False
+        if len(cells) != self.width or not is_content(line):
+            return False
+        known = [self.is_number(cells[i]) for i in self.numeric]
+        missing = [is_missing(cells[i]) for i in self.numeric]
+        # What has no number at all are names, unless all of it says that it is missing.
+        return all(a or b for a, b in zip(known, missing, strict=True)) and (
+            any(known) or self.width == 1 or all(cell.strip() for cell in cells)
+        )
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell stands for a missing sample."""
+    return cell.strip(" '").lower() in MISSING
+
+
+def check_quotes(name: str, layout: Layout, line: str, number: int) -> None:
+    """Complain of a quotation mark that opens in a line and does not close in it."""
+    if line.count('"') % 2 == 0:
+        return
+    try:
+        layout.split(line)
+    except csv.Error as error:
+        raise FileError(
+            f"{name}: line {number} has a quotation mark that does not close in it, "
+            f"{line.strip()[:40]!r}. Remove the mark, or the line break between two marks."
+        ) from error
+
+
+def is_content(line: str) -> bool:
+    """Whether a line is neither blank nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith(COMMENT)
+
+
+def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
+    """The layout of a text from its first lines; `FileError` if no column holds numbers."""
+    if not any(line.strip() for line in lines):
+        raise FileError(f"{name}: is empty. Choose another file.")
+    skip = wishes.skip or 0
+    body = [line for line in lines[skip:] if is_content(line)]
+    given = SPELLED.get(wishes.separator, wishes.separator)
+    tried = [
+        _tried(separator, decimal, body)
+        for separator in (given or SEPARATORS)
+        for decimal in (wishes.decimal or ".,")
+        if (given or separator == "\x1f" or any(separator in line for line in body))
+        and (separator != decimal or any('"' in line for line in body))
+        and not (separator == " " and any("\t" in line for line in body[-5:]))
+    ]
+    score, layout = max(tried, key=lambda pair: pair[0], default=(-math.inf, None))
+    if score == -math.inf:
+        raise FileError(
+            f"{name}: no column of numbers in the first {len(lines)} lines, such as "
+            f"{lines[-1].strip()[:40]!r}. Save numbers in columns, or name separator and decimal."
+        )
+    for number, line in enumerate(lines, 1):
+        check_quotes(name, layout, line, number)
+    layout.first = _first_row(layout, lines, skip)
+    above = list(enumerate(lines[: layout.first]))[skip:]
+    if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
+        layout = dataclasses.replace(_tried("\x1f", ",", body)[1], first=layout.first)
+    _read_names(layout, above)
+    _read_header(layout, [line for _, line in above], name)
+    _read_empatica(layout, lines, name)
+    title = [cell.strip() for cell in layout.split(lines[layout.above - 1])] if above else []
+    unlike = len(layout.names) if layout.names else len(title)
+    if unlike not in (0, 1, layout.width) and layout.above == layout.first > skip and title[-1]:
+        raise FileError(
+            f"{name}: line {layout.first + 1} has {layout.width} fields below {unlike} names, "
+            f"{title[:5]}. Name the separator and the decimal mark, or skip the lines above."
+        )
+    return layout
+
+
+def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, Layout]:
+    """A layout, and how well it fits: minus infinity if no column holds numbers."""
+    layout = Layout(separator, decimal, 1, [])
+    rows = []
+    for line in lines:
+        with contextlib.suppress(csv.Error):
+            rows.append(layout.split(line))
+    widths = Counter(len(cells) for cells in rows if any(map(layout.is_number, cells)))
+    cells_with_commas = [cell for cells in rows for cell in cells if "," in cell]
+    if not widths or (separator == decimal and all(map(ENGLISH.fullmatch, cells_with_commas))):
+        return -math.inf, layout
+    layout.width = max(widths, key=lambda width: (widths[width], width))
+    rows = [cells for cells in rows if len(cells) == layout.width]
+    columns = list(zip(*rows, strict=True))
+    for i, column in enumerate(columns):
+        known = sum(not is_missing(cell) for cell in column)
+        numbers = sum(map(layout.is_number, column))
+        if 2 * numbers >= max(1, known) or known <= 1 < len(rows):  # one may be a name
+            layout.numeric.append(i)
+    layout.trailing = layout.width > 1 and not any(cell.strip() for cell in columns[-1])
+    score = sum(map(layout.score, rows)) * (0.9 if separator == " " else 1)
+    return (score if layout.numeric else -math.inf), layout
+
+
+def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
+    """The first row that is followed by others, at least in half of five lines, or by nothing.
+
+    Numbers as names, as pandas gives them, count from 0 and stand beside an empty one, an index, or
+    above numbers that are not whole.
+    """
+    numbers = [i for i in range(skip, len(lines)) if is_content(lines[i])]
+    rows = [layout.is_row(lines[i]) for i in numbers]
+    counted = [str(i) for i in range(layout.width)]
+    for place, number in enumerate(numbers):
+        following = rows[place + 1 : place + 6]
+        if not rows[place] or 2 * sum(following) < len(following):
+            continue
+        cells = [cell.strip() for cell in layout.split(lines[number])]
+        whole = [re.fullmatch(r"[\d\s,;]*", lines[i]) for i in numbers[place + 1 : place + 20]]
+        if layout.width > 1 and (
+            cells == ["", *counted[:-1]] or (cells == counted and not any(whole))
+        ):
+            continue
+        return number
+    return next((i for i, row in zip(numbers, rows, strict=True) if row), numbers[0])
+
+
+def _has_decimal_commas(
+    name: str, layout: Layout, lines: Sequence[str], above: Sequence[tuple[int, str]]
+) -> bool:
+    """Whether what looks like two columns of whole numbers is one of decimal commas.
+
+    Then the second "column" has zeros in front, the first has "-0", or one name stands above both.
+    `FileError` if there are more such pairs, between which commas stand too.
+    """
+    rows = [line.strip(" ,") for line in lines[layout.first :] if is_content(line)]
+    pairs = [re.findall(r"([+-]?\d+),(\d+)(?:,|$)", row) for row in rows]
+    whole = [found for row, found in zip(rows, pairs, strict=True)
+             if found and ",".join(map(",".join, found)) == row]  # fmt: skip
+    if layout.separator != "," or len(whole) < 0.9 * len(rows) or layout.width % 2:
+        return False
+    zeros = any(re.match(r"0\d", low) or high == "-0" for found in whole for high, low in found)
+    title = next((line.strip() for _, line in reversed(above) if line.strip()), "")
+    names = title.split(",") if title else ["", "x"]
+    if layout.width > 2:
+        if zeros and len(names) != layout.width:
+            raise FileError(
+                f"{name}: commas stand between the columns and in the numbers, as in {rows[0]!r}. "
+                "Save it with semicolons between the columns."
+            )
+        return False
+    return zeros or len(names) == 1 or names[1:] == [""] or bool(UNIT_LINE.fullmatch(title))
+
+
+def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
+    """Names and units from the lines right above the first row that have as many fields."""
+    rows: list[list[str]] = []
+    layout.above = layout.first
+    for number, line in reversed(above):
+        line = line.strip().lstrip("#% ")
+        if not line:
+            continue
+        try:
+            cells = [cell.strip(" '\"\t") for cell in layout.split(line)]
+        except csv.Error:
+            break
+        if layout.width == 1:
+            line = line.rstrip(",;")
+            if UNIT_LINE.fullmatch(line) or re.search(r"[=;\t]|:\S* ", line):
+                break
+            cells = [line.strip(" '\"")]
+        if len(cells) == layout.width - 1 and (layout.trailing or layout.separator == " "):
+            # R names no column of names of rows.
+            cells.insert(layout.width if layout.trailing else 0, "")
+        if len(cells) > layout.width and not rows and layout.separator != " ":
+            cells = cells[: layout.width]  # of columns that have no fields at all
+        named = [cells[i] for i in layout.numeric if i < len(cells)]
+        if len(cells) != layout.width or cells[0].endswith("=") or not any(named):
+            break
+        rows.append(cells)
+        layout.above = number
+        is_unit = len(rows) == 1 and all(UNIT.fullmatch(cell) for cell in cells)
+        is_kind = any(cell.lower() in KIND for cell in cells)
+        if not (is_unit or is_kind):
+            break
+    if len(rows) > 1:
+        layout.units = rows[0]
+    if rows:
+        layout.names = rows[-1]
+    for i, title in enumerate(layout.names):
+        found = re.search(r"[(\[]([^)\]]+)[)\]]\s*$", title)
+        if found and UNIT.fullmatch(found[1].strip()) and not layout.units[i : i + 1]:
+            layout.units = layout.units or [""] * layout.width
+        if found and UNIT.fullmatch(found[1].strip()) and not layout.units[i]:
+            layout.units[i] = found[1].strip()
+
+
+def _read_header(layout: Layout, lines: Sequence[str], name: str) -> None:
+    """What the lines above the names say: the rate, the start, and what fixed formats say."""
+    for line in lines:
+        if (found := RATE_LINE.search(line)) and layout.rate is None:
+            layout.rate = _number_of(found[1], layout.decimal) * (1000 if found[2] else 1)
+        if found := INTERVAL_LINE.search(line):
+            layout.rate = (1000 if found[2] else 1) / _number_of(found[1], layout.decimal)
+        if (found := UNIT_LINE.fullmatch(line.strip())) and layout.width == 1:
+            layout.units = [found[1]]
+        if (found := START.search(line)) and layout.start is None:
+            layout.start = datetime.fromisoformat(found[0].replace(",", ".").replace(" +", "+"))
+        first, *cells = (cell.strip() for cell in line.strip("\n").split("\t"))
+        if first == "ChannelTitle=":  # LabChart
+            layout.names = ["time", *cells]
+        elif first in ("UnitName=", "Range=") and not layout.units:
+            layout.units = ["s", *(cell.split(" ")[-1] for cell in cells)]
+        if line.startswith("# Labels:="):  # BioSPPy
+            layout.names = [first.removeprefix("# Labels:=").strip(), *cells]
+        if line.startswith("# {"):
+            _read_opensignals(layout, line, name)
+        if line.startswith("%OpenBCI"):
+            # Samples come in packets, whose arrival its column of times tells.
+            layout.timed = False
+            layout.units = ["uV" if title.startswith("EXG") else "" for title in layout.names]
+    if layout.trailing and len(layout.names) == layout.width - 1:
+        layout.names.append("")
+    if layout.names and all(not title for title in layout.names):
+        layout.names = []
+
+
+def _read_opensignals(layout: Layout, line: str, name: str) -> None:
+    try:
+        devices = list(json.loads(line.removeprefix("# ")).values())
+        layout.names = [title for device in devices for title in device["column"]]
+        layout.rate = float(devices[0]["sampling rate"])
+        day, time = devices[0].get("date", ""), devices[0].get("time", "")
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise FileError(
+            f"{name}: the header of OpenSignals cannot be read: {error!r}. Export it again."
+        ) from error
+    found = re.findall(r"\d+", f"{day} {time.partition('.')[0]}")
+    if len(found) == 6:
+        layout.start = datetime(*map(int, found))
+
+
+def _read_empatica(layout: Layout, lines: Sequence[str], name: str) -> None:
+    """The first rows of an Empatica E4 are the start, in seconds since 1970, and the rate."""
+    rows = [layout.split(line) for line in lines[layout.first : layout.first + 3]]
+    if len(rows) < 3 or any(len(row) != layout.width for row in rows):
+        return
+    try:
+        start, rate, sample = (list(map(layout.number, row)) for row in rows)
+    except ValueError:
+        return
+    same = len(set(start)) == 1 and len(set(rate)) == 1
+    if same and 1e9 < start[0] < 4e9 and 0 < rate[0] <= 5000 and abs(sample[0]) < 1e9:
+        layout.rate, layout.first = rate[0], layout.first + 2
+        layout.start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start[0])
+        units = next((EMPATICA[kind] for kind in EMPATICA if kind in name.upper()), "")
+        layout.units = [units] * layout.width
+        layout.timed = False
+
+
+def _number_of(text: str, decimal: str) -> float:
+    """A number of a header, where a comma before three digits may divide thousands."""
+    if decimal != "," and re.fullmatch(r"\d+,\d{3}", text):
+        return float(text.replace(",", ""))
+    return float(text.replace(",", ".")) or math.nan
+
+
+def signals_of(layout: Layout, clock: int | None) -> list[int]:
+    """The columns that can be meant if none is named: of numbers that are no times or counts."""
+    columns = [i for i in layout.numeric if i != clock]
+    if not any(layout.names):
+        return columns
+    named = [i for i in columns if layout.names[i]]
+    others = [i for i in named if not times.is_time(layout.names[i])
+              and not COUNTER.fullmatch(layout.names[i])]  # fmt: skip
+    return others or named

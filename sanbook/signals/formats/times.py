@@ -1,0 +1,250 @@
+"""Columns of times: what their text means, the rate that they tell, and where samples are missing.
+
+Times are seconds since a first one. A column that counts rows is a time without a rate.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from sanbook.signals.formats.recording import FileError, check_gap
+
+#: Words of a name that say that a column holds times, and units that follow them.
+WORDS = {"timestamp", "timestamps", "zeit", "zeitstempel", "uhrzeit", "temps", "tiempo", "tempo",
+         "tijd", "date", "datum", "clock", "elapsed", "seconds", "millis"}  # fmt: skip
+SHORT = {"t", "s", "ms", "us", "sec", "secs"}
+UNITS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3,
+         "msec": 1e-3, "millis": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
+         "microseconds": 1e-6, "ns": 1e-9, "min": 60.0, "minutes": 60.0, "h": 3600.0}  # fmt: skip
+FORMATS = ("%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
+           "%m/%d/%Y %I:%M:%S %p", "%H:%M:%S %d/%m/%Y", "%d-%m-%Y %H:%M:%S",
+           "%Y-%m-%d_%H:%M:%S")  # fmt: skip
+#: Rates of recorders in Hz: if one of them agrees with rounded times, they mean it.
+COMMON = [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 51.2, 60, 64, 75, 100, 102.4, 120, 125, 128,
+          130, 150, 200, 204.8, 240, 250, 256, 300, 360, 400, 480, 500, 512, 600, 700, 720, 750,
+          800, 1000, 1024, 1200, 1250, 1500, 1600, 2000, 2048, 2400, 2500, 4000, 4096, 5000, 8000,
+          8192, 10000, 16000, 20000, 22050, 44100, 48000]  # fmt: skip
+CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
+HOUR, DAY, YEAR_2000 = 3600.0, 86400.0, 946684800.0
+
+
+def is_time(name: str) -> bool:
+    """Whether a column is called a time.
+
+    >>> [is_time(name) for name in ("Time (s)", "S_Timestamp", "t", "LocalTime", "ECG", "Uhrzeit")]
+    [True, True, True, True, False, True]
+    """
+    words = re.split(r"[\W\d_]+", name.lower())
+    named = any(word in WORDS or word.endswith(("time", "timestamp")) for word in words)
+    return named or name.strip().lower() in SHORT
+
+
+def unit_of(name: str, unit: str) -> float | None:
+    """The seconds of a unit, that a row of units or the name of a column says."""
+    words = [word for word in re.split(r"[^\wµμ]+|_", f"{name} {unit}".lower()) if word]
+    return next((UNITS[word] for word in reversed(words) if word in UNITS), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """Turns the text of a time into seconds: of numbers, of h:mm:ss, of ISO 8601 or of a format."""
+
+    kind: str  # "number", "clock", "iso" or what `datetime.strptime` understands
+    scale: float = 1.0  # seconds of a number
+
+    def __call__(self, text: str) -> float:
+        """Seconds; ValueError for other text.
+
+        >>> Reader("clock")("'1:02.5'"), Reader("iso")("1970-01-01T02:00:01+02:00")
+        (62.5, 1.0)
+        """
+        text = text.strip(" '\"[]")
+        if self.kind == "number":
+            return float(text) * self.scale
+        text = text.replace(",", ".")
+        if self.kind == "clock":
+            found = CLOCK.fullmatch(text)
+            if not found:
+                raise ValueError(text)
+            hours, minutes, seconds = found.groups("0")
+            return int(hours) * HOUR + int(minutes) * 60 + float(seconds)
+        if self.kind == "iso":
+            moment = datetime.fromisoformat(text)
+        else:
+            moment = datetime.strptime(text, self.kind)
+        return (moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo and UTC)) / timedelta(seconds=1)
+
+
+def reader_of(texts: Sequence[str]) -> Reader | None:
+    """What reads nearly all the texts of a column, if they are times or numbers."""
+    fractions = [kind.replace("%S", "%S.%f") for kind in FORMATS]
+    for kind in ("number", "clock", "iso", *FORMATS, *fractions):
+        if sum(reads(Reader(kind), text) for text in texts) > 0.9 * len(texts):
+            return Reader(kind)
+    return None
+
+
+def reads(reader: Reader, text: str) -> bool:
+    """Whether a text is such a time."""
+    try:
+        return math.isfinite(reader(text))
+    except (ValueError, OverflowError):
+        return False
+
+
+@dataclasses.dataclass
+class Clock:
+    """A column of times of a file; tells how many samples are missing before each row.
+
+    ``step`` is the time from row to row, in what ``reader`` gives; ``rate`` is in Hz, None if the
+    unit of the times is not known. ``local`` times have no zone, so that a clock
+    may be changed. Times are rounded to ``resolution``.
+    """
+
+    file: str
+    name: str
+    reader: Reader
+    step: float
+    rate: float | None
+    local: bool
+    resolution: float
+    first: float | None = None
+    last: float = math.nan
+    count: int = 0  # samples so far, missing ones too
+    shift: float = 0.0  # by midnight or a changed clock
+
+    def gaps(self, seconds: np.ndarray, lines: Sequence[int]) -> np.ndarray:
+        """Missing samples before each of some rows, of which the times and lines are given."""
+        if self.first is None:
+            self.first, self.last = seconds[0], seconds[0] - self.step
+        times = seconds + self.shift
+        steps = np.diff(times, prepend=self.last)
+        for row in np.flatnonzero((steps <= 0) | (steps > HOUR / 2)):
+            change = self._change(seconds[row], steps[row])
+            times[row:] += change
+            self.shift += change
+            steps[row] += change
+            if steps[row] <= 0:
+                what = "is repeated" if steps[row] == 0 else "is earlier than the one before"
+                raise FileError(
+                    f"{self.file}: the time in line {lines[row]} of column {self.name!r} {what}. "
+                    "Sort the rows, or ignore the times (time none)."
+                )
+        missing = np.zeros(len(seconds), np.int64)
+        for row in np.flatnonzero(steps > 1.5 * self.step + self.resolution):
+            expected = self.count + row + missing.sum()
+            by_time = round((times[row] - self.first) / self.step) - expected
+            gap = max(by_time, round(steps[row] / self.step) - 1)
+            check_gap(self.file, gap, f"before line {lines[row]}")
+            missing[row] = gap
+        self.count += len(seconds) + missing.sum()
+        self.last = times[-1]
+        return missing
+
+    def _change(self, seconds: float, step: float) -> float:
+        """What a jump is changed by: midnight, or the hour of summer time on a Sunday night."""
+        if self.reader.kind == "clock":
+            return DAY if step < -DAY / 2 else 0.0
+        if not self.local or abs(abs(step - self.step) - HOUR) > 1.5 * self.step:
+            return 0.0
+        before = datetime(1970, 1, 1) + timedelta(seconds=seconds - step)
+        if before.weekday() == 6 and before.hour <= 3 and before.month in (3, 4, 9, 10, 11):
+            return -math.copysign(HOUR, step)
+        return 0.0
+
+    @property
+    def drift(self) -> float:
+        """Seconds from the place of the last sample, by its count and the rate, to its time."""
+        return self.last - self.first - (self.count - 1) * self.step if self.count else 0.0
+
+    def start(self, text: str) -> datetime | None:
+        """The date and time of the first row, if its text has a date."""
+        seconds = self.reader(text)
+        if self.reader.kind == "clock" or (self.reader.kind == "number" and seconds < YEAR_2000):
+            return None
+        zone = None if self.local else UTC
+        return datetime(1970, 1, 1, tzinfo=zone) + timedelta(seconds=seconds)
+
+
+def clock_of(
+    file: str, name: str, unit: str, texts: Sequence[str], lines: Sequence[int], rate: float | None
+) -> Clock | None:
+    """What the first rows of a column of times say; None if it does not move at all.
+
+    ``rate`` in Hz is what the caller or the header says, which decides on the unit of times that
+    name none. Raises `FileError` for times that are in disorder or irregular.
+    """
+    reader = reader_of(texts)
+    if reader is None or len(texts) < 3:
+        return None
+    lines = [line for line, text in zip(lines, texts, strict=True) if reads(reader, text)]
+    texts = [text for text in texts if reads(reader, text)]
+    local = reader.kind not in ("number", "clock") and "+" not in texts[0] and "Z" not in texts[0]
+    times = np.array([reader(text) for text in texts])
+    if (times == times[0]).all():
+        return None
+    steps = np.diff(times)
+    step = float(np.median(np.abs(steps[steps != 0])))
+    resolution = 0.1 ** max(_decimals(text, reader) for text in texts)
+    # Disorder is named as anywhere in the file.
+    Clock(file, name, reader, step, None, local, resolution).gaps(times, lines)
+    off = np.abs(steps - step * np.maximum(1, np.round(steps / step)))
+    if (off > 0.3 * step + resolution).mean() > 0.05:
+        raise FileError(
+            f"{file}: the times in column {name!r} are irregular, {steps.min():g} to "
+            f"{steps.max():g} apart. Resample the signal, or ignore the times (time none)."
+        )
+    scale = 1.0
+    if reader.kind == "number":
+        scale = unit_of(name, unit) or _scale(times[0], step, rate)
+    near = steps[(steps > 0) & (steps < 1.5 * step + resolution)]
+    pieces = 1 + len(steps) - len(near)
+    told = None
+    if scale:
+        told = _simplest(len(near), near.sum() * scale, pieces * resolution * scale)
+        reader = Reader(reader.kind, scale) if reader.kind == "number" else reader
+        step, resolution = 1 / told, resolution * scale
+    return Clock(file, name, reader, step, told, local, resolution)
+
+
+def _decimals(text: str, reader: Reader) -> int:
+    if reader.kind == "number":
+        text = f"{float(text):.15g}"
+        return 15 if "e" in text else len(text.partition(".")[2])
+    found = re.search(r":\d\d[.,](\d+)", text)
+    return len(found[1].rstrip("0")) if found else 0
+
+
+def _scale(first: float, step: float, rate: float | None) -> float | None:
+    """The seconds of a number of unknown unit: of epoch times by their size, else by the rate.
+
+    Steps below 1 are in seconds. A column that counts 0, 1, 2 may count rows, so that it says no
+    rate; others of 1 and above have a unit that the rate alone can tell.
+    """
+    if first > 1e8:
+        return next((s for s in (1.0, 1e-3, 1e-6) if first * s < 1e11), 1e-9)
+    if step < 1:
+        return 1.0
+    if step == 1 or rate is None:
+        return None
+    scales = [scale for scale in (1.0, 1e-3, 1e-6, 1e-9) if abs(step * scale * rate - 1) < 0.01]
+    return scales[0] if scales else 1.0
+
+
+def _simplest(count: int, seconds: float, error: float) -> float:
+    """A rate of so many steps in some seconds, known to an error: a common one, or a short one.
+
+    >>> _simplest(999, 3.902, 1e-3), _simplest(999, 9.99, 1e-9)
+    (256.0, 100.0)
+    """
+    rate = count / seconds
+    low, high = count / (seconds + error), count / max(seconds - error, 1e-12)
+    low, high = low * (1 - 1e-6), high * (1 + 1e-6)
+    common = [known for known in COMMON if low <= known <= high]
+    if common:
+        return float(min(common, key=lambda known: abs(known - rate)))
+    return next((r for d in range(6) if low <= (r := round(rate, d)) <= high), rate)

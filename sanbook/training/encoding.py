@@ -1,0 +1,116 @@
+"""Values as JSON and tensors, for `sanbook.training.cache`; nothing is executed to read them.
+
+A scalar is itself, anything else a list that begins with its kind. Functions and classes can be
+told apart by their encoding, but not be read from it.
+"""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from sanbook.training import files
+
+ROOT = Path(__file__).parents[2]
+
+
+def source_of(module: str) -> Path | None:
+    """The file of a module of this project, None for any other module.
+
+    >>> source_of("sanbook.training.encoding").name, source_of("numpy")
+    ('encoding.py', None)
+    """
+    base = ROOT.joinpath(*module.split("."))
+    ours = module.split(".")[0] in ("san_core", "sanbook")
+    paths = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in paths if ours and path.is_file()), None)
+
+
+def encode(value: object, tensors: dict[str, Tensor]) -> object:
+    """JSON of a value, whose tensors go into ``tensors``.
+
+    Raises TypeError for what cannot be written, such as a function that this project has not.
+    """
+
+    def each(values) -> list:
+        return [encode(one, tensors) for one in values]
+
+    value = inspect.unwrap(value) if callable(value) else value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Tensor):
+        tensors[name := str(len(tensors))] = value.detach()
+        return ["tensor", name]
+    if isinstance(value, np.ndarray):
+        return ["array", encode(torch.from_numpy(np.ascontiguousarray(value)), tensors)]
+    if isinstance(value, pd.DataFrame) and value.index.equals(pd.RangeIndex(len(value))):
+        numeric = {
+            name: str(kind)[:3] in ("boo", "int", "flo") for name, kind in value.dtypes.items()
+        }
+        columns = [
+            [
+                name,
+                encode(value[name].to_numpy() if numeric[name] else value[name].tolist(), tensors),
+            ]
+            for name in value
+        ]
+        return ["table", columns]
+    if isinstance(value, list | range):
+        return ["list", each(value)]
+    if isinstance(value, tuple):
+        return ["tuple", each(value)]
+    if isinstance(value, Mapping):
+        return ["dict", [each(item) for item in value.items()]]
+    if isinstance(value, functools.partial):
+        return ["partial", each([value.func, value.args, value.keywords])]
+    if isinstance(value, nn.Module):
+        settings, parts = files.describe(value)
+        return ["network", settings, {name: encode(part, tensors) for name, part in parts.items()}]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        name = encode(type(value), tensors)[1]
+        return ["object", name, {field: encode(part, tensors) for field, part in fields.items()}]
+    if (inspect.isfunction(value) or isinstance(value, type)) and source_of(value.__module__):
+        name = f"{value.__module__}:{value.__qualname__}"
+        if isinstance(value, type):
+            return ["class", name]
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return ["function", name, value.__code__.co_code.hex(), each(cells)]
+    raise TypeError(f"expected a value that can be written, got {value!r}")
+
+
+def decode(code: object, tensors: Mapping[str, Tensor]) -> object:
+    """The value that `encode` wrote."""
+
+    def each(codes) -> list:
+        return [decode(one, tensors) for one in codes]
+
+    match code:
+        case ["tensor", name]:
+            return tensors[name]
+        case ["array", inner]:
+            return decode(inner, tensors).numpy()
+        case ["table", columns]:
+            return pd.DataFrame({name: decode(column, tensors) for name, column in columns})
+        case ["list", items]:
+            return each(items)
+        case ["tuple", items]:
+            return tuple(each(items))
+        case ["dict", items]:
+            return dict(map(each, items))
+        case ["network", settings, parts]:
+            return files.build(settings, {name: tensors[part[1]] for name, part in parts.items()})
+        case ["object", name, fields]:
+            module, _, cls = name.partition(":")
+            made = getattr(importlib.import_module(module), cls)
+            return made(**{field: decode(part, tensors) for field, part in fields.items()})
+    return code

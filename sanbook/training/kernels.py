@@ -1,0 +1,129 @@
+"""The compiled loops of `sanbook.training.loops` for tensors and SANs.
+
+Axes as in `san_core` and `sanbook.training.loops`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import san_core
+from san_core import ACTIVATION_FUNCTIONS, SAN, sparsity_density
+from sanbook.training import loops
+from sanbook.training.loops import Layout, layout_of
+
+_KINDS = {
+    san_core.identity: loops.IDENTITY,
+    san_core.relu: loops.RELU,
+    san_core.topk_absolutes: loops.TOPK,
+    san_core.extrema_pool_indices: loops.POOL,
+    san_core.extrema: loops.EXTREMA,
+}
+
+
+def kind_of(activation: str) -> int | None:
+    """The number of an activation function that the loops know, None for any other.
+
+    A name counts by its function, whatever sparsity density is registered beside it.
+    """
+    function, _ = ACTIVATION_FUNCTIONS.get(activation, (None, None))
+    return _KINDS.get(function)
+
+
+def as_images(x: Tensor) -> np.ndarray:
+    """Examples ``(B, *spatial)`` as the loops want them, ``(B, H, W)``; copied if they must be."""
+    images = x if x.ndim == 3 else x.unsqueeze(1)
+    return images.detach().contiguous().numpy()
+
+
+def train(
+    model: SAN, images: np.ndarray, orders: np.ndarray, batch_size: int, learning_rate: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Train a copy of the kernels of a SAN on images, or signals, ``(B, H, W)``.
+
+    ``orders`` ``(E, B)`` are the examples of each epoch, one after the other. All kernels have one
+    size. Returns the kernels after each epoch, ``(E, q, *(m,) * ndim)``, and for each example in
+    its batch, before the step, the number of its activations and its normalized loss, ``(E, B)``.
+    """
+    kernels, d, layout = _describe(model, images)
+    after_epoch = np.empty((len(orders), *kernels.shape), np.float32)
+    activations, losses = loops.train(
+        images, orders, batch_size, kernels, kind_of(model.activation), d, learning_rate, layout,
+        after_epoch,
+    )  # fmt: skip
+    after_epoch = torch.from_numpy(after_epoch).view(-1, len(kernels), *model.kernels[0].shape)
+    return after_epoch, torch.from_numpy(activations), torch.from_numpy(losses)
+
+
+def counts_and_losses(model: SAN, images: np.ndarray, kernels: Tensor) -> tuple[Tensor, Tensor]:
+    """Activations and normalized loss of each image ``(B, H, W)``, each ``(E, B)``.
+
+    ``kernels`` are E sets, ``(E, q, *(m,) * ndim)``, to be used in place of those of the model.
+    """
+    own, d, layout = _describe(model, images)
+    kernels = kernels.numpy().reshape(-1, *own.shape)
+    kind = kind_of(model.activation)
+    activations, losses = loops.code(images, kernels, kind, d, layout, images[:0])
+    return torch.from_numpy(activations), torch.from_numpy(losses)
+
+
+def reconstruct(model: SAN, images: np.ndarray, x_hat: np.ndarray) -> Tensor:
+    """Write the reconstructions of images to ``x_hat``, both ``(B, H, W)``.
+
+    Returns the number of activations of each image, ``(B,)``.
+    """
+    kernels, d, layout = _describe(model, images)
+    activations, _ = loops.code(images, kernels[None], kind_of(model.activation), d, layout, x_hat)
+    return torch.from_numpy(activations[0])
+
+
+class Codes(NamedTuple):
+    """What a SAN keeps of B examples, to draw them again and again; `store` makes it."""
+
+    places: np.ndarray  # (A,) entries on the line, map by map
+    values: np.ndarray  # (A,) similarities there
+    ends: np.ndarray  # (B, q) where the entries of a map end
+    mirrored: np.ndarray  # (q, R, m) the kernels as they are drawn
+    layout: Layout
+
+    def draw(self, which: np.ndarray, x_hat: np.ndarray) -> None:
+        """Write the reconstructions of the examples ``which`` ``(B,)``, ``(B, H, W)``."""
+        places, values, ends, mirrored, layout = self
+        loops.draw_stored(which, places, values, ends, mirrored, layout, x_hat)
+
+
+def store(model: SAN, images: np.ndarray, most: int) -> Codes | None:
+    """The codes of images ``(B, H, W)``, None if they have more than ``most`` activations.
+
+    None also for a dense activation function, and where similarities are not finite.
+    """
+    kind = kind_of(model.activation)
+    kernels, d, layout = _describe(model, images)
+    if kind not in (loops.TOPK, loops.POOL, loops.EXTREMA) or layout.span > 2**16:
+        return None
+    places, values = np.empty(most, np.uint16), np.empty(most, np.float32)
+    ends, mirrored = np.empty((len(images), len(kernels)), np.int64), np.empty_like(kernels)
+    loops.mirror(kernels, mirrored)
+    stored = loops.store(images, kernels, kind, d, layout, places, values, ends)
+    return Codes(places, values, ends, mirrored, layout) if stored else None
+
+
+def _describe(model: SAN, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, Layout]:
+    """A SAN as the loops want it: its kernels (q, R, m), their sparsity densities, the layout.
+
+    Smaller kernels are padded to the size of the largest, around a common centre.
+    """
+    spatial = images.shape[-model.ndim :]
+    sizes = [len(kernel) for kernel in model.kernels]
+    layout = layout_of(spatial, max(sizes))
+    kernels = np.zeros((len(sizes), layout.rows, layout.taps), np.float32)
+    d = np.zeros(len(sizes), np.int64)
+    for k, (size, kernel) in enumerate(zip(sizes, model.kernels, strict=True)):
+        first = (layout.taps - 1) // 2 - (size - 1) // 2
+        rows = slice(first, first + size) if model.ndim == 2 else slice(None)
+        kernels[k, rows, first : first + size] = kernel.detach().numpy()
+        density = sparsity_density(model.activation, size, spatial, model.border_tolerance)
+        d[k] = density or 0  # dense functions have none
+    return kernels, d, layout
