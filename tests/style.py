@@ -6,12 +6,13 @@ from pathlib import Path
 
 LONGEST = 35  # words of a sentence
 PRIVATE = re.compile(
-    r"\b(?:stand-ins?|mothers?(?! wavelet)|SANs? with scales|rooms?|houses?|rungs?|ladders?|own count|scale paid"
-    r"|trainings|anew|whose bytes)\b",
+    r"\b(?:stand-ins?|mothers?(?! wavelet)|SANs? with scales|rooms?|houses?|rungs?|ladders?"
+    r"|own count|scale paid|trainings|anew|whose bytes)\b",
     re.IGNORECASE,
 )
 ONE_OF_MANY = re.compile(
-    r"(?<![\d.,])1 (?:recordings|databases|seeds|runs|windows|networks|numbers|events|sizes|methods)\b"
+    r"(?<![\d.,])1 (?:recordings|databases|seeds|runs|windows|networks|numbers|events|sizes"
+    r"|methods)\b"
 )
 BARE_LINK = re.compile(r"\{(?:doc|ref)\}`[^`<]*`")
 
