@@ -50,7 +50,9 @@ def sentences_of(text: str) -> list[str]:
     found = []
     for paragraph in paragraphs:
         flat = re.sub(r"^(?:[-*:]|\d+\.) ", "", " ".join(paragraph.split()))
-        found += re.split(r"(?<=[.?!:])\s+(?=[A-ZÀ-ÝΑ-Ω*“\"(])", flat.replace("**", ""))
+        found += re.split(
+            r"(?<=[.?!:])\s+(?=[A-ZÀ-ÝΑ-Ωφϕ*“\"(]|tab-|fig-|eq-)", flat.replace("**", "")
+        )
     return [sentence for sentence in found if sentence]
 
 
