@@ -22,7 +22,7 @@ READY := switches $(ENV)
 # Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help switches env data data-check book quick pages page bench study record pdf serve lab test lint format clean distclean
+.PHONY: help switches env data data-check book quick pages page bench study record pdf serve lab test test-slow lint format clean distclean
 
 help: ## list the tasks
 	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1'] [FRESH=1]"
@@ -77,6 +77,9 @@ lab: $(ENV) ## open copies of the notebooks in JupyterLab
 test: $(ENV) ## run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) --ignore tests/build/test_book.py
 	$(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) tests/build/test_book.py
+
+test-slow: $(ENV) ## run the tests that take minutes
+	$(PYTHON) -m pytest -m slow
 
 lint: $(ENV) ## check style
 	$(PYTHON) -m ruff check

@@ -234,15 +234,6 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def over_seeds(seeds: Sequence[int]) -> str:
-    """How many seeds a number is of.
-
-    >>> over_seeds([4]), over_seeds([0, 1, 2])
-    ('one seed', 'mean over 3 seeds')
-    """
-    return "one seed" if len(seeds) == 1 else f"mean over {len(seeds)} seeds"
-
-
 def between(values, form: str = "{:.3f}") -> str:
     """The range of numbers.
 

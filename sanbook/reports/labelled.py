@@ -21,7 +21,7 @@ from sanbook.reports.labelled_tables import (
 from sanbook.reproduction.published import PUBLISHED, published
 from sanbook.reproduction.results import write_record
 from sanbook.show import figures
-from sanbook.show.names import NAMES
+from sanbook.show.names import NAMES, over_seeds
 from sanbook.training import Trained
 
 GRIDS = {
@@ -198,7 +198,7 @@ class Report:
             compare_phi(self.main, self.published),
             name=f"tab-{self.name}",
             caption=f"SANs on {self.name}: published results, and ours on the test {self.things} "
-            f"({reports.over_seeds(self.seeds)}).",
+            f"({over_seeds(self.seeds)}).",
         )
 
     def accuracy_table(self) -> show.Shown:
@@ -207,7 +207,7 @@ class Report:
             compare_accuracy(self.main, self.published, self._original),
             name=f"tab-{self.name}-accuracy",
             caption=f"Accuracy on {self.name} after reconstruction: published results, and ours on "
-            f"the test {self.things} ({reports.over_seeds(self.seeds)}).",
+            f"the test {self.things} ({over_seeds(self.seeds)}).",
         )
 
     def article_table(self) -> show.Shown | None:
@@ -255,7 +255,7 @@ class Report:
             figures.plot_phi_and_accuracy(self.living, self._original, unit),
             name=f"fig-phi-{self.name}",
             caption=f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel "
-            f"size ({reports.over_seeds(self.seeds)}{band}). Dead networks are not shown.",
+            f"size ({over_seeds(self.seeds)}{band}). Dead networks are not shown.",
             alt=f"Two line plots against the kernel size. Selected on validation: {scores}. The "
             f"original data give {self._original:.1f} %.",
             sources=[self.card.source],

@@ -24,7 +24,7 @@ from sanbook.reproduction.results import write_record
 from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
 from sanbook.scales.pursuit import Atoms, code_of, pursue
 from sanbook.show import figures
-from sanbook.show.names import METRICS
+from sanbook.show.names import METRICS, over_seeds
 from sanbook.signals.formats import open_recording
 from sanbook.signals.windows import windows_of
 from sanbook.training import PROTOCOLS
@@ -190,7 +190,7 @@ class Report:
         others = self.compared[self.compared.method != MULTISCALE]
         steps = with_costs(self.ablation, "step").loc[list(STEPS)]
         table = pd.concat([steps, with_costs(others, "method")])
-        over = reports.over_seeds(self.seeds)
+        over = over_seeds(self.seeds)
         return show.table(
             table.T.rename_axis("recording").reset_index(),
             name="tab-scales-ladder",

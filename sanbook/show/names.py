@@ -27,7 +27,7 @@ def describe_activations() -> dict[str, dict[str, str]]:
 
 
 def over_seeds(seeds: Sequence[int]) -> str:
-    """What a number is of, in words.
+    """How many seeds a number is of.
 
     >>> over_seeds([4]), over_seeds([0, 1, 2])
     ('one seed', 'means over 3 seeds')
