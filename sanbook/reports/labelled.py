@@ -68,7 +68,7 @@ def preparation(examples: DataSet) -> show.Shown:
         "per second. The smallest and the largest value of the whole file become −1 and 1; single "
         "segments are not scaled. We merge the five classes of the file to three. The parts follow "
         "the order of the file, so the same recording provides training and test segments "
-        "({doc}`what this means </classification>`). The thesis uses kernels of 15 to 22 samples "
+        "({doc}`what this means </experiment>`). The thesis uses kernels of 15 to 22 samples "
         "and batches of 32; the article uses kernels of 8 to 15 samples and batches of 64. We run "
         "both."
     )
