@@ -176,7 +176,9 @@ function startLaboratory(root, data) {
     } else if (files.length) {
       const file = await openFile(files, at.rate.value ? Number(at.rate.value) : null);
       if (mine === version) offerColumns(file.signals.map((i) => file.names[i] || `${i}`));
-      recording = await file.channel(at.column.value);
+      // A column without a name goes by its number.
+      const column = at.column.value, isNumber = !file.names.includes(column) && /^\d+$/.test(column);
+      recording = await file.channel(isNumber ? Number(column) : column);
     }
     if (mine === version) await prepare(true);
   });
@@ -499,16 +501,29 @@ function startLaboratory(root, data) {
   function drawCode() {
     for (const button of Object.values(taken)) button.disabled = !shown;
     if (!shown) return void (code.textContent = "");
-    const { activation, m, protocol } = shown, file = recording.ready ? `${recording.record}` : recording.name;
-    const column = recording.column ? ` --column "${recording.column}"` : "",
-      part = cut.whole ? "" : `# trained on samples ${cut.offset} to ${cut.offset + cut.values.length - 1} only\n`;
-    code.textContent = `# events of the whole file\nsan events ${stem()}.safetensors ${file}${column} -o events.csv\n\n# the training, in Python\n${part}` +
-      `from sanbook.training import Protocol, sweep\n` +
-      (recording.ready
-        ? `import sanbook.data\ndata = sanbook.data.load("${recording.name}")\n`
-        : `from sanbook.signals.windows import load_signal\ndata = load_signal("${file}", ${cut.window}${recording.column ? `, "${recording.column}"` : ""}, most=${data.most})\n`) +
-      `protocol = Protocol(epochs=${protocol.epochs}, init="${protocol.init}", learning_rate=${protocol.learningRate})\n` +
-      `trained = sweep(data, "${activation}", [${m}], seeds=[${protocol.seed}], protocol=protocol)\nprint(trained.select())\n`;
+    const { activation, m, protocol } = shown, { window, offset, values } = cut, rate = at.rate.value;
+    const file = recording.ready ? recording.record : recording.name, { column } = recording;
+    const inShell = (text) => `'${text.replaceAll("'", `'\\''`)}'`,
+      option = (name, value) => (value ? ` --${name} ${value}` : "");
+    const own = [JSON.stringify(file), window, column && JSON.stringify(column), rate && `rate=${rate}`,
+      `most=${data.most}`];
+    const given = recording.ready ? `data = sanbook.data.load("${recording.name}")`
+      : `data = load_signal(${own.filter(Boolean).join(", ")})`;
+    const other = [
+      recording.ready && !cut.ready && `# in Python windows of ${READY} samples, here of ${window}`,
+      !cut.whole && `# here samples ${offset} to ${offset + values.length - 1} only`,
+    ];
+    code.textContent = [
+      "# events of the whole file",
+      `san events ${inShell(`${stem()}.safetensors`)} ${inShell(file)}${option("column", column && inShell(column))}` +
+        `${option("rate", recording.ready ? "" : rate)} -o events.csv`,
+      "", "# the training, in Python", ...other.filter(Boolean),
+      recording.ready ? "import sanbook.data" : "from sanbook.signals.windows import load_signal",
+      "from sanbook.training import Protocol, sweep", given,
+      `protocol = Protocol(epochs=${protocol.epochs}, init="${protocol.init}", learning_rate=${protocol.learningRate})`,
+      `trained = sweep(data, "${activation}", [${m}], seeds=[${protocol.seed}], protocol=protocol)`,
+        "print(trained.select())",
+    ].join("\n");
   }
 
   taken.events.addEventListener("click", guarded(async () => {

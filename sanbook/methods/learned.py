@@ -195,9 +195,15 @@ class ConvolutionalDictionary(Method):
 
 def _sporco():
     """The library, set so that its results depend on no earlier run."""
-    import sporco.admm.cbpdn
-    import sporco.dictlrn.cbpdndl
-    import sporco.fft
+    try:
+        import sporco.admm.cbpdn
+        import sporco.dictlrn.cbpdndl
+        import sporco.fft
+    except ImportError as error:
+        raise ImportError(
+            "convolutional dictionaries need SPORCO, which is not installed. It has no wheels: "
+            "run `pip install sporco` where a C compiler is, or leave this method out."
+        ) from error
 
     # FFTW would measure anew which algorithm is fastest, and round differently for each.
     sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
