@@ -7,6 +7,9 @@ JOBS ?=
 SEEDS ?=
 FRESH ?=
 SCHEDULER ?=
+# TORCH=cpu at the first call: torch without CUDA, which is some gigabytes smaller on Linux.
+TORCH ?=
+CPU_INDEX := https://download.pytorch.org/whl/cpu
 # For the page about a signal of your own; without SIGNAL it shows mitdb. Not from the environment,
 # where GNU screen has a WINDOW.
 SIGNAL :=
@@ -22,7 +25,7 @@ READY := switches $(ENV)
 # Packages are installed without bytecode, which saves a minute, so it has to be kept at first use.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help switches env data data-check book quick pages page bench study record pdf serve lab test lint format clean distclean
+.PHONY: help switches env data data-check book quick pages page bench study record pdf serve lab test test-slow lint format clean distclean
 
 help: ## list the tasks
 	@echo "make TASK [PROFILE=paper|quick] [DATA=auto|real|sample] [SAN_DATA=folder] [JOBS=n] [SEEDS='0 1'] [FRESH=1]"
@@ -36,6 +39,11 @@ env: $(ENV) ## set up the environment in .venv (every other task does it too)
 .venv/.complete: requirements.txt pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or later, but python3 is " + sys.version.split()[0])'
 	python3 -m venv --clear .venv
+ifeq ($(TORCH),cpu)
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --retries 1 --timeout 15 \
+		--index-url $(CPU_INDEX) $(shell grep -E '^torch(vision)?==' requirements.txt) \
+		|| { echo "TORCH=cpu: $(CPU_INDEX) cannot be used. Leave TORCH out to install torch from PyPI."; exit 1; }
+endif
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -77,6 +85,9 @@ lab: $(ENV) ## open copies of the notebooks in JupyterLab
 test: $(ENV) ## run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) --ignore tests/build/test_book.py
 	$(PYTHON) -m pytest --numprocesses $(or $(JOBS),auto) tests/build/test_book.py
+
+test-slow: $(ENV) ## run the tests that take minutes
+	$(PYTHON) -m pytest -m slow
 
 lint: $(ENV) ## check style
 	$(PYTHON) -m ruff check

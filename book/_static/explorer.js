@@ -36,7 +36,8 @@ function startExplorer(root, data) {
     at.index.say(`${m} ${isImage ? "pixels" : "samples"}`);
     plot.numbers(means, [[`All test ${data.examples}: φ̄`, phi], ["CR⁻¹", inverseCr], ["L̃", loss]]);
     const { count } = of;
-    plot.numbers(ofExample, [["This one: φ", of.phi], ["CR⁻¹", of.inverseCr], ["L̃", of.loss], ["activations", `${count}`]]);
+    plot.numbers(ofExample, [["This one: φ", of.phi], ["CR⁻¹", of.inverseCr], ["L̃", of.loss],
+      ["activations", `${count}`]]);
     say(`${means.textContent}; ${ofExample.textContent}`);
   }
 

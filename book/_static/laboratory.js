@@ -73,7 +73,8 @@ function rounded(x, digits) {
 
 // Workers that share a queue; what is urgent goes first. `stop` forgets what is not done.
 function makeCrew(count) {
-  const used = [makeSan, sanSimd, sanTrainer, otherMethods, windowsOf, standardized, rounded, general, eventsOf, serveLaboratory];
+  const used = [makeSan, sanSimd, sanTrainer, otherMethods, windowsOf, standardized, rounded, general, eventsOf,
+    serveLaboratory];
   const url = URL.createObjectURL(new Blob([`${used.join("\n")}\nserveLaboratory();`]));
   let crew = [], waiting = [], loaded;
   function give() {
@@ -130,7 +131,8 @@ function startLaboratory(root, data) {
 
   // --- 1. data -------------------------------------------------------------------------------------
 
-  const first = section("1. A recording", "Choose one, or drop files of your own here: text (CSV), WFDB (header and signal file together) or EDF. " +
+  const first = section("1. A recording",
+    "Choose one, or drop files of your own here: text (CSV), WFDB (header and signal file together) or EDF. " +
     "The data never leave this computer: everything is computed in this page, which sends nothing and asks for nothing.");
   const sources = data.recordings.map(({ name, label }) => [name, label]);
   Object.assign(at, plot.controls(first, {
@@ -144,7 +146,8 @@ function startLaboratory(root, data) {
   }));
   const pasted = plot.add(first, "details");
   plot.add(pasted, "summary", {}, "Paste numbers");
-  const paste = plot.add(plot.add(pasted, "label", {}, "Lines of text, as in a CSV file"), "textarea", { rows: 4, spellcheck: "false" });
+  const paste = plot.add(plot.add(pasted, "label", {}, "Lines of text, as in a CSV file"), "textarea",
+    { rows: 4, spellcheck: "false" });
   const message = plot.add(first, "p", { class: "san-message", role: "alert" });
   const overview = plot.stack(first, { overview: "The recording; drag the part to use" }, drawOverview).overview;
   overview.parentNode.parentNode.classList.add("san-low");
@@ -173,7 +176,9 @@ function startLaboratory(root, data) {
     } else if (files.length) {
       const file = await openFile(files, at.rate.value ? Number(at.rate.value) : null);
       if (mine === version) offerColumns(file.signals.map((i) => file.names[i] || `${i}`));
-      recording = await file.channel(at.column.value);
+      // A column without a name goes by its number.
+      const column = at.column.value, isNumber = !file.names.includes(column) && /^\d+$/.test(column);
+      recording = await file.channel(isNumber ? Number(column) : column);
     }
     if (mine === version) await prepare(true);
   });
@@ -189,7 +194,8 @@ function startLaboratory(root, data) {
     const mine = ++version, window = Number(at.window.value);
     crew.stop();
     [cut, shown, results, others, running] = [null, null, new Map(), [], 0];
-    if (!(window >= 16 && window <= 4000)) throw new RangeError(`window: ${window} samples are not between 16 and 4000. Choose another.`);
+    if (!(window >= 16 && window <= 4000)) throw new RangeError(
+      `window: ${window} samples are not between 16 and 4000. Choose another.`);
     const last = Math.max(0, Math.floor(recording.values.length / window) - 1);
     for (const name of ["from", "to"]) at[name].max = last;
     if (all && !linked) [at.from.value, at.to.value] = [0, last];
@@ -223,14 +229,17 @@ function startLaboratory(root, data) {
     const lows = [], highs = [], step = Math.max(1, Math.floor(values.length / 800)), stride = Math.max(1, step >> 6);
     for (let start = 0; start + step <= values.length; start += step) {
       let [low, high] = [Infinity, -Infinity];
-      for (let t = start; t < start + step; t += stride) [low, high] = [Math.min(low, values[t] || 0), Math.max(high, values[t] || 0)];
+      for (let t = start; t < start + step;
+      t += stride) [low, high] = [Math.min(low, values[t] || 0), Math.max(high, values[t] || 0)];
       lows.push(low);
       highs.push(high);
     }
-    const end = Math.max(1, values.length - 1), scale = plot.axes(overview, [0, end], plot.rangeOf([...lows, ...highs]));
+    const end = Math.max(1, values.length - 1),
+      scale = plot.axes(overview, [0, end], plot.rangeOf([...lows, ...highs]));
     const [left, right] = [scale.x(from * window), scale.x(Math.min(end, (to + 1) * window))];
     plot.add(overview, "rect", { class: "region", x: left, width: Math.max(0, right - left), y: 0, height: "100%" });
-    const path = lows.map((low, i) => `M${scale.x(i * step).toFixed(1)} ${scale.y(low).toFixed(1)}V${(scale.y(highs[i]) - 0.5).toFixed(1)}`);
+    const path = lows.map((low, i) =>
+      `M${scale.x(i * step).toFixed(1)} ${scale.y(low).toFixed(1)}V${(scale.y(highs[i]) - 0.5).toFixed(1)}`);
     plot.add(overview, "path", { class: "line", d: path.join(""), ...plot.GREY });
     if (!cut) return;
     const { train, validation, test } = cut.data, faults = faultsOf(cut.all, window, recording.rate);
@@ -251,11 +260,14 @@ function startLaboratory(root, data) {
 
   // --- 2. one training -----------------------------------------------------------------------------
 
-  const second = section("2. One training", "Space plays and pauses, the arrow keys step through the epochs. At epoch 0 the kernel is as training starts.");
+  const second = section("2. One training",
+    "Space plays and pauses, the arrow keys step through the epochs. At epoch 0 the kernel is as training starts.");
   Object.assign(at, plot.controls(second, {
     activation: ["Activation function", "select", labelled(NAMES)],
     m: ["Kernel size m:", "range", { min: 1, max: 249, value: 60 }],
-    init: ["Start of the kernel", "select", { normal: "normal: random numbers", constant: "constant: 0.1 everywhere", segment: "segment: a piece of the signal" }],
+    init: ["Start of the kernel", "select",
+      { normal: "normal: random numbers", constant: "constant: 0.1 everywhere",
+        segment: "segment: a piece of the signal" }],
     seed: ["Seed", "number", { min: 0, max: 4294967295, value: 0 }],
     epochs: ["Epochs", "number", { min: 1, max: 500, value: data.protocol.epochs }],
     learning: ["Learning rate", "number", { min: 0.0001, max: 1, step: "any", value: data.protocol.learning_rate }],
@@ -268,11 +280,14 @@ function startLaboratory(root, data) {
   at.init.value = data.protocol.init;
   const numbers = plot.add(second, "div", { class: "san-numbers" });
   const view = plot.network(second);
-  const curves = plot.stack(second, { loss: "L̃ by epoch: on training (grey) and on validation", phi: "φ̄ by epoch: on training (grey) and on validation" }, drawTraining);
+  const curves = plot.stack(second,
+    { loss: "L̃ by epoch: on training (grey) and on validation",
+      phi: "φ̄ by epoch: on training (grey) and on validation" }, drawTraining);
   plot.play(at.play, at.epoch, 120);
 
   const protocolOf = () => ({
-    init: at.init.value, seed: Number(at.seed.value), epochs: Number(at.epochs.value), learningRate: Number(at.learning.value),
+    init: at.init.value, seed: Number(at.seed.value), epochs: Number(at.epochs.value),
+      learningRate: Number(at.learning.value),
     borderTolerance: data.protocol.border_tolerance,
   });
 
@@ -280,7 +295,8 @@ function startLaboratory(root, data) {
     if (!cut) return void drawAll();
     const mine = ++version, protocol = protocolOf();
     const [activation, m] = [at.activation.value, Math.min(Number(at.m.value), Number(at.m.max))];
-    if (!(protocol.epochs >= 1 && protocol.epochs <= 500 && protocol.learningRate > 0 && protocol.seed >= 0 && Number.isInteger(protocol.seed))) {
+    if (!(protocol.epochs >= 1 && protocol.epochs <= 500 && protocol.learningRate > 0 && protocol.seed >= 0
+      && Number.isInteger(protocol.seed))) {
       throw new RangeError("training: a seed from 0 on, 1 to 500 epochs and a learning rate above 0 are expected. Mend what is empty or out of range.");
     }
     const trained = await crew.run("train", { activation, m, protocol }, true);
@@ -320,7 +336,8 @@ function startLaboratory(root, data) {
 
   // --- 3. the experiment ---------------------------------------------------------------------------
 
-  const third = section("3. The experiment of the paper", "Every activation function and kernel size, trained with the start, the seed, the epochs and the learning rate above. A click on a point opens that network in part 2.");
+  const third = section("3. The experiment of the paper",
+    "Every activation function and kernel size, trained with the start, the seed, the epochs and the learning rate above. A click on a point opens that network in part 2.");
   Object.assign(at, plot.controls(third, {
     few: ["Train 24 sizes", "button"], every: ["Train all sizes", "button"], stop: ["Stop", "button"],
     network: ["Open a network (smallest φ̄ on validation first)", "select", {}],
@@ -337,7 +354,8 @@ function startLaboratory(root, data) {
     plane: "L̃ (right) and CR⁻¹ (up) on the test windows: networks (dots), the book's own results (rings), other methods (squares)",
   }, drawExperiment);
   charts.plane.parentNode.classList.add("san-tall");
-  const table = plot.add(section("4. Other methods on the same windows", "As for a SAN, each number that is sent counts, and each window of a method stops at its smallest φ. The wavelet is chosen on validation."), "table", { class: "san-table" });
+  const table = plot.add(section("4. Other methods on the same windows",
+    "As for a SAN, each number that is sent counts, and each window of a method stops at its smallest φ. The wavelet is chosen on validation."), "table", { class: "san-table" });
   const scales = {};
 
   const experiment = guarded(async (sizes) => {
@@ -345,8 +363,11 @@ function startLaboratory(root, data) {
     const mine = version, protocol = protocolOf();
     crew.stop();
     [results, running] = [new Map(), sizes.length * NAMES.length];
-    const outcomes = [...sizes].reverse().flatMap((m) => NAMES.map((activation) => crew.run("train", { activation, m, protocol }).then(
-      ({ rows, best, tested }) => keep({ activation, m, protocol, best, w: rows[best].w, validation: rows[best].validation, tested, rows: rows.map(({ train, validation }) => ({ train, validation })) }),
+    const outcomes = [...sizes].reverse()
+      .flatMap((m) => NAMES.map((activation) => crew.run("train", { activation, m, protocol }).then(
+      ({ rows, best, tested }) => keep(
+        { activation, m, protocol, best, w: rows[best].w, validation: rows[best].validation, tested,
+          rows: rows.map(({ train, validation }) => ({ train, validation })) }),
       (error) => keep({ activation, m, error: error.message }),
     )));
     crew.run("methods", { filters: data.filters }).then((got) => {
@@ -371,7 +392,8 @@ function startLaboratory(root, data) {
   }
 
   const done = () => [...results.values()].filter(({ error }) => !error);
-  const choose = (of) => of.reduce((best, one) => (best && best.validation[2] <= one.validation[2] ? best : one), undefined);
+  const choose = (of) => of.reduce((best, one) => (best && best.validation[2] <= one.validation[2] ? best : one),
+    undefined);
 
   function drawExperiment() {
     const trained = done(), chosen = choose(trained), most = 1.3;
@@ -382,14 +404,17 @@ function startLaboratory(root, data) {
     scales.plane = plot.planeAxes(charts.plane, most);
     const inside = ([x, y]) => x <= scales.plane.ranges[0][1] && y <= most;
     for (const name of NAMES) {
-      const { color } = data.activations[name], of = trained.filter(({ activation }) => activation === name).sort((a, b) => a.m - b.m);
+      const { color } = data.activations[name],
+        of = trained.filter(({ activation }) => activation === name).sort((a, b) => a.m - b.m);
       dotsAt("sizes", of.map(({ m, validation }) => [m, Math.min(most, validation[2])]), color);
       dotsAt("plane", of.map(({ tested }) => tested[0]).filter(inside), color);
       const ours = recording?.book?.[name];
-      if (ours && inside(ours.means)) plot.add(charts.plane, "circle", { class: "ring", cx: scales.plane.x(ours.means[0]), cy: scales.plane.y(ours.means[1]), r: 5, stroke: color });
+      if (ours && inside(ours.means)) plot.add(charts.plane, "circle",
+        { class: "ring", cx: scales.plane.x(ours.means[0]), cy: scales.plane.y(ours.means[1]), r: 5, stroke: color });
     }
     for (const { means } of others) {
-      plot.add(charts.plane, "rect", { x: scales.plane.x(means[0]) - 4, y: scales.plane.y(means[1]) - 4, width: 8, height: 8, fill: "none", stroke: "var(--pst-color-text-base)" });
+      plot.add(charts.plane, "rect", { x: scales.plane.x(means[0]) - 4, y: scales.plane.y(means[1]) - 4, width: 8,
+        height: 8, fill: "none", stroke: "var(--pst-color-text-base)" });
     }
     const ended = running && results.size >= running;
     finding.textContent = chosen ? sentence(chosen, trained.length) : "";
@@ -397,15 +422,18 @@ function startLaboratory(root, data) {
     charts.sizes.setAttribute("aria-label", `φ̄ on validation of ${trained.length} networks against their kernel size`);
     if (!ended && trained.length) return;
     at.network.replaceChildren();
-    for (const { activation, m, validation } of trained.sort((a, b) => a.validation[2] - b.validation[2]).slice(0, 50)) {
-      plot.add(at.network, "option", { value: `${activation} ${m}` }, `${data.activations[activation].label}, m = ${m}: φ̄ ${validation[2].toFixed(3)}`);
+    for (const { activation, m, validation } of trained.sort((a, b) => a.validation[2] - b.validation[2])
+      .slice(0, 50)) {
+      plot.add(at.network, "option", { value: `${activation} ${m}` },
+        `${data.activations[activation].label}, m = ${m}: φ̄ ${validation[2].toFixed(3)}`);
     }
   }
 
   // One path for all: a dot is a line of no length with round ends.
   function dotsAt(name, points, stroke) {
     const d = points.map(([x, y]) => `M${scales[name].x(x).toFixed(1)} ${scales[name].y(y).toFixed(1)}h0`).join("");
-    plot.add(charts[name], "path", { class: "line", d, stroke, style: "stroke-width:6;stroke-linecap:round", opacity: 0.8 });
+    plot.add(charts[name], "path", { class: "line", d, stroke, style: "stroke-width:6;stroke-linecap:round",
+      opacity: 0.8 });
   }
 
   function sentence({ activation, m, tested: [[loss, cost, phi]] }, count) {
@@ -420,7 +448,8 @@ function startLaboratory(root, data) {
       (best && phi < 1 ? (best.means[2] < phi - data.tie
         ? `${best.label} ${best.label === "DCT" ? "describes" : "describe"} the same windows better, φ̄ ${best.means[2].toFixed(2)}: to describe this recording briefly, a SAN is the wrong tool, though its activations may serve as events. `
         : `No other method tried in part 4 is better; the nearest is ${best.label} with φ̄ ${best.means[2].toFixed(2)}. `) : "") +
-      (spared && spared.validation[2] - choose(done()).validation[2] < data.tie ? `${data.activations[spared.activation].label} is as good within what seeds differ by. ` : "") +
+      (spared && spared.validation[2] - choose(done()).validation[2] < data.tie
+        ? `${data.activations[spared.activation].label} is as good within what seeds differ by. ` : "") +
       (ours ? `The book has ${ours.means[2].toFixed(2)} with m = ${ours.m} for ${name}. ` : "") +
       "This is one seed: another may choose another size, so try several before you trust the choice.";
   }
@@ -428,7 +457,8 @@ function startLaboratory(root, data) {
   function drawTable(chosen) {
     table.replaceChildren();
     const rows = others.map(({ label, means }) => [label, ...means]);
-    if (chosen) rows.unshift([`SAN: ${data.activations[chosen.activation].label}, m = ${chosen.m}`, ...chosen.tested[0]]);
+    if (chosen) rows.unshift([`SAN: ${data.activations[chosen.activation].label}, m = ${chosen.m}`,
+      ...chosen.tested[0]]);
     if (!rows.length) return void plot.add(plot.add(table, "caption"), "span", {}, "Start the experiment to see them.");
     const head = plot.add(plot.add(table, "thead"), "tr"), body = plot.add(table, "tbody");
     for (const name of ["method", "L̃", "CR⁻¹", "φ̄"]) plot.add(head, "th", { scope: "col" }, name);
@@ -459,9 +489,11 @@ function startLaboratory(root, data) {
 
   // --- 5. take away --------------------------------------------------------------------------------
 
-  const fifth = section("5. Take it away", "Events and the network are those of part 2, at its best epoch. The address of this page holds the settings and never the data; your browser's Back undoes.");
+  const fifth = section("5. Take it away",
+    "Events and the network are those of part 2, at its best epoch. The address of this page holds the settings and never the data; your browser's Back undoes.");
   const taken = plot.controls(fifth, {
-    events: ["Events (CSV)", "button"], network: ["Network (.safetensors)", "button"], rows: ["All rows (CSV)", "button"], figures: ["Figures (SVG)", "button"],
+    events: ["Events (CSV)", "button"], network: ["Network (.safetensors)", "button"],
+      rows: ["All rows (CSV)", "button"], figures: ["Figures (SVG)", "button"],
   });
   const code = plot.add(fifth, "pre", { tabindex: 0, "aria-label": "The same in a terminal and in Python" });
   const stem = () => recording.name.replace(/\.[^.]*$/, "");
@@ -469,25 +501,41 @@ function startLaboratory(root, data) {
   function drawCode() {
     for (const button of Object.values(taken)) button.disabled = !shown;
     if (!shown) return void (code.textContent = "");
-    const { activation, m, protocol } = shown, file = recording.ready ? `${recording.record}` : recording.name;
-    const column = recording.column ? ` --column "${recording.column}"` : "", part = cut.whole ? "" : `# trained on samples ${cut.offset} to ${cut.offset + cut.values.length - 1} only\n`;
-    code.textContent = `# events of the whole file\nsan events ${stem()}.safetensors ${file}${column} -o events.csv\n\n# the training, in Python\n${part}` +
-      `from sanbook.training import Protocol, sweep\n` +
-      (recording.ready
-        ? `import sanbook.data\ndata = sanbook.data.load("${recording.name}")\n`
-        : `from sanbook.signals.windows import load_signal\ndata = load_signal("${file}", ${cut.window}${recording.column ? `, "${recording.column}"` : ""}, most=${data.most})\n`) +
-      `protocol = Protocol(epochs=${protocol.epochs}, init="${protocol.init}", learning_rate=${protocol.learningRate})\n` +
-      `trained = sweep(data, "${activation}", [${m}], seeds=[${protocol.seed}], protocol=protocol)\nprint(trained.select())\n`;
+    const { activation, m, protocol } = shown, { window, offset, values } = cut, rate = at.rate.value;
+    const file = recording.ready ? recording.record : recording.name, { column } = recording;
+    const inShell = (text) => `'${text.replaceAll("'", `'\\''`)}'`,
+      option = (name, value) => (value ? ` --${name} ${value}` : "");
+    const own = [JSON.stringify(file), window, column && JSON.stringify(column), rate && `rate=${rate}`,
+      `most=${data.most}`];
+    const given = recording.ready ? `data = sanbook.data.load("${recording.name}")`
+      : `data = load_signal(${own.filter(Boolean).join(", ")})`;
+    const other = [
+      recording.ready && !cut.ready && `# in Python windows of ${READY} samples, here of ${window}`,
+      !cut.whole && `# here samples ${offset} to ${offset + values.length - 1} only`,
+    ];
+    code.textContent = [
+      "# events of the whole file",
+      `san events ${inShell(`${stem()}.safetensors`)} ${inShell(file)}${option("column", column && inShell(column))}` +
+        `${option("rate", recording.ready ? "" : rate)} -o events.csv`,
+      "", "# the training, in Python", ...other.filter(Boolean),
+      recording.ready ? "import sanbook.data" : "from sanbook.signals.windows import load_signal",
+      "from sanbook.training import Protocol, sweep", given,
+      `protocol = Protocol(epochs=${protocol.epochs}, init="${protocol.init}", learning_rate=${protocol.learningRate})`,
+      `trained = sweep(data, "${activation}", [${m}], seeds=[${protocol.seed}], protocol=protocol)`,
+        "print(trained.select())",
+    ].join("\n");
   }
 
   taken.events.addEventListener("click", guarded(async () => {
     const { activation, rows, best, protocol } = shown, { values } = recording, { window, ready } = cut;
-    const given = { values, window, ready, rate: recording.rate, activation, w: rows[best].w, borderTolerance: protocol.borderTolerance };
+    const given = { values, window, ready, rate: recording.rate, activation, w: rows[best].w,
+      borderTolerance: protocol.borderTolerance };
     plot.download(`${stem()}-events.csv`, [await crew.run("events", given, true)], "text/csv");
   }));
   taken.network.addEventListener("click", () => {
     const { activation, m, rows, best, protocol } = shown;
-    const facts = { kind: "SAN", activation, border_tolerance: `${protocol.borderTolerance}`, window: `${cut.window}`, units: recording.units };
+    const facts = { kind: "SAN", activation, border_tolerance: `${protocol.borderTolerance}`, window: `${cut.window}`,
+      units: recording.units };
     if (recording.rate) facts.sampling_rate = `${recording.rate}`;
     const tensor = { dtype: "F32", shape: [m], data_offsets: [0, 4 * m] };
     const text = new TextEncoder().encode(JSON.stringify({ __metadata__: facts, "kernel 0": tensor }));
@@ -497,21 +545,25 @@ function startLaboratory(root, data) {
     plot.download(`${stem()}.safetensors`, [head, Float32Array.from(rows[best].w)], "application/octet-stream");
   });
   taken.rows.addEventListener("click", () => {
-    const all = done().length ? done() : [shown], lines = ["activation,kernel_size,seed,epoch,split,inverse_compression_ratio,normalized_reconstruction_loss,phi"];
+    const all = done().length ? done() : [shown],
+      lines = ["activation,kernel_size,seed,epoch,split,inverse_compression_ratio,normalized_reconstruction_loss,phi"];
     for (const { activation, m, protocol, rows, best, tested } of all) {
-      const add = (epoch, split, [loss, cost, phi]) => lines.push([activation, m, protocol.seed, epoch, split, cost, loss, phi].join());
+      const add = (epoch, split, [loss, cost, phi]) =>
+        lines.push([activation, m, protocol.seed, epoch, split, cost, loss, phi].join());
       rows.forEach((row, i) => ["train", "validation"].forEach((split) => add(i + 1, split, row[split])));
       [...new Set([best, rows.length - 1])].forEach((epoch, i) => add(epoch + 1, "test", tested[i]));
     }
     plot.download(`${stem()}-rows.csv`, [lines.join("\r\n") + "\r\n"], "text/csv");
   });
   taken.figures.addEventListener("click", () => {
-    for (const [name, svg] of Object.entries({ ...view.svgs, ...curves, ...charts })) plot.saveSvg(`${stem()}-${name}.svg`, svg);
+    for (const [name, svg] of Object.entries({ ...view.svgs, ...curves, ...charts })) plot.saveSvg(
+      `${stem()}-${name}.svg`, svg);
   });
 
   // --- settings, their link, and what happens when they change -------------------------------------
 
-  const SETTINGS = ["recording", "column", "rate", "window", "from", "to", "activation", "m", "init", "seed", "epochs", "learning"];
+  const SETTINGS = ["recording", "column", "rate", "window", "from", "to", "activation", "m", "init", "seed",
+    "epochs", "learning"];
   let linked = false;
 
   function remember() {
@@ -564,7 +616,8 @@ function startLaboratory(root, data) {
     drawTraining();
   });
   on(["few"], "click", () => experiment(sizesOf(cut?.window ?? READY)));
-  on(["every"], "click", () => experiment(Array.from({ length: Math.max(3, Math.floor((cut?.window ?? READY) / 4) - 1) }, (_, i) => i + 1)));
+  on(["every"], "click", () => experiment(
+    Array.from({ length: Math.max(3, Math.floor((cut?.window ?? READY) / 4) - 1) }, (_, i) => i + 1)));
   on(["stop"], "click", () => {
     crew.stop();
     running = results.size;
@@ -575,7 +628,8 @@ function startLaboratory(root, data) {
     openNetwork(activation, m);
   });
   second.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key], inField = /INPUT|SELECT|BUTTON/.test(event.target.tagName);
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key],
+      inField = /INPUT|SELECT|BUTTON/.test(event.target.tagName);
     if (event.key === " " && (!inField || event.target.type === "range")) at.play.click();
     else if (step && !inField) {
       at.epoch.value = Number(at.epoch.value) + step;

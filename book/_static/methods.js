@@ -121,7 +121,8 @@ function otherMethods(filters) {
     const candidates = Object.entries(filters).flatMap(([name, filter]) => {
       const deepest = Math.max(0, Math.floor(Math.log2(n / (filter[0].length - 1))));
       const levels = new Set([2, 1, 0].map((above) => Math.max(1, deepest - above)));
-      return [...levels].map((level) => ({ label: `Wavelets (${name}, ${level} levels)`, path: wavelets(filter, level) }));
+      return [...levels].map((level) =>
+        ({ label: `Wavelets (${name}, ${level} levels)`, path: wavelets(filter, level) }));
     });
     for (const candidate of candidates) candidate.phi = measure(candidate.path, 0, validation)[2];
     const best = candidates.reduce((one, other) => (other.phi < one.phi ? other : one));

@@ -30,7 +30,8 @@ function startPlayground(root, data) {
   const message = plot.add(root, "p", { class: "san-message", role: "alert" });
   const say = plot.speaker(root);
   const view = plot.network(root);
-  plot.add(root, "p", { class: "san-hint" }, "Draw on the signal or on the kernel with the mouse or a finger, or change their numbers below.");
+  plot.add(root, "p", { class: "san-hint" },
+    "Draw on the signal or on the kernel with the mouse or a finger, or change their numbers below.");
   const own = plot.add(root, "details");
   plot.add(own, "summary", {}, "Paste your own signal or kernel, as numbers");
 
@@ -116,7 +117,8 @@ function startPlayground(root, data) {
     const coded = san.code(x, [w], activation, { d });
     const { color } = data.activations[activation];
     view.show({ ...coded, x, w: [w], color, points: [], current: [coded.loss, coded.inverseCr] });
-    const shown = [["φ", coded.phi], ["CR⁻¹", coded.inverseCr], ["L̃", coded.loss], ["activations", `${coded.count} of ${n}`]];
+    const shown = [["φ", coded.phi], ["CR⁻¹", coded.inverseCr], ["L̃", coded.loss],
+      ["activations", `${coded.count} of ${n}`]];
     plot.numbers(numbers, shown);
     message.textContent = "";
     say(numbers.textContent);
@@ -137,7 +139,8 @@ function startPlayground(root, data) {
   // --- events -----------------------------------------------------------------------------------
 
   const texts = [
-    ["Signal, numbers between spaces, commas or lines", () => x, takeSignal, 10000, "Subtract the mean, divide by the deviation", standardized],
+    ["Signal, numbers between spaces, commas or lines", () => x, takeSignal, 10000,
+      "Subtract the mean, divide by the deviation", standardized],
     ["Kernel", () => w, takeKernel, 1000, "Scale the kernel to unit norm", normalized],
   ].map(([label, values, take, most, button, mend]) => {
     const text = plot.add(plot.add(own, "label", {}, label), "textarea", { rows: 4, spellcheck: "false" });

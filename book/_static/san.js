@@ -371,7 +371,8 @@ function makeSan(engine) {
       let examples = 0;
       return {
         add(count, loss) {
-          if (!Number.isFinite(loss)) throw new RangeError("the loss must be finite; check x and the kernels for their size");
+          if (!Number.isFinite(loss)) throw new RangeError(
+            "the loss must be finite; check x and the kernels for their size");
           const cost = inverseCr(count);
           [loss, cost, Math.hypot(cost, loss)].forEach((value, i) => (sums[i] += value));
           examples += 1;
@@ -389,7 +390,8 @@ function makeSan(engine) {
     }
 
     // Arrays as long as an example, from a line.
-    const taken = (line, from) => Array.from({ length: n }, (_, i) => line[from + Math.floor(i / width) * stride + (i % width)]);
+    const taken = (line, from) => Array.from({ length: n },
+      (_, i) => line[from + Math.floor(i / width) * stride + (i % width)]);
 
     // What the network makes of an example: maps, reconstruction, count of activations, metrics.
     function describe(example, kernels) {
@@ -403,7 +405,8 @@ function makeSan(engine) {
         return taken(sparse, 0);
       });
       const maps = s.map((map) => taken(map, 0));
-      return { s: maps, a: activations, xHat: taken(xHat, after), count, loss, inverseCr: cost, phi: Math.hypot(cost, loss) };
+      return { s: maps, a: activations, xHat: taken(xHat, after), count, loss, inverseCr: cost,
+        phi: Math.hypot(cost, loss) };
     }
 
     return { w, gradient, measure, summary, describe };

@@ -128,7 +128,8 @@ function sanTrainer(san) {
     };
     const cosineAndSine = (x) => {
       const octant = (Math.trunc(fround(x * fround(1.27323954473516))) + 1) & ~1;
-      for (const part of [-0.78515625, -2.4187564849853515625e-4, fround(-3.77489497744594108e-8)]) x = add(octant, part, x);
+      for (const part of [-0.78515625, -2.4187564849853515625e-4, fround(-3.77489497744594108e-8)]) x = add(octant,
+        part, x);
       const z = fround(x * x);
       let c = polynomial(z, [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]);
       c = fround(add(fround(c * z), z, -fround(z * 0.5)) + 1);

@@ -43,6 +43,7 @@ def main() -> None:
     )
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    os.environ["SAN_PROGRESS"] = "shown"  # `sanbook.training.sweep` shows a bar
     options = ["--notebook-dir", str(LAB), "--LabApp.default_url=/lab/tree/00_start.ipynb"]
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *options, *sys.argv[1:]])
 

@@ -23,7 +23,6 @@ LIBRARIES = (
     "scikit-learn",
     "PyWavelets",
     "sporco",
-    "constriction",
     "neurokit2",
     "soundfile",
     "safetensors",

@@ -30,7 +30,6 @@ METHODS = {
     "PCA": learned.principal_components,
     "dictionary, OMP": learned.dictionaries,
     "convolutional dictionary": learned.convolutional_dictionaries,
-    "k-sparse autoencoder": learned.autoencoders,
     "down-sampling": transforms.down_sampling,
     "piecewise linear": transforms.one_count(transforms.piecewise_linear),
 }

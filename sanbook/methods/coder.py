@@ -1,10 +1,10 @@
-"""True bytes: codes quantized, sent by a range coder, and received again, bit-exactly."""
+"""True bytes: codes quantized, sent by an entropy coder, and received again, bit-exactly."""
 
 import io
 import struct
 import zlib
 
-import constriction
+import numba
 import numpy as np
 import soundfile
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 import san_core
 from sanbook.methods.base import Method
 
+BITS = 24  # of the precision of probabilities
 LONGEST = 65_504  # the largest number of the 16 bits, whole or not, that a message's header has
 
 
@@ -29,12 +30,13 @@ def quantize(code: Tensor, step: float) -> Tensor:
 
 
 def pack(levels: np.ndarray, ordered: bool) -> bytes:
-    """The message of one example's quantized code, `unpack` reads it.
+    """The message of one example's quantized code; `unpack` reads it.
 
-    A header of 6 bytes (how many entries, the largest magnitude, the mean one); then, by the range
-    coder of `constriction`, where the entries are (unless the code is ``ordered``) as
-    independent of each other, and the entries by a Laplace distribution. ValueError if there are
-    more than `LONGEST` entries, or steps in an entry.
+    A header of 6 bytes tells the number of entries, the largest and the mean magnitude. An entropy
+    coder (asymmetric numeral systems, Duda 2013, arXiv 1311.2540) then writes where the entries
+    are, as independent of each other, unless the code is ``ordered``; and the entries themselves by
+    a Laplace distribution. ValueError if there are more than `LONGEST` entries, or steps in an
+    entry.
     """
     flat = levels.ravel()
     kept = np.ones(flat.shape, bool) if ordered else flat != 0
@@ -46,12 +48,15 @@ def pack(levels: np.ndarray, ordered: bool) -> bytes:
             f"entries of up to {largest} steps; use a larger step"
         )
     header = struct.pack("<HHe", len(values), largest, np.abs(values).mean() if len(values) else 0)
-    places, alphabet, model = _models(header, len(flat), ordered)
-    encoder = constriction.stream.queue.RangeEncoder()
-    if not ordered:
-        encoder.encode(kept.astype(np.int32), places)
-    encoder.encode(np.searchsorted(alphabet, values).astype(np.int32), model)
-    return header + encoder.get_compressed().astype("<u4").tobytes()
+    places, alphabet, distribution = _models(header, len(flat), ordered)
+    numbers = [] if ordered else [(places, kept.astype(np.int64))]
+    numbers.append((distribution, np.searchsorted(alphabet, values)))
+    begin, end = (
+        np.concatenate([model[number + above] for model, number in numbers]) for above in (0, 1)
+    )
+    words, state = _encode(begin, end - begin)
+    last = int(state).to_bytes(8, "little").rstrip(b"\0")
+    return header + last + words[::-1].astype("<u4").tobytes()
 
 
 def unpack(message: bytes, shape: tuple[int, ...], ordered: bool) -> np.ndarray:
@@ -59,23 +64,67 @@ def unpack(message: bytes, shape: tuple[int, ...], ordered: bool) -> np.ndarray:
     count, *_ = struct.unpack("<HHe", message[:6])
     levels = np.zeros(shape, np.int32)
     flat = levels.ravel()  # a view
-    places, alphabet, model = _models(message[:6], len(flat), ordered)
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(message[6:], "<u4"))
-    kept = slice(None) if ordered else decoder.decode(places, len(flat)).astype(bool)
-    flat[kept] = alphabet[decoder.decode(model, count)]
+    places, alphabet, distribution = _models(message[:6], len(flat), ordered)
+    # The state has up to 8 bytes, and where words of 4 bytes follow it at least 5.
+    end = min(len(message), 6 + (len(message) - 7) % 4 + 5)
+    state, words = int.from_bytes(message[6:end], "little"), np.frombuffer(message[end:], "<u4")
+    kept = slice(None)
+    if not ordered:
+        numbers, state, words = _decode(places, len(flat), np.uint64(state), words)
+        kept = numbers.astype(bool)
+    numbers, _, _ = _decode(distribution, count, np.uint64(state), words)
+    flat[kept] = alphabet[numbers]
     return levels
 
 
-def _models(header: bytes, size: int, ordered: bool) -> tuple:
-    """What sender and receiver expect after a header: of places and of values, and the alphabet."""
+def _models(header: bytes, size: int, ordered: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What sender and receiver expect after a header: of places and of values, and the alphabet.
+
+    A model is a partition of 2^24: number ``i`` has the part from ``model[i]`` to ``model[i + 1]``.
+    """
     count, largest, mean = struct.unpack("<HHe", header)
     probability = np.clip(count / size, 1e-4, 1 - 1e-4)
-    places = constriction.stream.model.Bernoulli(probability, perfect=False)
+    places = _partition(np.array([1 - probability, probability]))
     alphabet = np.arange(-largest, largest + 1, dtype=np.int32)
     alphabet = alphabet if ordered else alphabet[alphabet != 0]
-    probabilities = np.exp(-np.abs(alphabet) / max(mean, 0.1))
-    model = constriction.stream.model.Categorical(probabilities, perfect=False)
-    return places, alphabet, model
+    return places, alphabet, _partition(np.exp(-np.abs(alphabet) / max(mean, 0.1)))
+
+
+def _partition(weights: np.ndarray) -> np.ndarray:
+    """Parts of 2^24, in proportion to weights ``(K,)`` but none empty: bounds ``(K + 1,)``."""
+    spare = 2**BITS - len(weights)
+    bounds = np.floor(spare * np.cumsum(weights) / weights.sum()).astype(np.int64)
+    return np.concatenate([[0], bounds + np.arange(1, len(weights) + 1)]).astype(np.uint64)
+
+
+@numba.njit(cache=True)
+def _encode(begin, width):  # pragma: no cover
+    """Words (32 bits, the last is read first) and the last state of parts of 2^24, ``(N,)``."""
+    words, count, state = np.empty(len(begin) + 1, np.uint32), 0, np.uint64(1)
+    for i in range(len(begin) - 1, -1, -1):
+        if state >> np.uint64(64 - BITS) >= width[i]:
+            words[count] = state & np.uint64(2**32 - 1)
+            count += 1
+            state >>= np.uint64(32)
+        quotient = state // width[i]
+        state = (quotient << np.uint64(BITS)) + (state - quotient * width[i]) + begin[i]
+    return words[:count], state
+
+
+@numba.njit(cache=True)
+def _decode(bounds, count, state, words):  # pragma: no cover
+    """So many numbers, and the state and the words that are left."""
+    numbers, used = np.empty(count, np.int64), 0
+    for i in range(count):
+        within = state & np.uint64(2**BITS - 1)
+        number = np.searchsorted(bounds, within, side="right") - 1
+        width = bounds[number + 1] - bounds[number]
+        state = width * (state >> np.uint64(BITS)) + within - bounds[number]
+        if state < np.uint64(2**32) and used < len(words):
+            state = (state << np.uint64(32)) | np.uint64(words[used])
+            used += 1
+        numbers[i] = number
+    return numbers, state, words[used:]
 
 
 def transmit(

@@ -19,7 +19,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sanbook.methods.base import EachCount, Method, Stepwise, kept_counts
-from sanbook.methods.blocks import cut, join
+
+# --- blocks: the last one is filled with the value at the border, as in JPEG ----------------------
+
+
+def cut(x: Tensor, block: int) -> Tensor:
+    """Blocks of examples, ``(B, *spatial) -> (B, *grid, *(block,) * ndim)``.
+
+    >>> cut(torch.tensor([[1.0, 2.0, 3.0]]), block=2)
+    tensor([[[1., 2.],
+             [3., 3.]]])
+    """
+    ndim = x.ndim - 1
+    room = [k for side in reversed(x.shape[1:]) for k in (0, -side % block)]
+    blocks = F.pad(x[:, None], room, mode="replicate")[:, 0]
+    for axis in range(1, 1 + ndim):
+        blocks = blocks.unfold(axis, block, block)
+    return blocks
+
+
+def join(blocks: Tensor, spatial: torch.Size | None = None) -> Tensor:
+    """Examples of blocks, the inverse of `cut`; all that the blocks cover if ``spatial`` is None.
+
+    >>> join(torch.tensor([[[1.0, 2.0], [3.0, 3.0]]]), spatial=torch.Size([3]))
+    tensor([[1., 2., 3.]])
+    """
+    ndim = (blocks.ndim - 1) // 2
+    order = [0, *[axis for i in range(1, 1 + ndim) for axis in (i, i + ndim)]]
+    sides = [blocks.shape[1 + i] * blocks.shape[1 + ndim + i] for i in range(ndim)]
+    x = blocks.permute(order).reshape(len(blocks), *sides)
+    return x[(slice(None), *[slice(side) for side in spatial or sides])]
+
 
 # --- the largest coefficients of a linear transform -----------------------------------------------
 

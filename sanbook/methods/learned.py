@@ -1,4 +1,4 @@
-"""Methods that learn from the training examples: PCA, dictionaries, an autoencoder.
+"""Methods that learn from the training examples: PCA and dictionaries.
 
 Axes as in `san_core`: B examples, q atoms or hidden units, n samples of an example.
 """
@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import san_core
 from sanbook.methods.base import Method, Tried, evaluate_code
-from sanbook.methods.blocks import cut, join, patches
+from sanbook.methods.fixed import cut, join
 from sanbook.scales.pursuit import Pursuit
 
 # scikit-learn and SPORCO are imported where they are used: they take 85 MB, and whoever measures
@@ -26,6 +25,19 @@ PATCHES = 1_000  # of the training examples, that the methods of patches learn f
 def patch_sizes(x: Tensor) -> list[int]:
     """Sides of the patches that learned methods try, for examples ``(B, *spatial)``."""
     return [8, 16, 32] if x.ndim == 2 else [4, 7]
+
+
+def patches(x: Tensor, size: int, count: int, seed: int) -> Tensor:
+    """Patches of ``size`` samples along each axis, at random places, ``(count, size^ndim)``.
+
+    Fewer if there are not so many.
+    """
+    for axis in range(1, x.ndim):
+        x = x.unfold(axis, size, 1)
+    ndim = x.ndim // 2
+    places = x.flatten(0, ndim).flatten(1)
+    chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:count]
+    return places[chosen]
 
 
 # --- principal components -------------------------------------------------------------------------
@@ -183,9 +195,15 @@ class ConvolutionalDictionary(Method):
 
 def _sporco():
     """The library, set so that its results depend on no earlier run."""
-    import sporco.admm.cbpdn
-    import sporco.dictlrn.cbpdndl
-    import sporco.fft
+    try:
+        import sporco.admm.cbpdn
+        import sporco.dictlrn.cbpdndl
+        import sporco.fft
+    except ImportError as error:
+        raise ImportError(
+            "convolutional dictionaries need SPORCO, which is not installed. It has no wheels: "
+            "run `pip install sporco` where a C compiler is, or leave this method out."
+        ) from error
 
     # FFTW would measure anew which algorithm is fastest, and round differently for each.
     sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
@@ -215,76 +233,3 @@ def convolutional_dictionaries(train: Tensor, seed: int) -> Iterator[Convolution
         atoms = atoms.movedim(-1, 0).to(train.dtype).contiguous()
         for share in (0.3, 1.0, 3.0):
             yield ConvolutionalDictionary(share * scale, (atoms,))
-
-
-# --- k-sparse autoencoder -------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Autoencoder(Method):
-    """A k-sparse autoencoder of patches with one layer and tied weights (Makhzani and Frey 2013).
-
-    Of the hidden units of a patch the ``k`` of largest magnitude are kept. ``weights`` are the
-    layer ``(q, size^ndim)`` and the bias of the output ``(size^ndim,)``. torch.
-    """
-
-    size: int
-    k: int
-    weights: tuple[Tensor, Tensor] = dataclasses.field(repr=False)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """See `Method`; ``(B, q, *grid of patches)``."""
-        blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
-        return _hidden(blocks, *self.weights, self.k).movedim(-1, 1)
-
-    def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
-        """See `Method`."""
-        layer, bias = self.weights
-        blocks = code.movedim(1, -1) @ layer + bias
-        return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)
-
-
-def _hidden(patch: Tensor, layer: Tensor, bias: Tensor, k: int) -> Tensor:
-    """The ``k`` strongest hidden units, ``(..., size^ndim) -> (..., q)``."""
-    return san_core.topk_absolutes((patch - bias) @ layer.T, k)
-
-
-def autoencoders(train: Tensor, seed: int) -> Iterator[Autoencoder]:
-    """Candidates of the k-sparse autoencoder: size of the patches, hidden units, k."""
-    counts = (4, 16) if train.ndim == 2 else (4, 16, 64)
-    settings = list(itertools.product(counts, (1, 2)))
-    for size in patch_sizes(train):
-        examples = patches(train, size, PATCHES, seed)
-        trained = _train_autoencoders(examples, settings, seed)
-        for (_, k), weights in zip(settings, trained, strict=True):
-            yield Autoencoder(size, k, weights)
-
-
-def _train_autoencoders(
-    examples: Tensor, settings: list[tuple[int, int]], seed: int, steps: int = 200
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Layer and bias for each number of hidden units and k, by Adam on the squared error.
-
-    All are trained at once, each on batches of 64 patches of its own. Small layers are filled up
-    with units of weight 0, which stay 0: none of them is ever stronger than another.
-    """
-    generators = [torch.Generator().manual_seed(seed) for _ in settings]
-    size, most = examples.shape[1], max(count for count, _ in settings)
-    layers = torch.zeros(len(settings), most, size)
-    for layer, (count, _), generator in zip(layers, settings, generators, strict=True):
-        layer[:count] = torch.randn(count, size, generator=generator) / size**0.5
-    layers.requires_grad_()
-    biases = examples.mean(dim=0).repeat(len(settings), 1, 1).requires_grad_()
-    optimizer = torch.optim.Adam([layers, biases], lr=0.01)
-    for _ in range(steps):
-        batches = [torch.randint(len(examples), (64,), generator=g) for g in generators]
-        patch = examples[torch.stack(batches)]  # (settings, 64, size)
-        strongest = [
-            _hidden(*one, k) for *one, (_, k) in zip(patch, layers, biases, settings, strict=True)
-        ]
-        error = torch.stack(strongest) @ layers + biases - patch
-        optimizer.zero_grad()
-        error.square().mean(dim=(1, 2)).sum().backward()
-        optimizer.step()
-    for layer, bias, (count, _) in zip(layers.detach(), biases.detach(), settings, strict=True):
-        yield layer[:count].clone(), bias[0].clone()

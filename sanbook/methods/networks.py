@@ -3,7 +3,6 @@
 Axes as in `san_core`: B examples, q kernels or prototypes.
 """
 
-import copy
 import dataclasses
 from collections.abc import Iterator
 
@@ -14,13 +13,24 @@ from san_core import SAN
 from sanbook.methods.base import Method
 from sanbook.scales import MultiscaleSAN
 from sanbook.training import Trained
+from sanbook.training.files import build, describe
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork(Method):
-    """A trained network."""
+    """A trained network; `weights` are its kernels or its prototypes."""
 
     model: SAN | MultiscaleSAN
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The kernels of a SAN, or the prototypes as one tensor ``(q, m)``."""
+        return tuple(describe(self.model)[1].values())
+
+    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedNetwork":
+        """See `Method`."""
+        settings, tensors = describe(self.model)
+        return type(self)(build(settings, dict(zip(tensors, weights, strict=True))))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -33,45 +43,17 @@ class TrainedNetwork(Method):
         return self.model.decode(code)
 
 
-@dataclasses.dataclass(frozen=True)
 class TrainedSAN(TrainedNetwork):
-    """A trained SAN; `weights` are its kernels."""
-
-    model: SAN
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """The kernels."""
-        return tuple(kernel.detach() for kernel in self.model.kernels)
-
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedSAN":
-        """See `Method`."""
-        model = copy.deepcopy(self.model)
-        for kernel, other in zip(model.kernels, weights, strict=True):
-            kernel.data = other
-        return TrainedSAN(model)
+    """A trained SAN."""
 
 
-@dataclasses.dataclass(frozen=True)
 class TrainedMultiscaleSAN(TrainedNetwork):
-    """A trained multiscale SAN; `weights` are its prototypes."""
-
-    model: MultiscaleSAN
+    """A trained multiscale SAN."""
 
     @property
     def scale_paid(self) -> bool:
-        """See `Method`; its ``cost`` says so."""
+        """See `Method`; the ``cost`` of the network says so."""
         return self.model.cost == 3
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """The prototypes, as one tensor ``(q, m)``."""
-        return (self.model.prototypes.detach(),)
-
-    def with_weights(self, weights: tuple[Tensor, ...]) -> "TrainedMultiscaleSAN":
-        """See `Method`."""
-        (prototypes,) = weights
-        return TrainedMultiscaleSAN(MultiscaleSAN(prototypes, self.model.lengths, self.model.cost))
 
 
 def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:

@@ -12,7 +12,7 @@ from sanbook.show import figures
 from sanbook.show.names import NAMES
 
 LIMIT = 1.05  # of the planes
-LEARNED = ("PCA", "dictionary, OMP", "convolutional dictionary", "k-sparse autoencoder")
+LEARNED = ("PCA", "dictionary, OMP", "convolutional dictionary")
 FIXED = [m for m in (*METHODS, *OWN_COUNT, *SCALED) if m.startswith(("DCT", "wavelets"))]
 SAMPLES = [m for m in (*METHODS, *OWN_COUNT) if "sampling" in m or "linear" in m]
 KINDS = {  # marker, colour and methods

@@ -1,16 +1,18 @@
 """Reconstruct, then classify: a data set with labels (article Sec. IV-B and IV-C)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
+from sanbook.reports import drawings
 from sanbook.reports.explorer import explorer
 from sanbook.reports.labelled_tables import (
     compare_accuracy,
@@ -21,7 +23,7 @@ from sanbook.reports.labelled_tables import (
 from sanbook.reproduction.published import PUBLISHED, published
 from sanbook.reproduction.results import write_record
 from sanbook.show import figures
-from sanbook.show.names import NAMES, over_seeds
+from sanbook.show.names import COLORS, NAMES, over_seeds
 from sanbook.training import Trained
 
 GRIDS = {
@@ -66,7 +68,7 @@ def preparation(examples: DataSet) -> show.Shown:
         "per second. The smallest and the largest value of the whole file become −1 and 1; single "
         "segments are not scaled. We merge the five classes of the file to three. The parts follow "
         "the order of the file, so the same recording provides training and test segments "
-        "({doc}`what this means </classification>`). The thesis uses kernels of 15 to 22 samples "
+        "({doc}`what this means </experiment>`). The thesis uses kernels of 15 to 22 samples "
         "and batches of 32; the article uses kernels of 8 to 15 samples and batches of 64. We run "
         "both."
     )
@@ -252,7 +254,7 @@ class Report:
         band = ", with a band from the smallest to the largest" if len(self.seeds) > 1 else ""
         unit = "samples" if self.things == "segments" else "pixels"
         return show.figure(
-            figures.plot_phi_and_accuracy(self.living, self._original, unit),
+            plot_phi_and_accuracy(self.living, self._original, unit),
             name=f"fig-phi-{self.name}",
             caption=f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel "
             f"size ({over_seeds(self.seeds)}{band}). Dead networks are not shown.",
@@ -268,7 +270,7 @@ class Report:
         label = self.card.classes[self.examples.labels["test"][0]]
         size = self.best.kernel_size[self.winner]
         return show.figure(
-            figures.plot_feed_forward(self.best_model, example),
+            drawings.plot_feed_forward(self.best_model, example),
             name=f"fig-feed-forward-{self.name}",
             caption=f"The first of the test {self.things} in the SAN with {NAMES[self.winner]} and "
             f"m = {size}, one row for each kernel.",
@@ -282,7 +284,7 @@ class Report:
         """The kernels of every SAN of the first seed."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
         return show.figure(
-            figures.plot_kernels_by_size(self._kernels()),
+            plot_kernels_by_size(self._kernels()),
             name=f"fig-kernels-{self.name}",
             caption=f"The two kernels of each SAN trained on {self.name}, seed {self.seeds[0]}.",
             alt=f"Grid of kernels, {len(self.activations)} activation functions by "
@@ -307,7 +309,7 @@ class Report:
             ]
         )
         return show.figure(
-            figures.plot_reconstructions(self.models, self.examples.test[:3]),
+            drawings.plot_reconstructions(self.models, self.examples.test[:3]),
             name=f"fig-reconstructions-{self.name}",
             caption=f"Three test {self.things} of {self.name} (left) and their reconstructions by "
             "the SAN of each activation function, with the kernel size selected on validation.",
@@ -393,3 +395,46 @@ class Report:
             "kernels": kernels,
         }
         write_record(f"{path}.json", record)
+
+
+@figures.style()
+def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Figure:
+    """phi and accuracy against the kernel size: mean over seeds, band from smallest to largest.
+
+    ``rows`` has a row for each activation, kernel_size and seed; ``baseline`` is the accuracy on
+    the data themselves, in percent; ``unit`` is that of the size, "samples" or "pixels".
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.8))
+    labels = {"phi": "φ̄ on test", "accuracy_percent": "accuracy on test (%)"}
+    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
+        over_seeds = rows.groupby(["activation", "kernel_size"])[metric]
+        lines = over_seeds.agg(["mean", "min", "max"]).reset_index()
+        lines.columns = ["activation", "kernel_size", metric, "low", "high"]
+        figures.draw_lines(axes, lines, "kernel_size", metric)
+        axes.set(xlabel=f"kernel size m ({unit})", ylabel=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0].set_ylim(0, None)
+    panels[1].axhline(
+        baseline, color="0.4", linewidth=1, linestyle="--", label="the data themselves"
+    )
+    handles, labels = panels[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=6, fontsize=9)
+    return figure
+
+
+@figures.style()
+def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
+    """The kernels ``(q, *(m,) * ndim)`` of each activation function (row) and size (column)."""
+    sizes = list(next(iter(kernels.values())))
+    q = len(next(iter(kernels.values()))[sizes[0]])
+    figure, grid = plt.subplots(
+        len(kernels), len(sizes) * q, figsize=(10, 0.9 * len(kernels)), squeeze=False
+    )
+    for row, (activation, of_size) in zip(grid, kernels.items(), strict=True):
+        drawn = [(m, kernel) for m, pair in of_size.items() for kernel in pair]
+        for axes, (_, kernel) in zip(row, drawn, strict=True):
+            figures.draw(axes, kernel, COLORS[activation])
+        row[0].set_ylabel(NAMES[activation].replace(" ", "\n"), fontsize=7)
+    for axes, (m, _) in zip(grid[0], drawn, strict=True):
+        axes.set_title(f"m = {m}", fontsize=7)
+    return figure

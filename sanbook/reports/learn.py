@@ -21,6 +21,7 @@ from sanbook import show
 from sanbook.data import DataSet
 from sanbook.methods import base as methods
 from sanbook.methods.fixed import Wavelets
+from sanbook.reports import drawings
 from sanbook.show import figures
 from sanbook.show.names import COLORS, NAMES, describe_activations
 from sanbook.training import Protocol, evaluate, initial_san, orders_of_epochs, sweep
@@ -118,7 +119,7 @@ def live_plane(recording: DataSet) -> show.Shown:
 def kept(s: Tensor, of: Mapping[str, Tensor], *, name: str, caption: str) -> show.Shown:
     """Similarities ``(n,)`` or ``(height, width)``, and what each activation function keeps."""
     counts = "; ".join(f"{NAMES[a]} {int(values.count_nonzero())}" for a, values in of.items())
-    draw = figures.plot_activations if s.ndim == 1 else plot_activations_2d
+    draw = plot_activations if s.ndim == 1 else plot_activations_2d
     return show.figure(
         draw(s, of),
         name=name,
@@ -136,7 +137,7 @@ def live_suppression(s: Tensor, distance: int, of: Tensor, source: str) -> show.
         label="fig-suppression",
         caption="Extrema thins its candidates out: the strongest is kept and suppresses those "
         "within the minimum distance, then the strongest of the rest, and so on.",
-        still=figures.plot_activations(s, {"extrema": of}),
+        still=plot_activations(s, {"extrema": of}),
         alt=f"A similarity map of {len(s)} samples; Extrema keeps {int(of.count_nonzero())}.",
         sources=[source],
     )
@@ -158,10 +159,27 @@ def live_densities(
         label="fig-densities",
         caption="The five activation functions on one similarity map. The slider sets the kernel "
         "size, and with it the density of all.",
-        still=figures.plot_activations(s, of),
+        still=plot_activations(s, of),
         alt=f"Five plots of the same similarity. Kept of {len(s)} at m = {size}: {counts}.",
         sources=[source],
     )
+
+
+@figures.style()
+def plot_activations(s, kept: dict) -> Figure:
+    """A similarity map ``(n,)``, and what each activation function keeps of it."""
+    figure, panels = plt.subplots(
+        len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, (activation, a) in zip(panels.flat, kept.items(), strict=True):
+        color, places = COLORS[activation], np.flatnonzero(a)
+        axes.plot(s, color="0.7", linewidth=1, marker="o" if len(s) < 20 else None, markersize=3)
+        figures.draw_stems(axes, a, color=color, linewidth=1)
+        axes.plot(places, a[places], "o", color=color, markersize=4 if len(s) < 20 else 2)
+        axes.axhline(0, color="0.85", linewidth=0.6, zorder=0)
+        axes.set_title(f"{NAMES[activation]}: {len(places)} of {len(s)} entries", loc="left")
+    panels[-1, 0].set_xlabel("sample")
+    return figure
 
 
 @figures.style()
@@ -199,7 +217,7 @@ def live_slide(model: SAN, x: Tensor, source: str) -> show.Shown:
         label="fig-slide",
         caption="A kernel slides along a recording; underneath grows the similarity. Drag the "
         "kernel, or move the slider with the arrow keys.",
-        still=plot_similarity(model, x),
+        still=drawings.plot_similarity(model, x),
         alt=f"Above {len(x)} samples, below their similarity with a kernel of {len(kernel)} "
         f"samples, largest at sample {int(s.argmax())}.",
         sources=[source],
@@ -233,65 +251,13 @@ def steps(model: SAN, x: Tensor, *, name: str, caption: str, source: str) -> sho
     sizes = " and ".join(str(len(kernel)) for kernel in model.kernels)
     what = f"{len(x)} samples" if x.ndim == 1 else f"{x.shape[0]} by {x.shape[1]} pixels"
     return show.figure(
-        plot_hero(model, x) if x.ndim == 1 else figures.plot_feed_forward(model, x),
+        drawings.plot_hero(model, x) if x.ndim == 1 else drawings.plot_feed_forward(model, x),
         name=name,
         caption=caption,
         alt=f"An example of {what}, kernels of size {sizes}, the similarities with "
         f"{' and '.join(map(str, counts))} activations, what is drawn at them, and the sum.",
         sources=[source],
     )
-
-
-@figures.style()
-def plot_hero(model, x) -> Figure:
-    """A window ``(n,)`` through a SAN with one kernel, all on one axis of time, to scale."""
-    s, a = model.similarities(x[None])[0, 0].detach(), model.encode(x[None])[0, 0].detach()
-    (w,), color = model.kernels, COLORS[model.activation]
-    figure, grid = plt.subplot_mosaic(
-        [["w", "x"], [".", "s"], [".", "x̂"]], figsize=(8.5, 3.5), width_ratios=[1, 3]
-    )
-    places = a.nonzero().flatten().tolist()
-    grid["w"].plot(w.detach(), color=color, linewidth=1.5)
-    grid["w"].set_title(f"kernel w, m = {len(w)}", loc="left")
-    grid["w"].set(xlabel="sample", xlim=(0, len(w)))
-    grid["x"].plot(x, color="0.3", linewidth=0.9)
-    grid["x"].set_title("1. a window x of the signal", loc="left")
-    grid["s"].plot(s, color="0.65", linewidth=0.9)
-    figures.draw_stems(grid["s"], a, color=color, linewidth=1.5)
-    grid["s"].plot(places, a[places], "o", color=color, markersize=5)
-    title = f"2. similarity s (grey): {len(places)} activations a are kept of it"
-    grid["s"].set_title(title, loc="left")
-    x_hat = torch.zeros_like(x)
-    grid["x̂"].plot(x, color="0.65", linewidth=0.9)
-    for place in places:
-        alone = torch.zeros_like(a)
-        alone[place] = a[place]
-        drawn = model.decode(alone[None, None])[0].detach()
-        inside = drawn.nonzero().flatten()
-        grid["x̂"].fill_between(inside, drawn[inside], color=color, alpha=0.25, linewidth=0)
-        x_hat += drawn
-        for name in ("s", "x̂"):
-            grid[name].axvline(place, color=color, linewidth=0.6, linestyle=":")
-    grid["x̂"].plot(x_hat, color=color, linewidth=1.2)
-    title = "3. the kernel drawn at each (filled); the sum x̂ (line) over x (grey)"
-    grid["x̂"].set_title(title, loc="left")
-    for name in ("x", "s", "x̂"):
-        grid[name].set(xlim=(0, len(x)))
-        grid[name].axhline(0, color="0.8", linewidth=0.6, zorder=0)
-    grid["x̂"].set_xlabel("sample")
-    return figure
-
-
-@figures.style()
-def plot_similarity(model, x) -> Figure:
-    """A signal ``(n,)`` and, below, its similarity with the one kernel of a SAN."""
-    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True)
-    above.plot(x, color="0.4", linewidth=1)
-    above.set_title("signal x", loc="left")
-    below.plot(model.similarities(x[None])[0, 0].detach(), color=COLORS[model.activation])
-    below.set_title("similarity s", loc="left")
-    below.set_xlabel("sample")
-    return figure
 
 
 @figures.style()
@@ -409,11 +375,11 @@ def places(samples: Tensor, amplitudes: Tensor, rate: float | None) -> show.Show
     )
 
 
-def drawings(models: Mapping[str, SAN], x: Tensor, source: str) -> show.Shown:
+def reconstructions(models: Mapping[str, SAN], x: Tensor, source: str) -> show.Shown:
     """Examples ``(B, *spatial)`` and what the SAN of each activation function makes of them."""
     return show.figure(
-        figures.plot_reconstructions(models, x),
-        name="fig-drawings",
+        drawings.plot_reconstructions(models, x),
+        name="fig-reconstructed-digits",
         caption="The data, and what each network makes of them.",
         alt=f"{len(x)} rows: an example, then its reconstructions by {', '.join(models)}.",
         sources=[source],

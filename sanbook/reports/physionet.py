@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
+from sanbook.reports import drawings
 from sanbook.reports.explorer import explorer
 from sanbook.reproduction.criteria import TOLERANCE, within
 from sanbook.reproduction.published import published as published_table
@@ -200,7 +201,7 @@ class Report:
             ]
         )
         return show.figure(
-            figures.plot_walk(self.models, self.recording.test[0]),
+            drawings.plot_walk(self.models, self.recording.test[0]),
             name=f"fig-walk-{self.database}",
             caption=f"The first test window of {self.database} in the SAN of each activation "
             "function, with the kernel size selected on validation. From left to right: the "

@@ -81,7 +81,7 @@ class MultiscaleSAN(nn.Module):
                 f"cost must be 2 (amplitude and place) or 3 (the scale paid too), but is {cost}"
             )
         self.prototypes = nn.Parameter(prototypes.detach().clone())
-        self.lengths, self.cost = lengths, cost
+        self.lengths, self.cost, self._atoms = lengths, cost, (None, None)
 
     @property
     def num_weights(self) -> int:
@@ -100,9 +100,18 @@ class MultiscaleSAN(nn.Module):
             for length in self.lengths
         ]
 
-    @torch.no_grad()
     def atoms(self, n: int) -> Hats:
-        """The kernels at every place of a signal of n samples; ValueError if one is longer."""
+        """The kernels at every place of a signal of n samples; ValueError if one is longer.
+
+        The atoms are made again only when n, the lengths or the prototypes have changed.
+        """
+        made_of = n, tuple(self.lengths), self.prototypes.dtype, self.prototypes.tolist()
+        if self._atoms[0] != made_of:
+            self._atoms = made_of, self._make_atoms(n)
+        return self._atoms[1]
+
+    @torch.no_grad()
+    def _make_atoms(self, n: int) -> Hats:
         if n < max(self.lengths):
             raise ValueError(
                 f"expected examples of at least {max(self.lengths)} samples, the longest kernel, "

@@ -25,6 +25,8 @@ _compiled = numba.njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nnan", "nsz"}
 )
 
+FIRST_STEPS = 16  # for which a pursuit has memory at first; it doubles as needed
+
 # --- steps ----------------------------------------------------------------------------------------
 
 
@@ -59,12 +61,19 @@ class Pursuit:
         self.errors = F.pad(x.abs().sum(dim=1, keepdim=True), (0, most))
         self.entries = torch.zeros(len(x), most + 1, dtype=torch.long)
         # The atoms are triangle times directions, which are orthonormal; or the atoms themselves.
-        self._directions = x.new_zeros(len(x), most, x.shape[1])
-        self._triangle = x.new_zeros(len(x), most, most)
+        # Both grow with the steps, as most pursuits end after few of them.
+        self._directions, self._triangle = (
+            x.new_zeros(len(x), 0, x.shape[1]),
+            x.new_zeros(len(x), 0, 0),
+        )
         self._along = x.new_zeros(len(x), most)  # how far the examples go along the directions
 
     def step(self) -> None:
         """Add an atom to each example that goes on."""
+        if self.steps == self._directions.shape[1]:
+            further = min(max(self.steps, FIRST_STEPS), self.chosen.shape[1] - self.steps)
+            self._directions = F.pad(self._directions, (0, 0, 0, further))
+            self._triangle = F.pad(self._triangle, (0, further, 0, further))
         chosen = self.strongest(self.residual[self.going])
         self.chosen[self.going, self.steps] = chosen
         self._directions[self.going, self.steps] = self.draw(chosen)
@@ -317,7 +326,8 @@ def _strongest_hats(
 
 # --- as many atoms as each example needs ----------------------------------------------------------
 
-TOGETHER = 8  # examples, so few that a processor's cache holds their directions
+# Examples that are pursued together, and samples of them: a cache holds their directions.
+TOGETHER, SAMPLES = 8, 8192
 AHEAD = 8  # steps until phi is looked at again
 
 
@@ -344,10 +354,9 @@ def follow(
     An entry costs ``cost`` numbers, the kernels ``num_weights``. Later steps cost at least as much:
     where that alone is more than the smallest phi, the pursuit of an example ends.
     """
-    together = (
-        _follow(atoms, some, cost, num_weights, refit) for some in x.double().split(TOGETHER)
-    )
-    return [path for paths in together for path in paths]
+    together = max(1, min(TOGETHER, SAMPLES // x.shape[1]))
+    parts = x.double().split(together)
+    return [path for part in parts for path in _follow(atoms, part, cost, num_weights, refit)]
 
 
 def _follow(atoms: Atoms, x: Tensor, cost: int, num_weights: int, refit: bool) -> list[Path]:

@@ -56,35 +56,12 @@ def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, in
 
 
 @style()
-def plot_walk(models: dict, window) -> Figure:
-    """What each SAN makes of a window ``(n,)``: similarity, activations, reconstruction."""
-    figure, rows = plt.subplots(
-        len(models), 3, figsize=(9, 1.7 * len(models)), width_ratios=[1, 3, 3], squeeze=False
-    )
-    x = window[None]  # (1, n)
-    for axes, (activation, model) in zip(rows, models.items(), strict=True):
-        similarity, a = model.similarities(x)[0, 0].detach(), model.encode(x)[0, 0].detach()
-        x_hat = model.decode(a[None, None])[0].detach()
-        color = COLORS[activation]
-        draw_kernel(axes[0], model.kernels[0].detach(), activation)
-        axes[0].set_title(f"{NAMES[activation]}\nkernel w, m = {len(model.kernels[0])}")
-        axes[1].plot(similarity, color="0.7", linewidth=0.8)
-        draw_stems(axes[1], a, color=color, linewidth=0.8)
-        axes[1].set_title(f"similarity s (grey), {a.count_nonzero()} activations a")
-        axes[2].plot(x[0], color="0.7", linewidth=1.5)
-        axes[2].plot(x_hat, color=color, linewidth=0.8)
-        axes[2].set_title("window x (grey), reconstruction x̂")
-    for axis in rows[-1]:
-        axis.set_xlabel("sample")
-    return figure
-
-
-@style()
 def plot_events(model, window) -> Figure:
     """A window of a recording, what its events draw, and below the events themselves.
 
-    ``model`` is a `sanbook.signals.events.EventModel`, ``window`` a
-    `sanbook.signals.windows.Window`. (Pages that draw other figures need not know these rooms.)
+    Args:
+        model: A `sanbook.signals.EventModel`.
+        window: A `sanbook.signals.windows.Window`.
     """
     events = model.find(window)
     (drawn,) = model.rebuild(event._replace(sample=event.sample - window.start) for event in events)
@@ -148,23 +125,6 @@ def draw_arcs(axes, radii: Sequence[float]) -> None:
 
 
 @style()
-def plot_activations(s, kept: dict) -> Figure:
-    """A similarity map ``(n,)``, and what each activation function keeps of it."""
-    figure, panels = plt.subplots(
-        len(kept), figsize=(8, 1.3 * len(kept)), sharex=True, sharey=True, squeeze=False
-    )
-    for axes, (activation, a) in zip(panels.flat, kept.items(), strict=True):
-        color, places = COLORS[activation], np.flatnonzero(a)
-        axes.plot(s, color="0.7", linewidth=1, marker="o" if len(s) < 20 else None, markersize=3)
-        draw_stems(axes, a, color=color, linewidth=1)
-        axes.plot(places, a[places], "o", color=color, markersize=4 if len(s) < 20 else 2)
-        axes.axhline(0, color="0.85", linewidth=0.6, zorder=0)
-        axes.set_title(f"{NAMES[activation]}: {len(places)} of {len(s)} entries", loc="left")
-    panels[-1, 0].set_xlabel("sample")
-    return figure
-
-
-@style()
 def plot_phi(lines: pd.DataFrame, along: str, label: str) -> Figure:
     """Mean phi of each activation function along a column, with a band if given.
 
@@ -189,31 +149,6 @@ def draw_lines(axes, lines: pd.DataFrame, along: str, metric: str) -> None:
 
 
 @style()
-def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Figure:
-    """phi and accuracy against the kernel size: mean over seeds, band from smallest to largest.
-
-    ``rows`` has a row for each activation, kernel_size and seed; ``baseline`` is the accuracy on
-    the data themselves, in percent; ``unit`` is that of the size, "samples" or "pixels".
-    """
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.8))
-    labels = {"phi": "φ̄ on test", "accuracy_percent": "accuracy on test (%)"}
-    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
-        over_seeds = rows.groupby(["activation", "kernel_size"])[metric]
-        lines = over_seeds.agg(["mean", "min", "max"]).reset_index()
-        lines.columns = ["activation", "kernel_size", metric, "low", "high"]
-        draw_lines(axes, lines, "kernel_size", metric)
-        axes.set(xlabel=f"kernel size m ({unit})", ylabel=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    panels[0].set_ylim(0, None)
-    panels[1].axhline(
-        baseline, color="0.4", linewidth=1, linestyle="--", label="the data themselves"
-    )
-    handles, labels = panels[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=6, fontsize=9)
-    return figure
-
-
-@style()
 def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
     """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``.
 
@@ -231,66 +166,6 @@ def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
     for label, of_class in enumerate(grid):
         for axes, example in zip(of_class, x[labels == label], strict=False):
             draw(axes, example, "#000000")
-    return figure
-
-
-@style()
-def plot_feed_forward(model, x) -> Figure:
-    """Every step of a SAN for one example ``(*spatial)``: x, then w, s, a, r of each kernel, x̂."""
-    s, a = model.similarities(x[None])[0].detach(), model.encode(x[None])[0].detach()  # (q, ...)
-    r = model.partial_reconstructions(a[None])[0].detach()
-    color, q = COLORS[model.activation], len(model.kernels)
-    figure, grid = plt.subplots(
-        q, 6, figsize=(8, 1.8 * q), squeeze=False, width_ratios=[3, 2, 3, 3, 3, 3]
-    )
-    for i, axes in enumerate(grid):
-        draw(axes[1], model.kernels[i].detach(), color)
-        draw(axes[2], s[i], color)
-        draw(axes[3], a[i], color)
-        draw(axes[4], r[i], color)
-        titles = ["kernel w", "similarity s", f"{a[i].count_nonzero()} activations a", "drawn r"]
-        for axis, title in zip(axes[1:5], titles, strict=True):
-            axis.set_title(title, fontsize=9)
-    draw(grid[0, 0], x, "#000000")
-    grid[0, 0].set_title("example x", fontsize=9)
-    draw(grid[0, 5], r.sum(dim=0), color)
-    grid[0, 5].set_title("reconstruction x̂", fontsize=9)
-    for axes in grid[1:, [0, 5]].flat:
-        axes.set_axis_off()
-    return figure
-
-
-@style()
-def plot_reconstructions(models: dict, x) -> Figure:
-    """Examples ``(B, *spatial)`` and what the SAN of each activation function makes of them."""
-    figure, grid = plt.subplots(
-        len(x), 1 + len(models), figsize=(10, 1.4 * len(x)), squeeze=False, sharey=True
-    )
-    for axes, example in zip(grid, x, strict=True):
-        draw(axes[0], example, "#000000")
-        for axis, (activation, model) in zip(axes[1:], models.items(), strict=True):
-            draw(axis, model(example[None])[0].detach(), COLORS[activation])
-    grid[0, 0].set_title("data", fontsize=8)
-    for axis, (activation, model) in zip(grid[0, 1:], models.items(), strict=True):
-        axis.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
-    return figure
-
-
-@style()
-def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
-    """The kernels ``(q, *(m,) * ndim)`` of each activation function (row) and size (column)."""
-    sizes = list(next(iter(kernels.values())))
-    q = len(next(iter(kernels.values()))[sizes[0]])
-    figure, grid = plt.subplots(
-        len(kernels), len(sizes) * q, figsize=(10, 0.9 * len(kernels)), squeeze=False
-    )
-    for row, (activation, of_size) in zip(grid, kernels.items(), strict=True):
-        drawn = [(m, kernel) for m, pair in of_size.items() for kernel in pair]
-        for axes, (_, kernel) in zip(row, drawn, strict=True):
-            draw(axes, kernel, COLORS[activation])
-        row[0].set_ylabel(NAMES[activation].replace(" ", "\n"), fontsize=7)
-    for axes, (m, _) in zip(grid[0], drawn, strict=True):
-        axes.set_title(f"m = {m}", fontsize=7)
     return figure
 
 

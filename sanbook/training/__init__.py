@@ -11,6 +11,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E
 """
 
 import copy
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from san_core import (
     ACTIVATION_FUNCTIONS,
@@ -322,7 +323,7 @@ def sweep(
     Gives what `fit` gives for each of them, up to rounding. Each SAN is trained from the first
     epoch to the last in one thread, so it depends neither on the others nor on how many threads
     there are, and what it needs stays in the cache of one core. Activation functions that are not
-    the paper's are trained with `fit`. A progress bar shows in a terminal only.
+    the paper's are trained with `fit`. A progress bar shows in a terminal and in `make lab`.
 
     Args:
         data: as in `fit`.
@@ -375,7 +376,9 @@ def sweep(
     # The largest kernels take longest: they start first, so that no thread waits for them alone.
     tasks = [(m, seed) for m in reversed(kernel_sizes) for seed in seeds]
     tasks = [(m, seed) for m, seed in tasks if m not in entries[seed].found]
-    bar = tqdm(in_threads(train, tasks), activation, len(tasks), leave=False, disable=None)
+    # A bar in a terminal, and in a notebook that a person has open (`make lab`).
+    disable = False if "SAN_PROGRESS" in os.environ else None
+    bar = tqdm(in_threads(train, tasks), activation, len(tasks), leave=False, disable=disable)
     computed = dict(zip(tasks, bar, strict=True))
     runs = {}
     for seed, entry in entries.items():

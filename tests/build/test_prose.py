@@ -1,10 +1,10 @@
 """Prose holds no measured number: whatever was measured comes from a record."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
+from style import faults_of, text_of
 
 ROOT = Path(__file__).parent.parent.parent
 PROSE = [
@@ -52,12 +52,9 @@ def measured_numbers(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
 def test_prose_holds_no_measured_number(path):
-    text = path.read_text()
-    if path.suffix == ".ipynb":
-        cells = json.loads(text)["cells"]
-        cells = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
-        text = "\n\n".join("".join(source) for source in cells)
-    found = {number.replace(" ", "_") for number in measured_numbers(text)} - set(ALLOWED.split())
+    found = {number.replace(" ", "_") for number in measured_numbers(text_of(path))} - set(
+        ALLOWED.split()
+    )
     if path.name in WORKED_BY_HAND:
         found = {number for number in found if not re.fullmatch(r"\d\.\d{1,2}", number)}
     assert not found, f"{path.name} has {sorted(found)}; take them from a record"
@@ -66,3 +63,15 @@ def test_prose_holds_no_measured_number(path):
 def test_a_measured_number_is_found():
     typed = "On mitdb φ̄ is 0.447, 87 % in 12 seconds, 1 of 3 runs; 23 rows of `0.5` and $0.7$."
     assert measured_numbers(typed) == ["0.447", "87 %", "12 seconds", "1 of 3"]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_prose_keeps_the_rules_of_style(path):
+    assert not faults_of(text_of(path))
+
+
+def test_faults_of_style_are_found():
+    text = "A mother lies in {doc}`phi`, 1 runs; one; two; three. " + "A " + 36 * "word " + "ends."
+    kinds = [fault.partition(":")[0] for fault in faults_of(text)]
+    expected = ["private word", "one of many", "link without words", "chain of semicolons"]
+    assert kinds == [*expected, "38 words"]

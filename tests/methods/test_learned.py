@@ -1,4 +1,4 @@
-"""PCA, dictionaries and the autoencoder: closed forms, and what scikit-learn gives."""
+"""PCA and dictionaries: closed forms, and what scikit-learn gives."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from sklearn.linear_model import orthogonal_mp_gram
 from torch.nn.functional import pad
 
 from sanbook.methods import base as methods
-from sanbook.methods import blocks, learned
+from sanbook.methods import fixed, learned
 from sanbook.methods.learned import ConvolutionalDictionary, Dictionary, PrincipalComponents
 
 
@@ -21,7 +21,7 @@ def data(request):
 
 def test_all_components_lose_nothing(data):
     size = 8 if data.train.ndim == 2 else 4
-    patches = blocks.patches(data.train, size, count=1000, seed=0)
+    patches = learned.patches(data.train, size, count=1000, seed=0)
     mean, (_, _, directions) = patches.mean(dim=0), torch.linalg.svd(patches - patches.mean(dim=0))
     method = PrincipalComponents(size, (directions, mean))
     assert methods.evaluate(method, data.test)[:, 1].max() < 1e-5
@@ -47,7 +47,7 @@ def test_codes_are_those_of_scikit_learn(data):
     (family, *_) = learned.dictionaries(data.train, seed=0)
     dictionary, tolerances = family.dictionary, family.tolerances
     atoms = dictionary.weights[0].double().numpy()
-    pieces = blocks.cut(data.test, dictionary.size).flatten(data.test.ndim)
+    pieces = fixed.cut(data.test, dictionary.size).flatten(data.test.ndim)
     flat = pieces.flatten(0, -2).double().numpy()
     energy = (flat**2).sum(axis=1)
     codes = dictionary.encode_within(data.test, tolerances)
@@ -71,16 +71,6 @@ def test_atom_is_drawn_where_the_code_says(data):
     torch.testing.assert_close(x[0], pad(2 * atom[0], [2, 3] * ndim))
 
 
-def test_autoencoders_trained_together_are_those_trained_alone(data):
-    examples = blocks.patches(data.train, 4, count=200, seed=0)
-    settings = [(4, 1), (4, 2), (16, 2)]
-    together = learned._train_autoencoders(examples, settings, seed=3, steps=20)
-    for setting, weights in zip(settings, together, strict=True):
-        (alone,) = learned._train_autoencoders(examples, [setting], seed=3, steps=20)
-        for weight, other in zip(weights, alone, strict=True):
-            torch.testing.assert_close(weight, other)
-
-
 @pytest.mark.parametrize("ndim", [1, 2])
 def test_learning_from_examples_that_are_nearly_alike_warns_of_nothing(ndim):
     few = torch.randn(
@@ -89,6 +79,6 @@ def test_learning_from_examples_that_are_nearly_alike_warns_of_nothing(ndim):
     train = few.repeat(6, *[1] * ndim).round()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for fit in (learned.dictionaries, learned.principal_components, learned.autoencoders):
+        for fit in (learned.dictionaries, learned.principal_components):
             for candidate in fit(train, seed=0):
                 list(candidate.try_on(few))

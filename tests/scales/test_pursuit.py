@@ -1,6 +1,8 @@
 """Matching pursuit: against least squares and scikit-learn, borders, duplicates, when it stops."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy.optimize import linprog
 from sklearn.linear_model import orthogonal_mp
 
 import san_core
+import sanbook.scales.pursuit
 from sanbook.methods import base as methods
 from sanbook.methods import kernels as atoms
 from sanbook.scales.pursuit import Atoms, Hats, Pursuit, follow, least_absolute_error, pursue
@@ -343,3 +346,39 @@ def test_own_atoms_are_found_again():
     inverse_cr, loss, _ = methods.evaluate(method, x)[0]
     assert inverse_cr == 4 / 96
     assert loss < 1e-5
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_a_window_of_ten_thousand_samples_takes_little_memory():
+    """The process has loaded the libraries before; what is counted is what encoding adds."""
+    code = """
+import resource, sys, torch
+from sanbook.scales import MultiscaleSAN, initial_prototypes, ladder
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+t, prototypes = torch.arange(10_000.0), initial_prototypes(3, 5, 0)
+MultiscaleSAN(prototypes, ladder(5, 300)).encode(torch.sin(t[None, :400] / 20))
+model, before = MultiscaleSAN(prototypes, ladder(5, 9_999)), peak()
+x = torch.sin(t / 20) * torch.exp(-(((t - 5000) / 2500) ** 2))
+entries = model.encode(x[None]).count_nonzero().item()
+print(peak() - before, entries)
+"""
+    told = subprocess.check_output([sys.executable, "-c", code], text=True)
+    kilobytes, entries = map(int, told.split())
+    assert entries > 16  # so memory has grown
+    assert kilobytes < 400_000  # 800 MB when all possible steps had memory from the start
+
+
+def test_memory_grows_without_changing_the_pursuit(monkeypatch):
+    x = torch.randn(3, 60, generator=torch.Generator().manual_seed(0)).double()
+    one_of_two = Atoms([torch.ones(3), torch.tensor([1.0, -1.0])], 60)
+    codes = []
+    for first in (1, 7, 100):
+        monkeypatch.setattr(sanbook.scales.pursuit, "FIRST_STEPS", first)
+        codes.append(pursue(one_of_two, x, cost=2))
+    assert torch.equal(codes[0], codes[1])
+    assert torch.equal(codes[0], codes[2])

@@ -41,7 +41,7 @@ def san(model):
 # --- kernels --------------------------------------------------------------------------------------
 
 
-def test_kernels_are_the_mothers_at_every_length_in_both_directions(model):
+def test_kernels_are_the_prototypes_at_every_length_in_both_directions(model):
     kernels = model.kernels()
     assert [len(kernel) for kernel in kernels] == 4 * LENGTHS
     assert model.num_weights == 6
@@ -311,3 +311,15 @@ def test_fit_needs_examples_that_vary():
     for train, validation in ((good, blank), (blank, good)):
         with pytest.raises(ValueError, match="zero everywhere"):
             fit_scales(train, validation)
+
+
+def test_atoms_are_made_again_when_the_prototypes_change(model, x):
+    before = model.encode(x)
+    made = model.atoms(x.shape[1])
+    assert model.atoms(x.shape[1]) is made
+    with torch.no_grad():
+        model.prototypes[1, 0] += 1
+    assert model.atoms(x.shape[1]) is not made
+    fresh = MultiscaleSAN(model.prototypes, model.lengths, model.cost)
+    assert torch.equal(model.encode(x), fresh.encode(x))
+    assert not torch.equal(model.encode(x), before)

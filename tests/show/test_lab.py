@@ -77,7 +77,7 @@ def test_every_notebook_is_in_the_table_where_one_starts():
     table = "\n".join(cell.source for cell in cells_of(folder / "00_start.ipynb", "markdown"))
     linked = set(re.findall(r"\]\(([\w/]+\.ipynb)\)", table))
     there = {str(path.relative_to(folder)) for path in folder.rglob("*.ipynb")}
-    assert linked == there - {"00_start.ipynb", "house.ipynb"}
+    assert linked == there - {"00_start.ipynb"}
 
 
 def test_copies_keep_what_was_changed_in_them(tmp_path):

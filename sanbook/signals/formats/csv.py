@@ -18,6 +18,7 @@ from sanbook.signals.formats.layout import (
     SEPARATORS,
     Layout,
     check_quotes,
+    is_content,
     recognize,
     signals_of,
 )
@@ -99,15 +100,13 @@ class _Lines:
         self.text = io.TextIOWrapper(stream, _encoding(begin), "latin-1", newline=None)
 
     def __iter__(self) -> Iterator[str]:
-        number = 0
-        while line := self.text.readline(LONGEST):
-            number += 1
-            if len(line) == LONGEST or "\0" in line:
+        for number, line in enumerate(iter(lambda: self.text.readline(LONGEST), ""), 1):
+            if "\0" in line or len(line) == LONGEST:
                 raise FileError(
                     f"{self.name}: line {number} is no line of text, but begins with "
                     f"{line[:20]!r}. Choose a file of text."
                 )
-            yield line.rstrip("\n").lstrip("\ufeff")
+            yield line.rstrip("\n") if number > 1 else line.strip("\n\ufeff")
 
 
 def _encoding(begin: bytes) -> str:
@@ -159,7 +158,7 @@ class _Table:
 
     def _fields(self, line: str, number: int) -> list[str] | None:
         """The fields of a line, None of a blank one or a comment."""
-        if not line or line.isspace() or line.lstrip().startswith(COMMENT):
+        if not is_content(line):
             return None
         check_quotes(self.name, self.layout, line, number)
         with contextlib.suppress(csv.Error):
@@ -271,35 +270,27 @@ class _Table:
 
     def _blocks(self, column: int, lines, clock: times.Clock | None, size: int, remarks: list[str]):
         """The samples of a column; what is no row is left out, if times or the end allow it."""
-        layout, place = self.layout, self.clock
-        guard = next((i for i in layout.numeric if i not in (column, place)), column)
+        layout = self.layout
+        guard = next((i for i in layout.numeric if i not in (column, self.clock)), column)
         values: list[float] = []
         seconds: list[float] = []
         numbers: list[int] = []
         left_out: list[tuple[int, str]] = []  # lines that are no rows
         pending: tuple[int, str] | None = None
+        parse = self._parser(column, guard, clock)
         for number, line in enumerate(lines, 1):
             if number <= layout.first:
                 continue
-            fields = self._fields(line, number)
-            if fields is None:
-                if line.strip():
-                    left_out.append((number, line))
-                continue
             try:
-                if len(fields) != layout.width:
-                    fields = self._mended(fields)
-                if "_" in line and "_" in fields[column]:
-                    raise ValueError(line)
-                value = layout.number(fields[column])
-                layout.number(fields[guard])
-                if clock:
-                    text = fields[place]
-                    moment = clock.reader(text.replace(",", ".") if "," in text else text)
-            except (ValueError, IndexError):
+                value, moment = parse(line)
+            except (ValueError, IndexError, csv.Error):
+                fields = self._fields(line, number)
+                if fields is None:
+                    if line.strip():
+                        left_out.append((number, line))
+                    continue
                 self._check_cell(fields, column, guard, number)
-                if pending is None:
-                    pending = number, line
+                pending = pending or (number, line)
                 left_out.append((number, line))
                 continue
             if pending and not clock:
@@ -309,8 +300,7 @@ class _Table:
                 )
             values.append(value)
             numbers.append(number)
-            if clock:
-                seconds.append(moment)
+            seconds.append(moment)
             if len(values) >= size:
                 yield from self._timed(values, seconds, numbers, clock)
                 values, seconds, numbers = [], [], []
@@ -326,6 +316,40 @@ class _Table:
             clock.last - (clock.first or 0)
         ):
             remarks.append(f"the times end {clock.drift:g} s from what the rate says")
+
+    def _parser(self, column: int, guard: int, clock: times.Clock | None):
+        """What turns a line into a sample and its time; ValueError or csv.Error for no row."""
+        layout, place = self.layout, self.clock
+        separator, width = layout.separator, layout.width
+        plain = layout.decimal == "." and separator != " "
+        scale = clock.reader.scale if clock and clock.reader.kind == "number" else None
+
+        def parse(line: str) -> tuple[float, float]:
+            if '"' in line or "_" in line or not plain or line.startswith(COMMENT):
+                return parse_slowly(line)
+            fields = line.split(separator)
+            try:  # what nearly all lines are
+                if len(fields) == width and (scale or not clock):
+                    float(fields[guard])
+                    return float(fields[column]), float(fields[place]) * scale if clock else 0.0
+            except ValueError:
+                pass
+            return parse_slowly(line)
+
+        def parse_slowly(line: str) -> tuple[float, float]:
+            if not is_content(line):
+                raise ValueError(line)
+            fields = layout.split(line)
+            if len(fields) != width:
+                fields = self._mended(fields)
+            if "_" in fields[column]:
+                raise ValueError(line)
+            value = layout.number(fields[column])
+            layout.number(fields[guard])
+            text = fields[place].replace(",", ".") if clock else ""
+            return value, clock.reader(text) if clock else 0.0
+
+        return parse
 
     def _mended(self, fields: list[str]) -> list[str]:
         """A row with more or fewer empty fields at its end; ValueError for another one."""

@@ -114,6 +114,9 @@ class SignalFile:
             )
         with in_a_sentence(self.name):
             recording = self.read(number)
+        rate = recording.sampling_rate
+        if rate is not None and not (rate > 0 and math.isfinite(rate)):
+            raise FileError(f"{self.name}: says a rate of {rate:g} Hz. Give the rate.")
         return dataclasses.replace(recording, blocks=_guarded(self.name, recording.blocks))
 
     def _number(self, column: str | int) -> int | None:
@@ -199,14 +202,16 @@ def decode(text: bytes) -> str:
 
 @contextlib.contextmanager
 def in_a_sentence(name: str) -> Iterator[None]:
-    """Whatever a library raises or warns of becomes a `FileError`; a missing file stays one."""
+    """Whatever a library raises becomes a `FileError`; a file that cannot be opened stays one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (FileError, OSError):
+    except FileError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and (error.filename or type(error) is FileNotFoundError):
+            raise
         said = " ".join(str(error).split())[:150] or type(error).__name__
         raise FileError(f"{name}: cannot be read: {said}. Fetch or save the file again.") from error
 

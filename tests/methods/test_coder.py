@@ -83,7 +83,7 @@ def test_dead_network_sends_headers_only():
     step = coding.choose_step(dead, x)
     length, loss, _ = coding.evaluate_bytes(dead, x, dead.encode(x), step).unbind(dim=1)
     assert loss.tolist() == [1.0] * 3
-    assert (length - 2 * dead.num_weights).max() <= 6 + 4  # one word of the range coder
+    assert (length - 2 * dead.num_weights).max() <= 6 + 4  # the state of the coder
 
 
 def test_bytes_hold_message_and_weights(data, every):

@@ -8,7 +8,7 @@ import torch
 from every_method import Data
 
 from sanbook.methods import base as methods
-from sanbook.methods import blocks
+from sanbook.methods import fixed
 from sanbook.methods.fixed import DCT, DownSampling, PiecewiseLinear, Wavelets
 
 LINEAR = [DCT(), DCT(block=5), Wavelets(wavelet="sym4", level=2), Wavelets(wavelet="bior2.2")]
@@ -74,9 +74,9 @@ def test_samples_of_a_constant_lose_nothing(data):
 
 def test_blocks_need_not_divide_an_example(data):
     for block in (1, 4, 5, 7):
-        pieces = blocks.cut(data.test, block)
+        pieces = fixed.cut(data.test, block)
         assert pieces.shape[-1] == block
-        assert torch.equal(blocks.join(pieces, data.test.shape[1:]), data.test)
+        assert torch.equal(fixed.join(pieces, data.test.shape[1:]), data.test)
 
 
 # --- each example's own count ---------------------------------------------------------------------
