@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from san_core import (
     ACTIVATION_FUNCTIONS,
@@ -376,9 +376,13 @@ def sweep(
     # The largest kernels take longest: they start first, so that no thread waits for them alone.
     tasks = [(m, seed) for m in reversed(kernel_sizes) for seed in seeds]
     tasks = [(m, seed) for m, seed in tasks if m not in entries[seed].found]
-    # A bar in a terminal, and in a notebook that a person has open (`make lab`).
-    disable = False if "SAN_PROGRESS" in os.environ else None
-    bar = tqdm(in_threads(train, tasks), activation, len(tasks), leave=False, disable=disable)
+    progress, terminal_only = tqdm, None
+    if "SAN_PROGRESS" in os.environ:  # `make lab`: a person looks at the notebook
+        from tqdm.notebook import tqdm as progress
+
+        terminal_only = False
+    options = {"leave": False, "disable": terminal_only}
+    bar = progress(in_threads(train, tasks), activation, len(tasks), **options)
     computed = dict(zip(tasks, bar, strict=True))
     runs = {}
     for seed, entry in entries.items():

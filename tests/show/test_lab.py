@@ -165,6 +165,10 @@ def test_notebook_is_a_page_for_a_person(lab, name):
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
     assert not [output for output in outputs if output.get("name") == "stderr"]
+    # A bar is for a person who waits, and no part of a page.
+    assert not [
+        o for o in outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})
+    ]
     tab.wait_for_timeout(2000)
     text = tab.locator(".jp-Notebook").inner_text()
     code_text = "\n".join(tab.locator(".jp-CodeMirrorEditor").all_inner_texts())
