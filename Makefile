@@ -36,7 +36,7 @@ switches:
 
 env: $(ENV) ## set up the environment in .venv (every other task does it too)
 
-.venv/.complete: requirements.txt pyproject.toml
+.venv/.complete: requirements.txt requirements-source.txt pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or later, but python3 is " + sys.version.split()[0])'
 	python3 -m venv --clear .venv
 ifeq ($(TORCH),cpu)
@@ -45,6 +45,8 @@ ifeq ($(TORCH),cpu)
 		|| { echo "TORCH=cpu: $(CPU_INDEX) cannot be used. Leave TORCH out to install torch from PyPI."; exit 1; }
 endif
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements-source.txt \
+		|| echo "requirements-source.txt: not installed. The book leaves convolutional dictionaries out."
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

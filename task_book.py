@@ -303,8 +303,10 @@ def make_record(switches: Switches) -> int:
         seeds=switches.seeds if os.environ.get("SEEDS") else RECORDED_SEEDS,
     )
     table = {page.name: page for page in pages(switches, record=True)}
-    for what, wanted in (("runs", ["ledger", "starts"]), ("causes", ["causes"])):
-        status = make(wanted, table, switches)
+    alone = replace(switches, jobs=1)  # one page has all processors
+    steps = (("runs", ["ledger", "starts"], switches), ("causes", ["causes"], alone))
+    for what, wanted, share in steps:
+        status = make(wanted, table, share)
         if status:
             return status
         keep = [sys.executable, "-m", "sanbook.reproduction.reference", what, str(switches.results)]

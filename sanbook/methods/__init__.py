@@ -8,6 +8,7 @@ Axes as in `san_core`: B examples, q maps.
 
 import dataclasses
 import functools
+import importlib.util
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -33,6 +34,12 @@ METHODS = {
     "down-sampling": transforms.down_sampling,
     "piecewise linear": transforms.one_count(transforms.piecewise_linear),
 }
+
+#: Methods whose library is not installed, and why.
+ABSENT = {}
+if importlib.util.find_spec("sporco") is None:
+    ABSENT["convolutional dictionary"] = "SPORCO is not installed, which has no wheels"
+    del METHODS["convolutional dictionary"]
 
 #: The same where each example takes as many entries as make its own phi smallest.
 OWN_COUNT = {

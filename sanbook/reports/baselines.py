@@ -11,7 +11,7 @@ import sanbook.methods
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
-from sanbook.methods import ALL, SCALED, SIGNALS_ONLY, Measurement
+from sanbook.methods import ABSENT, ALL, SCALED, SIGNALS_ONLY, Measurement
 from sanbook.methods.coder import lossless_bytes, raw_bytes
 from sanbook.methods.networks import TrainedMultiscaleSAN
 from sanbook.reports import baselines_figures as figures
@@ -206,7 +206,8 @@ class Report:
             sortable=True,
             name="tab-baselines-phi",
             caption=f"φ̄ on the test examples: {reports.counted(len(METHODS), 'method')} on "
-            f"{reports.counted(len(self.used), 'data set')}.",
+            f"{reports.counted(len(self.used), 'data set')}."
+            + "".join(f" Without {method}: {why}." for method, why in ABSENT.items()),
         )
 
     def against_the_best_san(self) -> show.Shown:

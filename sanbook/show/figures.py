@@ -56,36 +56,32 @@ def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, in
 
 
 @style()
-def plot_events(model, window) -> Figure:
-    """A window of a recording, what its events draw, and below the events themselves.
+def plot_events(model, window, origin: str = "") -> Figure:
+    """A window of a recording and what its events describe; below it the events themselves.
 
-    Args:
-        model: A `sanbook.signals.EventModel`.
-        window: A `sanbook.signals.windows.Window`.
+    ``model`` is a `sanbook.signals.events.EventModel`, ``window`` a
+    `sanbook.signals.windows.Window` in the units of the model, ``origin`` names file and channel.
     """
     events = model.find(window)
-    (drawn,) = model.rebuild(event._replace(sample=event.sample - window.start) for event in events)
+    moved = (event._replace(sample=event.sample - window.start) for event in events)
+    (described,) = model.rebuild(moved)
     rate = model.sampling_rate or 1
     figure, (above, below) = plt.subplots(
         2, figsize=(9, 4.2), sharex=True, height_ratios=[3, 1.4], layout="constrained"
     )
     time = (window.start + np.arange(model.window)) / rate
     above.plot(time, window.values, color="0.7", linewidth=1.5, label="signal")
-    above.plot(time, drawn, color="#D55E00", linewidth=0.8, label="drawn by the events")
-    above.set_ylabel("value" if model.units == "unknown" else model.units)
+    above.plot(time, described, color="#D55E00", linewidth=0.8, label="sum of the events")
+    units = "units unknown" if model.units == "unknown" else model.units
+    _, *activations = events  # the first is the mean
+    above.set(title=f"{origin}: {len(activations)} events" if origin else "")
+    above.set_ylabel(f"signal ({units})")
     above.legend(ncols=2, fontsize=8)
     below.axhline(0, color="0.85", linewidth=0.6)
-    _, *of_kernels = events  # the first is the mean
-    below.vlines(
-        [event.sample / rate for event in of_kernels],
-        0,
-        [event.amplitude for event in of_kernels],
-        color="#0072B2",
-        linewidth=1,
-    )
-    below.set(
-        xlabel="seconds" if model.sampling_rate else "sample", ylabel=f"{len(of_kernels)} events"
-    )
+    places = [event.sample / rate for event in activations]
+    heights = [event.amplitude for event in activations]
+    below.vlines(places, 0, heights, color="#0072B2", linewidth=1)
+    below.set(xlabel="time (s)" if model.sampling_rate else "sample", ylabel=f"amplitude ({units})")
     return figure
 
 

@@ -1,7 +1,7 @@
 """Which method suits a signal: SANs, wavelets, DCT and straight lines, on its own windows.
 
 Every method is fitted on the training windows, chosen on validation and measured on test, by the
-paper's phi and in true bytes. Axes as in `san_core`: B windows.
+paper's phi and in encoded bytes. Axes as in `san_core`: B windows.
 """
 
 import dataclasses
@@ -14,21 +14,14 @@ from tqdm import tqdm
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.methods import fixed as transforms
-from sanbook.methods.base import Method, choose, entries, evaluate, evaluate_code
+from sanbook.methods.base import Method, choose, entries, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes, raw_bytes
 from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
 from sanbook.show.names import NAMES
-from sanbook.signals.events import (
-    PROTOCOL,
-    SCALES,
-    EventModel,
-    choose_network,
-    default_kernel_sizes,
-    fit_model,
-)
-from sanbook.training import Protocol, sweep
+from sanbook.signals.events import PROTOCOL, SCALES, EventModel, fit_model
+from sanbook.training import Protocol
 
-#: Methods that learn nothing; each window takes as many entries as make its own phi smallest.
+#: Methods that learn nothing; each window takes as many coefficients as make its own phi smallest.
 FIXED = {
     "wavelets": transforms.own_count(transforms.wavelets),
     "DCT": transforms.own_count(transforms.dct),
@@ -37,91 +30,122 @@ FIXED = {
 }
 #: Names in tables; a multiscale SAN stands among the activation functions.
 METHODS = {**NAMES, SCALES: "multiscale SAN"}
-#: Those whose codes are lists of events.
-SPARSE = (*ACTIVATIONS[2:], SCALES)
+#: The methods whose codes are lists of events.
+SPARSE = [METHODS[name] for name in (*ACTIVATIONS[2:], SCALES)]
 #: Seeds whose mean phi on validation differ by more than that disagree.
 DISAGREEMENT = 0.05
+WINDOWS = 24  # the most windows of a long recording that are for training, choosing and testing
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What `compare` found: a ``table`` of methods, and sentences about it.
+    """What `compare` found.
 
-    The columns of the table: method; kernel_size, W, NaN of what has none; phi, charged W in every
-    window as the paper does, and shared_phi, charged it once for all windows of the recording;
-    bytes, those of a window with its share of W, of stored_bytes; error, the mean absolute one in
-    the recording's units, and bytes_phi, of these two; events, those of a window; low and high, the
-    smallest and the largest mean phi of a seed on validation. ``models`` are the networks by
-    method, chosen with W shared.
+    Attributes:
+        data: the windows.
+        table: a row for each method. Its columns are
+
+            - method
+            - kernel_size: W, NaN of a method without weights
+            - phi: W charged to every window, as in the paper
+            - shared_phi: of the same network, W charged once to all windows of the recording
+            - events: nonzero coefficients of a window
+            - bytes: of a window as a message, with its share of W, of stored_bytes
+            - bytes_phi: phi of bytes / stored_bytes and the error of the message
+            - error: mean absolute error of the message, in the recording's units
+            - low, high: smallest and largest mean phi on validation of a start and a seed
+        models: the networks by method.
+        flags: a sentence about each method whose seeds disagree.
     """
 
+    data: DataSet
     table: pd.DataFrame
-    units: str
     models: dict[str, EventModel] = dataclasses.field(repr=False)
+    flags: list[str]
 
     @property
     def compression(self) -> pd.Series:
-        """The row with the smallest phi in true bytes."""
+        """The row with the smallest phi in bytes."""
         return self.table.loc[self.table.bytes_phi.idxmin()]
 
     @property
+    def few_bytes(self) -> pd.Series:
+        """The row with the fewest bytes of the methods better than zeros, or as `compression`."""
+        useful = self.table[self.table.bytes_phi < 1]
+        return useful.loc[useful.bytes.idxmin()] if len(useful) else self.compression
+
+    @property
     def events(self) -> pd.Series:
-        """The row with the smallest phi of those whose codes are lists of events, W shared."""
-        lists = self._lists
-        return lists.loc[lists.shared_phi.idxmin()]
+        """The row with the smallest phi, W shared, of the methods whose codes are events."""
+        return self._lists.loc[self._lists.shared_phi.idxmin()]
 
     @property
     def few_events(self) -> pd.Series:
-        """The row with the fewest events of those better than the mean alone, else as `events`."""
+        """The row with the fewest events of the methods better than zeros, or as `events`."""
         useful = self._lists[self._lists.shared_phi < 1]
         return useful.loc[useful.events.idxmin()] if len(useful) else self.events
 
     @property
     def _lists(self) -> pd.DataFrame:
-        return self.table[self.table.method.isin([METHODS[name] for name in SPARSE])]
+        return self.table[self.table.method.isin(SPARSE)]
 
     @property
     def advice(self) -> list[str]:
-        """Recommend a method for compression and one for a list of events."""
-        best, events, few = self.compression, self.events, self.few_events
+        """Which method to use for what, and the measure that says so."""
+        best, small, events, few = self.compression, self.few_bytes, self.events, self.few_events
         said = [
-            f"To compress the signal, use {self._named(best)}: {best.bytes:.0f} bytes per window "
-            f"instead of {best.stored_bytes:.0f}, with a mean error of {self._error(best)}."
+            f"To compress the signal, use {self._in_bytes(best)}. Of all methods it has the "
+            f"smallest φ in bytes, relative to {best.stored_bytes:.0f} stored bytes per window."
         ]
+        if small.method != best.method:
+            said.append(f"For the fewest bytes, use {self._in_bytes(small)}.")
         if events.shared_phi >= 1:
             return [*said, "No SAN makes a useful list of events: none scores below φ = 1."]
-        said.append(f"For events that follow the signal, use {self._counted(events)}.")
+        said.append(
+            f"For events that follow the signal, use {self._in_events(events)}. Of the sparse SANs "
+            "it has the smallest φ with W shared."
+        )
         if few.method != events.method:
-            said.append(f"For the shortest list of events, use {self._counted(few)}.")
+            said.append(f"For the shortest list of events, use {self._in_events(few)}.")
         return said
 
-    @property
-    def flags(self) -> list[str]:
-        """A sentence about each method whose seeds disagree."""
-        apart = self.table[self.table.high - self.table.low > DISAGREEMENT]
-        return [
-            f"The seeds of {row.method} disagree, phi on validation from {row.low:.3f} to "
-            f"{row.high:.3f}: training ends in different minima, so try more seeds before you "
-            "trust it."
-            for row in apart.itertuples()
-        ]
+    def _in_bytes(self, row) -> str:
+        return f"{_named(row)} ({row.bytes:.0f} bytes per window, {self._error(row)})"
 
-    def _named(self, row) -> str:
-        if pd.isna(row.kernel_size):
-            return row.method
-        if row.method == METHODS[SCALES]:
-            return f"a {row.method} with {row.kernel_size:.0f} weights"
-        return f"{row.method} with a kernel of {row.kernel_size:.0f} samples"
-
-    def _counted(self, row) -> str:
-        return (
-            f"{self._named(row)} ({row.events:.1f} events per window, mean error "
-            f"{self._error(row)})"
-        )
+    def _in_events(self, row) -> str:
+        return f"{_named(row)} ({row.events:.1f} events per window, {self._error(row)})"
 
     def _error(self, row) -> str:
-        units = "of the file's units" if self.units == "unknown" else self.units
-        return f"{row.error:.3g} {units}"
+        units = self.data.card.units
+        return f"mean error {row.error:.3g}{'' if units == 'unknown' else f' {units}'}"
+
+    @property
+    def report(self) -> str:
+        """What `san compare` prints."""
+        table, data, units = self.table, self.data, self.data.card.units
+        shown = {
+            "method": table.method,
+            "weights": table.kernel_size.map("{:.0f}".format, na_action="ignore").fillna("-"),
+            "phi (W per window)": table.phi.map("{:.3f}".format),
+            "phi (W shared)": table.shared_phi.map("{:.3f}".format),
+            "coefficients": table.events.map("{:.1f}".format),
+            "bytes": table.bytes.map("{:.0f}".format),
+            "error" if units == "unknown" else f"error ({units})": table.error.map("{:.4g}".format),
+        }
+        split = (
+            f"{len(data.train)} windows are for training, {len(data.validation)} for choosing and "
+            f"{len(data.test)} for what follows; smaller is better."
+        )
+        text = pd.DataFrame(shown).set_index("method").rename_axis(None).to_string()
+        return "\n".join([data.card.note, split, "", text, "", *self.advice, *self.flags])
+
+
+def _named(row) -> str:
+    if pd.isna(row.kernel_size):
+        return row.method
+    if row.method == METHODS[SCALES]:
+        return f"a {row.method} with {row.kernel_size:.0f} weights"
+    return f"{row.method} with a kernel of {row.kernel_size:.0f} samples"
 
 
 def compare(
@@ -133,49 +157,58 @@ def compare(
     seeds: Sequence[int] = (0, 1, 2),
     protocol: Protocol = PROTOCOL,
 ) -> Comparison:
-    """Compare methods on a recording; the arguments are those that `load_windows` returns.
+    """Compare methods on a recording, each chosen with W shared; a progress bar in a terminal.
 
-    ``kernel_sizes`` are by default `sanbook.signals.events.default_kernel_sizes`. Progress bars
-    show in a terminal only.
+    Args:
+        data: windows of the recording, as `sanbook.signals.windows.load_windows` returns them.
+        deviations: of the test windows, likewise.
+        shared_by: windows of the recording, likewise.
+        kernel_sizes: as in `sanbook.signals.events.fit_model`.
+        seeds: likewise.
+        protocol: likewise.
     """
-    sizes = kernel_sizes or default_kernel_sizes(data.train.shape[1])
-    rows, models = [], {}
-    for name, candidates in tqdm(FIXED.items(), "fixed methods", leave=False, disable=None):
-        chosen = choose(candidates(data.train, 0), data.validation, shared_by)
-        rows.append({"method": name, **_measure(*chosen, data, shared_by)})
-    for activation in ACTIVATIONS:
-        trained = sweep(data, activation, sizes, seeds=seeds, protocol=protocol)
-        alone, _ = choose_network(trained, data, shared_by=1)
-        shared, of_seeds = choose_network(trained, data, shared_by)
-        measured = _measure(TrainedSAN(alone), TrainedSAN(shared), data, shared_by)
-        measured |= {"low": of_seeds.phi.min(), "high": of_seeds.phi.max()}
-        rows.append({"method": NAMES[activation], **measured})
-        models[NAMES[activation]] = EventModel.of(shared, data)
-    with_scales, _ = fit_model(data, SCALES, seeds=seeds)
-    method = TrainedMultiscaleSAN(with_scales.network)
-    rows.append({"method": METHODS[SCALES], **_measure(method, method, data, shared_by)})
-    models[METHODS[SCALES]] = with_scales
-    table = pd.DataFrame(rows)
+    training = {"kernel_sizes": kernel_sizes, "seeds": seeds, "protocol": protocol}
     scale = data.test.abs().mean(dim=1) * deviations
-    table["error"] = [(loss * scale).mean().item() for loss in table.pop("losses")]
-    return Comparison(table, data.card.units, models)
+    rows, models, flags = [], {}, []
+    for name in tqdm([*FIXED, *METHODS], "methods", leave=False, disable=None):
+        if name in FIXED:
+            candidates = FIXED[name](data.train, 0)
+            _, method = choose(candidates, data.validation, shared_by)
+            rows.append({"method": name, **_measure(method, data, scale, shared_by)})
+            continue
+        model, fitted = fit_model(data, name, shared_by=shared_by, **training)
+        wrapped = TrainedMultiscaleSAN if name == SCALES else TrainedSAN
+        row = _measure(wrapped(model.network), data, scale, shared_by)
+        extremes = {"low": fitted.phi.min(), "high": fitted.phi.max()}
+        rows.append({"method": METHODS[name], **row, **(extremes if name != SCALES else {})})
+        models[METHODS[name]] = model
+        flags += filter(None, [disagreement(METHODS[name], fitted)])
+    return Comparison(data, pd.DataFrame(rows), models, flags)
 
 
-def _measure(alone: Method, shared: Method, data: DataSet, shared_by: int) -> dict:
-    """A row of the table; ``losses`` are those of each test window, ``(B,)``.
+def disagreement(method: str, fitted: pd.DataFrame) -> str:
+    """A sentence if the seeds of a method disagree, else empty; ``fitted`` is of `fit_model`."""
+    low, high = fitted.phi.min(), fitted.phi.max()
+    if high - low <= DISAGREEMENT:
+        return ""
+    return (
+        f"{len(fitted)} starts of {method} end between phi {low:.3f} and {high:.3f} on validation; "
+        "the best is taken. More --seeds may find a better one."
+    )
 
-    ``alone`` was chosen with W charged in every window, ``shared`` with W shared.
-    """
-    code = shared.encode(data.test)
-    step = choose_step(shared, data.validation, shared_by)
-    in_bytes = evaluate_bytes(shared, data.test, code, step, shared_by)
+
+def _measure(method: Method, data: DataSet, scale: Tensor, shared_by: int) -> dict:
+    """A row of the table; ``scale`` is the mean magnitude of test windows in units, ``(B,)``."""
+    code = method.encode(data.test)
+    step = choose_step(method, data.validation, shared_by)
+    size, loss, phi = evaluate_bytes(method, data.test, code, step, shared_by).unbind(dim=1)
     return {
-        "kernel_size": shared.num_weights or None,
-        "phi": evaluate(alone, data.test)[:, 2].mean().item(),
-        "shared_phi": evaluate_code(shared, data.test, code, shared_by)[:, 2].mean().item(),
-        "bytes": in_bytes[:, 0].mean().item(),
+        "kernel_size": method.num_weights or None,
+        "phi": evaluate_code(method, data.test, code)[:, 2].mean().item(),
+        "shared_phi": evaluate_code(method, data.test, code, shared_by)[:, 2].mean().item(),
+        "bytes": size.mean().item(),
         "stored_bytes": raw_bytes(data.test.shape[1:]),
-        "bytes_phi": in_bytes[:, 2].mean().item(),
+        "bytes_phi": phi.mean().item(),
         "events": entries(code).float().mean().item(),
-        "losses": in_bytes[:, 1],
+        "error": (loss * scale).mean().item(),
     }

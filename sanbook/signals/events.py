@@ -1,8 +1,8 @@
-"""Events: a signal as a list of places, amplitudes and kernels, and the signal that they draw.
+"""Events: a signal as a list of places, amplitudes and kernels, and the signal that they describe.
 
-An `EventModel` is a trained SAN, of the paper or with scales, and the length of its windows. It
+An `EventModel` is a trained SAN, of the paper or multiscale, and the length of its windows. It
 turns a recording of any length into events, window by window, and events back into samples.
-Amplitudes are in the recording's units, so a list needs nothing beside it but the model.
+Amplitudes are in the units of the model, so a list needs nothing besides the model.
 
 Axes: n samples of a window, q maps of the network.
 """
@@ -10,39 +10,48 @@ Axes: n samples of a window, q maps of the network.
 import csv
 import dataclasses
 import functools
+import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TextIO
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from san_core import SAN, phi
-from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.dataset import DataSet
 from sanbook.methods import base as methods
 from sanbook.methods.networks import TrainedMultiscaleSAN
 from sanbook.scales import MultiscaleSAN, fit_scales
-from sanbook.signals.formats import Recording
+from sanbook.scales.pursuit import pursue
+from sanbook.signals.formats import FileError, Recording
 from sanbook.signals.windows import Window, windows_of
-from sanbook.training import Protocol, Trained, evaluate, sweep
+from sanbook.training import INITS, Protocol, Trained, evaluate, sweep
 from sanbook.training.files import load_facts, load_model, save_model
 
 MEAN, GAP = "mean", "gap"
 SCALES = "scales"  # stands for a multiscale SAN among the activation functions
-PROTOCOL = Protocol()  # that of the PhysioNet experiment
+PROTOCOL = Protocol()  # of the PhysioNet experiment
 TIE = 0.01  # of phi: seeds differ by as much
+BATCH = 32  # windows that are encoded together
 
 
 class Event(NamedTuple):
-    """What a signal has at a place: ``kernel``, drawn around ``sample`` (from 0 on).
+    """An activation of a signal.
 
-    ``seconds`` are those of the sample, None if no sampling rate is known. ``amplitude`` is that of
-    the largest sample of what is drawn, in the recording's units, and ``length`` how many samples
-    it has. ``kernel`` is a number from 0 on. Each window begins with an event of its own: "mean",
-    whose amplitude is added to all its samples, or "gap", if a sample of it is missing.
+    Attributes:
+        seconds: time of the sample from the beginning, None if no sampling rate is known.
+        sample: from 0 on; the middle of the kernel.
+        amplitude: of the largest sample of the kernel, in the units of the model.
+        kernel: a number from 0 on. Each window begins with an event of its own: "mean", whose
+            amplitude is added to all its samples, or "gap", if a sample of the window is missing.
+        length: samples of the kernel, or of the window.
     """
 
     seconds: float | None
@@ -54,26 +63,43 @@ class Event(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class EventModel:
-    """A trained network for windows of ``window`` samples, at ``sampling_rate`` Hz if known."""
+    """A trained network for windows of ``window`` samples.
+
+    ``sampling_rate`` is in Hz, None if unknown; ``column`` is the name of the column or channel
+    that the network was trained on, empty if the file named none.
+    """
 
     network: SAN | MultiscaleSAN
     window: int
     sampling_rate: float | None = None
     units: str = "unknown"
+    column: str = ""
 
     @classmethod
     def of(cls, network: SAN | MultiscaleSAN, data: DataSet) -> "EventModel":
         """A network that was trained on a data set of `sanbook.signals.windows.load_signal`."""
-        card: Provenance = data.card
-        return cls(network, data.train.shape[1], card.sampling_rate, card.units)
+        card, window = data.card, data.train.shape[1]
+        return cls(network, window, card.sampling_rate, card.units, card.channel or "")
 
-    def at(self, sampling_rate: float | None) -> "EventModel":
-        """The same model, for a recording with this sampling rate; None keeps its own."""
-        return dataclasses.replace(self, sampling_rate=sampling_rate or self.sampling_rate)
+    def match(self, recording: Recording) -> tuple["EventModel", Recording]:
+        """This model at the rate of a recording, and the recording in the units of this model.
+
+        What one of the two does not know is taken from the other. ValueError if the rates differ,
+        or the units by something else than a power of ten.
+        """
+        rate = recording.sampling_rate or self.sampling_rate
+        if self.sampling_rate and not math.isclose(rate, self.sampling_rate, rel_tol=1e-5):
+            raise ValueError(
+                f"{recording.origin}: {rate:g} Hz is not the rate of the model, "
+                f"{self.sampling_rate:g} Hz. Resample the signal or fit a model to it."
+            )
+        converted = recording.in_units(self.units)
+        units = recording.units if self.units == "unknown" else self.units
+        return dataclasses.replace(self, sampling_rate=rate, units=units), converted
 
     @functools.cached_property
     def kernels(self) -> list[np.ndarray]:
-        """What each map draws around an entry of 1, ``(m,)`` each."""
+        """What each map adds around an activation of 1, ``(m,)`` each."""
         network = self.network
         kernels = network.kernels() if isinstance(network, MultiscaleSAN) else network.kernels
         return [kernel.detach().double().numpy()[::-1] for kernel in kernels]
@@ -83,22 +109,38 @@ class EventModel:
         """The sample of largest magnitude of each of the `kernels`, ``(q,)``."""
         return np.array([kernel[np.abs(kernel).argmax()] for kernel in self.kernels])
 
-    def find(self, window: Window) -> list[Event]:
-        """The events of a window, none of a rest that is shorter than a window."""
-        if window.fault == "rest":
-            return []
-        if window.fault == "gap":
-            return [self._event(window.start, math.nan, GAP, self.window)]
-        events = [self._event(window.start, window.mean, MEAN, self.window)]
-        if window.fault == "constant":
-            return events
+    @functools.cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The number of each kernel that an event may name."""
+        return {str(kernel): kernel for kernel, peak in enumerate(self.peaks) if peak}
+
+    @functools.cached_property
+    def _encode(self) -> Callable[[Tensor], Tensor]:
+        """Activation maps, ``(B, n) -> (B, q, n)``; a multiscale SAN builds its atoms once."""
+        network = self.network
+        if isinstance(network, SAN):  # alone, as a convolution rounds by the size of its batch
+            return lambda x: torch.cat([network.encode(window) for window in x.split(1)])
+        atoms = network.atoms(self.window)
+        return lambda x: pursue(atoms, x, network.cost, network.num_weights)
+
+    def find(self, *windows: Window) -> list[Event]:
+        """The events of windows, which are encoded together; none of a rest."""
+        varying = [window.standardized for window in windows if not window.fault]
         with torch.no_grad():
-            a = self.network.encode(window.standardized[None])[0].double().numpy()
-        amplitudes = a * (window.deviation * self.peaks)[:, None]
-        for place, kernel in zip(*np.nonzero(amplitudes.T), strict=True):
-            length = len(self.kernels[kernel])
-            amplitude = float(amplitudes[kernel, place])
-            events.append(self._event(window.start + int(place), amplitude, str(kernel), length))
+            maps = iter(self._encode(torch.stack(varying)) if varying else ())
+        events = []
+        for window in windows:
+            if window.fault == "rest":
+                continue
+            gap = window.fault == "gap"
+            amplitude = math.nan if gap else window.mean
+            events.append(self._event(window.start, amplitude, GAP if gap else MEAN, self.window))
+            if window.fault:
+                continue
+            a = next(maps).double().numpy() * (window.deviation * self.peaks)[:, None]
+            for place, kernel in zip(*np.nonzero(a.T), strict=True):
+                sample, length = window.start + int(place), len(self.kernels[kernel])
+                events.append(self._event(sample, float(a[kernel, place]), str(kernel), length))
         return events
 
     def _event(self, sample: int, amplitude: float, kernel: str, length: int) -> Event:
@@ -106,68 +148,79 @@ class EventModel:
         return Event(seconds, sample, amplitude, kernel, length)
 
     def events(self, recording: Recording) -> Iterator[Event]:
-        """The events of a recording, window by window, as soon as each has come."""
-        for window in windows_of(recording, self.window):
-            yield from self.find(window)
+        """The events of a recording in the units of this model; ValueError as in `match`."""
+        model, recording = self.match(recording)
+        return model.events_of(windows_of(recording, self.window), recording)
+
+    def events_of(self, windows: Iterable[Window], recording: Recording) -> Iterator[Event]:
+        """The events of the windows of a recording; a live stream's as soon as each has come."""
+        regular = recording.files and all(file.is_file() for file in recording.files)
+        windows, count = iter(windows), BATCH if regular else 1
+        while batch := list(itertools.islice(windows, count)):
+            yield from self.find(*batch)
 
     def rebuild(self, events: Iterable[Event]) -> Iterator[np.ndarray]:
-        """The windows that events draw, one after the other, float64 ``(n,)``; NaN for a gap.
+        """The windows that events describe, one after the other, float64 ``(n,)``; NaN for a gap.
 
         Each window begins with its "mean" or "gap". ValueError if one is missing, or an event does
         not belong to this model.
         """
-        window, start, entries = None, 0, []
+        values, start = None, 0
         for event in events:
             if event.kernel not in (MEAN, GAP):
-                entries.append(self._entry(event, start, window))
+                self._add(event, start, values)
                 continue
-            if window is not None:
-                yield self._draw(window, entries)
+            if values is not None:
+                yield self._inside(values)
                 start += self.window
             if event.sample != start or event.length != self.window:
                 raise ValueError(
-                    f"expected the window from sample {start} on, {self.window} samples long, got "
-                    f"one of {event.length} from sample {event.sample} on; take all events of a "
-                    "recording in their order, and the model that found them"
+                    f"events: a window of {event.length} samples begins at sample {event.sample}, "
+                    f"where one of {self.window} begins at sample {start}. Take all events of a "
+                    "recording in their order, and the model that found them."
                 )
             if event.kernel == MEAN and not math.isfinite(event.amplitude):
-                raise ValueError(f"expected a finite mean, got {event.amplitude} at sample {start}")
-            window, entries = event, []
-        if window is not None:
-            yield self._draw(window, entries)
+                raise ValueError(
+                    f"events: the mean at sample {start} is {event.amplitude}. Find the events "
+                    "again."
+                )
+            level = math.nan if event.kernel == GAP else event.amplitude
+            values = np.full(self.window + 2 * self._margin, level)
+        if values is not None:
+            yield self._inside(values)
 
-    def _entry(self, event: Event, start: int, window: Event | None) -> tuple[int, int, float]:
-        """Map, place in the window and activation of an event, the latter in units."""
-        if window is None or not start <= event.sample < start + self.window:
-            raise ValueError(
-                f'expected the event "{MEAN}" or "{GAP}" of a window before those in it, got '
-                f"kernel {event.kernel} at sample {event.sample}; take all events in their order"
-            )
-        known = [str(kernel) for kernel, peak in enumerate(self.peaks) if peak]
-        if event.kernel not in known or not math.isfinite(event.amplitude):
-            raise ValueError(
-                f"expected a finite amplitude of one of the kernels {', '.join(known)}, got "
-                f"{event.amplitude} of {event.kernel!r} at sample {event.sample}; take the model "
-                "that found the events"
-            )
-        kernel = int(event.kernel)
-        return kernel, event.sample - start, event.amplitude / self.peaks[kernel]
+    @functools.cached_property
+    def _margin(self) -> int:
+        """Samples beyond each border of a window that a kernel in it may reach."""
+        return max(len(kernel) for kernel in self.kernels)
 
-    def _draw(self, window: Event, entries: Sequence[tuple[int, int, float]]) -> np.ndarray:
-        if window.kernel == GAP:
-            return np.full(self.window, math.nan)
-        a = torch.zeros(1, len(self.kernels), self.window)
-        scale = max((abs(amplitude) for _, _, amplitude in entries), default=1.0)
-        for kernel, place, amplitude in entries:
-            # Single precision has no room for all units, so they come back afterwards.
-            a[0, kernel, place] = amplitude / scale
-        with torch.no_grad():
-            return self.network.decode(a)[0].double().numpy() * scale + window.amplitude
+    def _inside(self, values: np.ndarray) -> np.ndarray:
+        return values[self._margin : -self._margin]
+
+    def _add(self, event: Event, start: int, values: np.ndarray | None) -> None:
+        """Add an event to the ``values`` of its window and of a `_margin` on both sides."""
+        if values is None or not start <= event.sample < start + self.window:
+            raise ValueError(
+                f"events: kernel {event.kernel} at sample {event.sample} lies outside of its "
+                f'window, which begins with "{MEAN}" or "{GAP}". Take all events in their order.'
+            )
+        if event.kernel not in self._numbers or not math.isfinite(event.amplitude):
+            raise ValueError(
+                f"events: {event.amplitude} of kernel {event.kernel!r} at sample {event.sample} is "
+                f"not a finite amplitude of one of {len(self._numbers)} kernels. Take the model "
+                "that found the events."
+            )
+        number = self._numbers[event.kernel]
+        kernel = self.kernels[number]
+        first = self._margin + event.sample - start - len(kernel) // 2
+        values[first : first + len(kernel)] += event.amplitude / self.peaks[number] * kernel
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a file that `load` reads, in the safetensors format."""
-        rate = {"sampling_rate": repr(self.sampling_rate)} if self.sampling_rate else {}
-        save_model(self.network, path, {"window": str(self.window), "units": self.units, **rate})
+        facts = {"window": str(self.window), "units": self.units, "column": self.column}
+        if self.sampling_rate:
+            facts["sampling_rate"] = repr(self.sampling_rate)
+        save_model(self.network, path, facts)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "EventModel":
@@ -176,17 +229,17 @@ class EventModel:
         network = load_model(path)
         try:
             rate = float(facts["sampling_rate"]) if "sampling_rate" in facts else None
-            model = cls(network, int(facts["window"]), rate, facts["units"])
+            window, column = int(facts["window"]), facts.get("column", "")
+            model = cls(network, window, rate, facts["units"], column)
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"{path}: expected a model with its window and units, as `san fit` writes it, got "
-                f"{sorted(facts)} beside the kernels; fit it again"
+                f"{path}: has {sorted(facts)} besides the kernels, not a window and units. Take a "
+                "model that `san fit` wrote."
             ) from error
-        largest = max(kernel.size for kernel in model.kernels)
-        if not 1 <= largest <= model.window:
+        if not 1 <= model._margin <= window:
             raise ValueError(
-                f"{path}: expected kernels of up to the window of {model.window} samples, got one "
-                f"of {largest}; fit it again"
+                f"{path}: has a kernel of {model._margin} samples for windows of {window}. Fit the "
+                "model again."
             )
         return model
 
@@ -194,56 +247,73 @@ class EventModel:
 # --- files of events ------------------------------------------------------------------------------
 
 
-def write_events(file: TextIO, events: Iterable[Event]) -> None:
+def write_events(
+    file: TextIO,
+    events: Iterable[Event],
+    facts: Mapping[str, str | float] = MappingProxyType({}),
+    start: datetime | None = None,
+) -> None:
     """Write events as CSV, each window as soon as it comes.
 
-    The first line names the fields of `Event`, without ``seconds`` if no sampling rate is known. A
-    gap has no amplitude; others have nine digits, of which single precision has seven.
+    The first line names the fields of `Event`, without ``seconds`` if no sampling rate is known,
+    then ``time`` if the recording has a ``start``, then the ``facts``, which are the same for all
+    events. A gap has no amplitude; others have nine digits, of which single precision has seven.
     """
     writer, fields = csv.writer(file), None
     for event in events:
         if fields is None:
             fields = [name for name in Event._fields if getattr(event, name) is not None]
-            writer.writerow(fields)
+            writer.writerow([*fields, *(["time"] if start else []), *facts])
         if event.kernel in (MEAN, GAP):
             file.flush()
         row = event._asdict()
         if event.seconds is not None:
             row["seconds"] = f"{event.seconds:.6f}"
         row["amplitude"] = "" if math.isnan(event.amplitude) else f"{event.amplitude:.9g}"
-        writer.writerow([row[name] for name in fields])
+        time = [(start + timedelta(seconds=event.seconds)).isoformat()] if start else []
+        writer.writerow([*(row[name] for name in fields), *time, *facts.values()])
     file.flush()
 
 
 def read_events(path: str | os.PathLike) -> Iterator[Event]:
-    """Events as `write_events` wrote them; ValueError for another file."""
-    path = Path(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    """Events as `write_events` wrote them, without their times; ValueError for another file."""
+    for line, row in _rows(path):
+        kernel = (row["kernel"] or "").strip()
         try:
-            missing = {"sample", "amplitude", "kernel", "length"} - set(reader.fieldnames or ())
-            if missing:
-                raise ValueError(
-                    f"{path.name}: expected events as `san events` writes them, got no column "
-                    f"{', '.join(sorted(missing))}; name such a file"
-                )
-            for line, row in enumerate(reader, start=2):
-                yield _event_of(row, f"line {line} of {path.name}")
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path.name}: expected lines of text, got: {error}") from error
+            amplitude = math.nan if kernel == GAP else float(row["amplitude"] or "")
+            yield Event(None, int(row["sample"] or ""), amplitude, kernel, int(row["length"] or ""))
+        except ValueError:
+            given = [row[name] for name in Event._fields[1:]]
+            raise ValueError(
+                f"{path}: line {line} has {given} for sample, amplitude, kernel and length. Find "
+                "the events again."
+            ) from None
 
 
-def _event_of(row: dict[str, str | None], where: str) -> Event:
-    kernel = (row["kernel"] or "").strip()
+def rate_of_events(path: str | os.PathLike) -> float | None:
+    """The sampling rate in Hz that a file of events says, if it does."""
+    _, row = next(_rows(path), (0, {}))
     try:
-        amplitude = math.nan if kernel == GAP else float(row["amplitude"] or "")
-        return Event(None, int(row["sample"] or ""), amplitude, kernel, int(row["length"] or ""))
+        return float(row.get("sampling_rate") or "nan") or None
     except ValueError:
-        given = [row[name] for name in ("sample", "amplitude", "kernel", "length")]
         raise ValueError(
-            f"{where}: expected a sample, an amplitude, a kernel and a length, got {given}; mend "
-            "the line or find the events again"
+            f"{path}: the sampling rate is {row['sampling_rate']!r}. Find the events again."
         ) from None
+
+
+def _rows(path: str | os.PathLike) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Number and fields of each line of a file of events."""
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        try:
+            reader = csv.DictReader(file)
+            if missing := set(Event._fields[1:]) - set(reader.fieldnames or ()):
+                raise FileError(
+                    f"{path}: has no column {', '.join(sorted(missing))}. Take a file that `san "
+                    "events` wrote."
+                )
+            yield from enumerate(reader, start=2)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise FileError(f"{path}: is no text: {error}. Find the events again.") from error
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -267,41 +337,66 @@ def fit_model(
     seeds: Sequence[int] = (0, 1, 2),
     protocol: Protocol = PROTOCOL,
 ) -> tuple[EventModel, pd.DataFrame]:
-    """Train a SAN of every kernel size and seed, and keep the one that `choose_network` chooses.
+    """Train a SAN of every start, kernel size and seed; keep the one that `choose_network` chooses.
 
-    The activation "scales" stands for a multiscale SAN, which chooses its own sizes and is trained
-    with the first seed.
+    Args:
+        data: standardized windows, such as `sanbook.signals.windows.load_signal` gives.
+        activation: a name in `san_core.ACTIVATIONS`, or "scales" for a multiscale SAN, which
+            chooses its own sizes and is trained with the first seed.
+        kernel_sizes: in samples; by default `default_kernel_sizes`.
+        shared_by: windows that share the weights.
+        seeds: of each start (`sanbook.training.INITS`) and kernel size.
+        protocol: of the training; its ``init`` plays no part.
 
-    ``kernel_sizes`` are by default `default_kernel_sizes`. Returns the model and a table of the
-    seeds, as `choose_network` does.
+    Returns:
+        The model, and the table of `choose_network`.
     """
     if activation == SCALES:
         network = fit_scales(data.train, data.validation, seed=seeds[0])
         measured = methods.evaluate(TrainedMultiscaleSAN(network), data.validation, shared_by)
         row = {"seed": seeds[0], "phi": measured[:, 2].mean().item()}
         return EventModel.of(network, data), pd.DataFrame([row])
-    sizes = kernel_sizes or default_kernel_sizes(data.train.shape[1])
-    trained = sweep(data, activation, sizes, seeds=seeds, protocol=protocol)
+    starts = [dataclasses.replace(protocol, init=init) for init in INITS]
+
+    def train(sizes: Sequence[int]) -> list[Trained]:
+        return [sweep(data, activation, sizes, seeds=seeds, protocol=start) for start in starts]
+
+    coarse = list(kernel_sizes) or default_kernel_sizes(data.train.shape[1])
+    trained = train(coarse)
     network, table = choose_network(trained, data, shared_by)
+    if not kernel_sizes:
+        place = coarse.index(len(network.kernels[0]))
+        fine = range(coarse[max(0, place - 1)], coarse[min(place + 1, len(coarse) - 1)] + 1)
+        if fine := sorted({*fine} - {*coarse}):
+            network, table = choose_network([*trained, *train(fine)], data, shared_by)
     return EventModel.of(network, data), table
 
 
-def choose_network(trained: Trained, data: DataSet, shared_by: int) -> tuple[SAN, pd.DataFrame]:
-    """The network to take of a sweep, chosen on validation, and how its seeds compare.
+def choose_network(
+    trained: Sequence[Trained], data: DataSet, shared_by: int
+) -> tuple[SAN, pd.DataFrame]:
+    """Choose a network of sweeps on validation.
 
-    It has the smallest mean phi on validation; networks less than `TIE` above it count as equal,
-    and of these the one with the fewest events is taken. The weights are charged once to
-    ``shared_by`` windows, as a list of events needs its kernel once. The table has a row for each
-    seed at the chosen size: kernel_size, seed, and the means phi and events of a validation window.
+    It has the smallest mean phi. Networks less than `TIE` above it count as equal, and of them the
+    network with the fewest events is taken, then with the smallest phi. The weights are charged
+    once to ``shared_by`` windows, as a list of events needs its kernel once.
+
+    Returns:
+        The network, and a table with a row for each start and seed at its kernel size: init,
+        kernel_size, seed, and the means phi and events of a validation window.
     """
     rows, (count, n) = [], data.validation.shape
-    for kernel_size, seed in trained.best:
-        model = trained.model(kernel_size, seed)
-        inverse_cr, loss, _ = evaluate(model, data.validation).unbind(dim=1)
-        events = (inverse_cr.sum().item() / count * n - model.num_weights) / 2
-        shared = methods.share_weights(inverse_cr, model.num_weights, n, shared_by)
-        rows.append((kernel_size, seed, phi(shared, loss).mean().item(), events))
-    table = pd.DataFrame(rows, columns=["kernel_size", "seed", "phi", "events"])
-    best = table.loc[table[table.phi <= table.phi.min() + TIE].events.idxmin()]
-    network = trained.model(int(best.kernel_size), int(best.seed))
-    return network, table[table.kernel_size == best.kernel_size].reset_index(drop=True)
+    for sweep_of_start in trained:
+        for kernel_size, seed in sweep_of_start.best:
+            model = sweep_of_start.model(kernel_size, seed)
+            inverse_cr, loss, _ = evaluate(model, data.validation).unbind(dim=1)
+            events = (inverse_cr.sum().item() / count * n - model.num_weights) / 2
+            shared = methods.share_weights(inverse_cr, model.num_weights, n, shared_by)
+            init, mean_phi = sweep_of_start.protocol.init, phi(shared, loss).mean().item()
+            rows.append((init, kernel_size, seed, mean_phi, events, model))
+    columns = ["init", "kernel_size", "seed", "phi", "events", "model"]
+    table = pd.DataFrame(rows, columns=columns)
+    equal = table[table.phi <= table.phi.min() + TIE].round({"events": 3})
+    best = equal.sort_values(["events", "phi"]).iloc[0]
+    same_size = table[table.kernel_size == best.kernel_size].reset_index(drop=True)
+    return best.model, same_size.drop(columns="model")

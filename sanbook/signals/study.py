@@ -1,9 +1,9 @@
 """Whole records: every channel in a folder of WFDB records, by every method, on all its windows.
 
-A unit of work is one channel of one record. The first twelve windows are trained, chosen and tested
-on, as in the paper's first experiment; then every window of the record is described. Each unit
+A unit of work is one channel of one record. The first twelve windows are for training, choosing and
+testing, as in the paper's first experiment; then every window of the record is described. Each unit
 leaves one file, written whole and named by hashes of its data, of the code and of the plan, so that
-an interrupted study goes on where it was, and nothing that is up to date is computed again.
+an interrupted study continues, and nothing that is up to date is computed again.
 
 Units run in processes of this machine or on a Dask cluster whose workers share the folders. The
 table that `run_study` joins does not depend on how many there are.
@@ -15,9 +15,10 @@ import functools
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as first_done
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,21 +29,19 @@ from tqdm import tqdm
 
 import san_core
 from san_core import ACTIVATIONS
+from sanbook.data.windows import standardized_windows
 from sanbook.files import whole
 from sanbook.methods import fixed as transforms
-from sanbook.methods.base import Method, choose, evaluate
+from sanbook.methods.base import choose, evaluate
 from sanbook.methods.networks import TrainedMultiscaleSAN, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
-from sanbook.signals.events import SCALES
+from sanbook.signals.events import BATCH, SCALES
 from sanbook.signals.formats import open_file, open_recording
 from sanbook.signals.windows import windows_of
-from sanbook.training import Protocol, sweep
+from sanbook.training import MEASURES, Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
-HALF_A_MINUTE = 30.0  # seconds that a task lasts at least, beside which its start is short
-# Seconds that a unit takes on one core, measured with windows of 1,000 samples: for a window in an
-# epoch, for one that is described, and for a multiscale SAN.
-TRAINED, DESCRIBED, SCALED = 1e-4, 4e-2, 15.0
+PARTS = np.repeat(["train", "validation", "test"], SPLIT)
 # The packages and the libraries that a result depends on.
 PACKAGES = ("methods", "scales", "signals", "training")
 LIBRARIES = ("torch", "numpy", "numba", "scipy", "pywavelets", "wfdb")
@@ -74,12 +73,15 @@ class Unit:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What `run_study` returns: the ``table`` and, by unit or header, the ``failures``.
+    """What `run_study` returns.
 
-    The table has a row for each window of each unit and method: record, channel, signal, method,
-    kernel_size (0 of what has none), part ("train", "validation", "test", "later"), start (a
-    sample), inverse_compression_ratio, normalized_reconstruction_loss and phi.
-    ``kernels[record, channel][activation]`` are ``(q, m)``.
+    Attributes:
+        table: a row for each window of each unit and method: record, channel, signal, method,
+            kernel_size (0 of a method without weights), part ("train", "validation", "test",
+            "later"), start (a sample), inverse_compression_ratio, normalized_reconstruction_loss
+            and phi.
+        kernels: ``kernels[record, channel][activation]`` are ``(q, m)``.
+        failures: why a unit or a header could not be described, by its name.
     """
 
     table: pd.DataFrame
@@ -91,7 +93,7 @@ class Study:
 
 
 def find_units(folder: Path) -> tuple[list[Unit], dict[str, str]]:
-    """Every channel of every record below a folder, in order, and the headers that say nothing."""
+    """Every channel of every record below a folder, in order, and why some headers have none."""
     units, failures = [], {}
     for path in sorted(folder.rglob("[!.]*.hea")):
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -108,37 +110,39 @@ def describe(unit: Unit, plan: Plan) -> dict:
     kept = [cut for cut in windows_of(recording, plan.window) if not cut.fault]
     if len(kept) < sum(SPLIT):
         raise ValueError(
-            f"{unit}: expected at least {sum(SPLIT)} windows of {plan.window} samples that vary, "
-            f"got {len(kept)}; leave it out"
+            f"{unit}: {len(kept)} windows of {plan.window} samples vary, fewer than {sum(SPLIT)}. "
+            "Leave it out."
         )
-    x = torch.stack([cut.standardized for cut in kept])
-    train, validation, test, _ = x.split([*SPLIT, len(x) - sum(SPLIT)])
-    data = _Split(train, validation, test)
-    protocol = Protocol(plan.epochs)
-    methods, kernels = {}, {}
+    # In single precision, as `sanbook.data` standardizes the paper's windows.
+    values = torch.from_numpy(np.concatenate([cut.values for cut in kept])).float()
+    x = standardized_windows(values, plan.window, origin=str(unit))
+    data = _Split(*x.split([*SPLIT, len(x) - sum(SPLIT)]))
+    methods = {}
     for activation in ACTIVATIONS:
-        trained = sweep(data, activation, plan.kernel_sizes, seeds=[plan.seed], protocol=protocol)
-        methods[activation], _ = choose(trained_sans(trained), validation, shared_by=1)
-        kernels[activation] = [kernel.tolist() for kernel in methods[activation].weights]
+        protocol, seeds = Protocol(plan.epochs), [plan.seed]
+        trained = sweep(data, activation, plan.kernel_sizes, seeds=seeds, protocol=protocol)
+        methods[activation], _ = choose(trained_sans(trained), data.validation, shared_by=1)
+    kernels = {name: [kernel.tolist() for kernel in san.weights] for name, san in methods.items()}
     fitted = compare_scales(
-        train, validation, seed=plan.seed, candidates=plan.candidates, rounds=plan.rounds
-    )
+        data.train, data.validation,
+        seed=plan.seed, candidates=plan.candidates, rounds=plan.rounds,
+    )  # fmt: skip
     methods[SCALES] = TrainedMultiscaleSAN(fitted.model)
-    wavelets = transforms.one_count(transforms.wavelets)(train, plan.seed)
-    methods["wavelets"], _ = choose(wavelets, validation, shared_by=1)
+    wavelets = transforms.one_count(transforms.wavelets)(data.train, plan.seed)
+    methods["wavelets"], _ = choose(wavelets, data.validation, shared_by=1)
+    # Few windows at a time, so that memory does not grow; seven digits, as single precision has.
+    metrics = {
+        name: torch.cat([evaluate(method, some) for some in x.split(BATCH)]).tolist()
+        for name, method in methods.items()
+    }
     return {
-        "record": unit.name,
-        "channel": unit.channel,
         "signal": recording.column,
         "starts": [cut.start for cut in kept],
         "kernels": kernels,
-        "methods": {
-            name: {
-                "kernel_size": method.num_weights,
-                # Seven digits: what single precision has.
-                "metrics": [[float(f"{v:.7g}") for v in row] for row in _metrics(method, x)],
-            }
-            for name, method in methods.items()
+        "kernel_sizes": {name: method.num_weights for name, method in methods.items()},
+        "metrics": {
+            name: [[float(f"{value:.7g}") for value in row] for row in rows]
+            for name, rows in metrics.items()
         },
     }
 
@@ -148,12 +152,7 @@ class _Split:
     train: torch.Tensor
     validation: torch.Tensor
     test: torch.Tensor
-
-
-def _metrics(method: Method, x: torch.Tensor) -> Iterator[list[float]]:
-    """CR^-1, loss and phi of each window, one after the other, so that memory does not grow."""
-    for window in x:
-        yield evaluate(method, window[None])[0].tolist()
+    later: torch.Tensor
 
 
 # --- files of results -----------------------------------------------------------------------------
@@ -170,70 +169,45 @@ def hash_of_code() -> str:
     return digest.hexdigest()
 
 
-def result_file(unit: Unit, plan: Plan, results: Path) -> Path:
-    """Where the result of a unit is, or will be."""
-    digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {hash_of_code()}".encode())
-    digest.update(unit.path.read_bytes())
-    for file in open_recording(unit.path, unit.channel).files[1:]:  # behind the header
-        with file.open("rb") as data:
-            digest.update(hashlib.file_digest(data, "sha256").digest())
-    return results / f"{digest.hexdigest()[:32]}.json"
+def result_files(units: list[Unit], plan: Plan, results: Path) -> tuple[dict[Unit, Path], dict]:
+    """Where the result of each unit is, or will be, and why some have none; reads a file once."""
+
+    @functools.cache
+    def hash_of(path: Path) -> bytes:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    places, failures = {}, {}
+    for unit in units:
+        digest = hashlib.sha256(f"{unit.name} {unit.channel} {plan} {hash_of_code()}".encode())
+        try:
+            for path in open_recording(unit.path, unit.channel).files:
+                digest.update(hash_of(path))
+            places[unit] = results / f"{digest.hexdigest()[:32]}.json"
+        except (ValueError, OSError) as error:
+            failures[str(unit)] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return places, failures
 
 
-def run_units(units: Sequence[Unit], plan: Plan, results: Path, code: str) -> dict[str, str]:
-    """Describe units one after the other, if they are not yet; returns why some failed.
-
-    This is a task. Whatever a unit has wrong, a full disk too, costs that unit only. ``code`` is
-    the hash of the code of who asks.
-    """
+def run_unit(unit: Unit, plan: Plan, place: Path, code: str) -> None:
+    """Describe a unit; this is a task. ``code`` is the hash of the code of who asks."""
     torch.set_num_threads(1)
     if code != hash_of_code():
-        return {str(unit): "its worker has other code or libraries" for unit in units}
-    failures = {}
-    for unit in units:
-        try:
-            path = result_file(unit, plan, results)
-            if not path.exists():
-                _write(path, json.dumps(describe(unit, plan)))
-        except Exception as error:
-            failures[str(unit)] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return failures
-
-
-def _write(path: Path, text: str) -> None:
-    with whole(path) as unfinished:
-        unfinished.write_text(text)
+        raise RuntimeError("its worker has other code or libraries")
+    result = json.dumps(describe(unit, plan))
+    with whole(place) as unfinished:
+        unfinished.write_text(result)
 
 
 # --- many units -----------------------------------------------------------------------------------
 
 
-def pack(units: Sequence[Unit], plan: Plan, least: float = HALF_A_MINUTE) -> list[list[Unit]]:
-    """Units in tasks that last at least so many seconds, by an estimate, except the last one."""
-    packs: list[list[Unit]] = [[]]
-    seconds = 0.0
-    for unit in units:
-        if seconds >= least:
-            packs.append([])
-            seconds = 0.0
-        packs[-1].append(unit)
-        windows = open_recording(unit.path, unit.channel).samples // plan.window
-        trainings = len(ACTIVATIONS) * len(plan.kernel_sizes) * plan.epochs
-        of_unit = TRAINED * trainings * SPLIT[0] + DESCRIBED * windows + SCALED
-        seconds += of_unit * plan.window / 1000
-    return [units for units in packs if units]
-
-
 def run_study(
-    folder: Path,
-    results: Path,
-    plan: Plan = Plan(),
-    *,
-    workers: int = 1,
-    scheduler: str = "",
-    least: float = HALF_A_MINUTE,
+    folder: Path, results: Path, plan: Plan = Plan(), *, workers: int = 1, scheduler: str = ""
 ) -> Study:
     """Describe every channel of the records below a folder; a progress bar shows in a terminal.
+
+    Whatever is wrong with a unit, even a process that is killed, costs that unit only.
 
     Args:
         folder: holds WFDB records, at any depth.
@@ -242,112 +216,92 @@ def run_study(
         workers: processes of this machine.
         scheduler: the address of a Dask scheduler whose workers see both folders under the same
             names; then ``workers`` plays no part.
-        least: seconds that a task lasts at least.
 
     Raises:
         ValueError: there is no record below the folder.
     """
     units, failures = find_units(folder)
     if not units and not failures:
-        raise ValueError(f"{folder}: expected WFDB records, got no .hea file below it")
+        raise ValueError(f"{folder}: has no WFDB record (.hea) below it. Choose another folder.")
     results.mkdir(parents=True, exist_ok=True)
-    waiting = []
-    for unit in units:
-        try:
-            if not result_file(unit, plan, results).exists():
-                waiting.append(unit)
-        except (ValueError, OSError) as error:
-            failures[str(unit)] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    places, unread = result_files(units, plan, results)
+    failures |= unread
     with _executor(workers, scheduler) as executor:
-        lost = _run(executor, pack(waiting, plan, least), plan, results, failures)
-        # What died took its whole task along: alone, a unit takes nobody with it.
-        alone = [[unit] for unit in lost if not result_file(unit, plan, results).exists()]
-        for unit in _run(executor, alone, plan, results, failures):
-            failures[str(unit)] = "its process was killed"
-    return join(units, plan, results, failures)
-
-
-def _run(
-    executor: Executor,
-    packs: list[list[Unit]],
-    plan: Plan,
-    results: Path,
-    failures: dict[str, str],
-) -> list[Unit]:
-    """Run tasks; returns the units of those whose process died."""
-    lost: list[Unit] = []
-    tasks: dict[Future, list[Unit]] = {
-        executor.submit(run_units, units, plan, results, hash_of_code()): units for units in packs
-    }
-    for done in tqdm(first_done(tasks), "tasks", len(tasks), leave=False, disable=None):
-        try:
-            failures |= done.result()
-        except Exception:  # of the process: those of units are in the result
-            lost += tasks[done]
-    return sorted(lost)
+        tasks: dict[Future, Unit] = {
+            executor.submit(run_unit, unit, plan, place, hash_of_code()): unit
+            for unit, place in places.items()
+            if not place.exists()
+        }
+        for done in tqdm(first_done(tasks), "units", len(tasks), leave=False, disable=None):
+            if error := done.exception():
+                said = " ".join(str(error).split())
+                failures[str(tasks[done])] = f"{type(error).__name__}: {said}"
+    done = {unit: place for unit, place in places.items() if str(unit) not in failures}
+    return join(done, dict(sorted(failures.items())))
 
 
 class _Processes(ThreadPoolExecutor):
-    """Runs each task in a process of its own: one that dies takes no other along."""
+    """Runs tasks in processes, one for each thread; one that dies takes only its task along."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self._free: list[ProcessPoolExecutor] = []
 
     def submit(self, function: Callable, /, *arguments) -> Future:
         """See `concurrent.futures.Executor`."""
-        return super().submit(_in_process, function, *arguments)
+        return super().submit(self._in_process, function, *arguments)
 
+    def _in_process(self, function: Callable, *arguments):
+        spawned = multiprocessing.get_context("spawn")
+        pool = self._free.pop() if self._free else ProcessPoolExecutor(1, mp_context=spawned)
+        task = pool.submit(function, *arguments)
+        if not isinstance(task.exception(), BrokenProcessPool):
+            self._free.append(pool)
+        return task.result()
 
-def _in_process(function: Callable, *arguments):
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawned) as pool:
-        return pool.submit(function, *arguments).result()
+    def shutdown(self, *arguments, **settings) -> None:
+        """See `concurrent.futures.Executor`."""
+        super().shutdown(*arguments, **settings)
+        for pool in self._free:
+            pool.shutdown()
 
 
 @contextlib.contextmanager
 def _executor(workers: int, scheduler: str) -> Iterator[Executor]:
-    if scheduler:
-        try:
-            import distributed  # only here: the small package does without
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                "expected Dask for a scheduler, but it is not there; run pip install distributed"
-            ) from error
-        with distributed.Client(scheduler) as client:
-            yield client.get_executor(pure=False)
-    else:
+    if not scheduler:
         with _Processes(workers) as executor:
             yield executor
+        return
+    try:
+        import distributed  # only here: `pip install .` does not bring it
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "--scheduler: Dask is not installed. Run pip install distributed."
+        ) from error
+    with distributed.Client(scheduler) as client:
+        yield client.get_executor(pure=False)
 
 
-def join(units: Sequence[Unit], plan: Plan, results: Path, failures: dict[str, str]) -> Study:
-    """What the results on disk say, in the order of the units, whoever made them and when."""
+def join(places: dict[Unit, Path], failures: dict[str, str]) -> Study:
+    """The results on disk in the order of the units, whoever made them and when."""
     tables, kernels = [], {}
-    names = np.repeat(["train", "validation", "test"], SPLIT)
-    for unit in sorted(units):
-        if str(unit) in failures:
-            continue
-        result = json.loads(result_file(unit, plan, results).read_text())
-        count = len(result["starts"])
-        parts = [*names, *["later"] * (count - len(names))]
+    for unit, place in sorted(places.items()):
+        result = json.loads(place.read_text())
+        later = ["later"] * (len(result["starts"]) - len(PARTS))
         kernels[unit.name, unit.channel] = {
-            activation: np.array(of_activation)
-            for activation, of_activation in result["kernels"].items()
+            activation: np.array(weights) for activation, weights in result["kernels"].items()
         }
-        for method, described in result["methods"].items():
-            metrics = np.array(described["metrics"])
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "record": unit.name,
-                        "channel": unit.channel,
-                        "signal": result["signal"],
-                        "method": method,
-                        "kernel_size": described["kernel_size"],
-                        "part": parts,
-                        "start": result["starts"],
-                        "inverse_compression_ratio": metrics[:, 0],
-                        "normalized_reconstruction_loss": metrics[:, 1],
-                        "phi": metrics[:, 2],
-                    }
-                )
-            )
+        for method, metrics in result["metrics"].items():
+            columns = {
+                "record": unit.name,
+                "channel": unit.channel,
+                "signal": result["signal"],
+                "method": method,
+                "kernel_size": result["kernel_sizes"][method],
+                "part": [*PARTS, *later],
+                "start": result["starts"],
+            }
+            measured = pd.DataFrame(metrics, columns=MEASURES)
+            tables.append(pd.concat([pd.DataFrame(columns), measured], axis=1))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return Study(table, kernels, dict(sorted(failures.items())))
+    return Study(table, kernels, failures)

@@ -10,6 +10,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
+from types import CodeType
 
 import numpy as np
 import pandas as pd
@@ -84,8 +85,15 @@ def encode(value: object, tensors: dict[str, Tensor]) -> object:
         if isinstance(value, type):
             return ["class", name]
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return ["function", name, value.__code__.co_code.hex(), each(cells)]
+        held = [*cells, value.__defaults__, value.__kwdefaults__]
+        return ["function", name, _code(value.__code__), each(held)]
     raise TypeError(f"expected a value that can be written, got {value!r}")
+
+
+def _code(code: CodeType) -> list:
+    """What a function does, without its line numbers."""
+    constants = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code.hex(), list(code.co_names), constants]
 
 
 def decode(code: object, tensors: Mapping[str, Tensor]) -> object:

@@ -1,5 +1,6 @@
 """The command `san`: round trips, streams, long recordings, and inputs that cannot be used."""
 
+import datetime
 import io
 import os
 import re
@@ -16,13 +17,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import wfdb
 from safetensors.torch import save_file
 
 from san_core import SAN
+from sanbook.show.figures import plot_events
 from sanbook.signals import cli
+from sanbook.signals.compare import compare
 from sanbook.signals.events import EventModel, fit_model, read_events, write_events
 from sanbook.signals.formats import Recording, open_recording
-from sanbook.signals.windows import load_signal, windows_of
+from sanbook.signals.windows import load_signal, load_windows, windows_of
 from sanbook.training.files import save_model
 
 ROOT = Path(__file__).parent.parent.parent
@@ -64,7 +68,7 @@ def model(folder):
 def test_events_and_back_is_the_reconstruction_of_the_network(folder, model, tmp_path, capsys):
     assert run("events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg",
                "-o", tmp_path / "events.csv") == 0  # fmt: skip
-    assert capsys.readouterr().err == "ecg.csv, ecg: the last 50 samples are left out\n"
+    assert "ecg.csv, ecg: the last 50 samples are left out\n" in capsys.readouterr().err
     events = tmp_path / "events.csv"
     assert run("rebuild", folder / "m.safetensors", events, "-o", tmp_path / "rebuilt.csv") == 0
     rebuilt = pd.read_csv(tmp_path / "rebuilt.csv")
@@ -176,8 +180,118 @@ def test_compare_says_what_to_take_and_which_seeds_disagree(folder, capsys):
         assert f"\n{method} " in said
     assert "\nTo compress the signal, use " in said
     assert "\nFor events that follow the signal, use " in said
-    assert run(*arguments, "--kernel-sizes", "5,15", "--seeds", "0,1") == 0
-    assert capsys.readouterr().out == said
+
+
+# --- a model and its next file --------------------------------------------------------------------
+
+
+def record(folder, name, values, units, **facts):
+    wfdb.wrsamp(name, fs=RATE, units=["NU", units], sig_name=["other", "ecg"],
+                p_signal=np.stack([0 * values, values], axis=1), fmt=["16", "16"],
+                adc_gain=[1000 / np.abs(values).max()] * 2, baseline=[0, 0],
+                write_dir=str(folder), **facts)  # fmt: skip
+    return folder / f"{name}.hea"
+
+
+@pytest.fixture(scope="module")
+def millivolts(folder):
+    """A model of beats in mV."""
+    path = record(folder, "mv", beats(600) - 5, "mV")
+    arguments = ["--column", "ecg", "--window", WINDOW, "--kernel-sizes", "5,9", "--seeds", 0]
+    assert run("fit", path, *arguments, "-o", folder / "mv.safetensors") == 0
+    return folder / "mv.safetensors"
+
+
+def listed(model, path, output, *options):
+    assert run("events", model, path, "-o", output, *options) == 0
+    return pd.read_csv(output)
+
+
+def test_a_model_takes_the_column_that_it_was_trained_on(folder, tmp_path, millivolts):
+    found = listed(millivolts, folder / "mv.hea", tmp_path / "e.csv")
+    facts = found[["file", "channel", "units", "sampling_rate"]].drop_duplicates()
+    assert facts.to_numpy().tolist() == [["mv.hea", "ecg", "mV", RATE]]
+
+
+def test_units_that_differ_by_a_power_of_ten_are_converted(folder, tmp_path, millivolts, capsys):
+    path = record(tmp_path, "uv", 1000 * (beats(600) - 5), "uV")
+    converted = listed(millivolts, path, tmp_path / "uv.csv")
+    assert "uV become mV" in capsys.readouterr().err
+    plain = listed(millivolts, folder / "mv.hea", tmp_path / "mv.csv")
+    np.testing.assert_allclose(converted.amplitude, plain.amplitude, rtol=1e-5)
+    assert set(converted.units) == {"mV"}
+
+
+def test_other_units_are_refused(tmp_path, millivolts, capsys):
+    path = record(tmp_path, "bp", beats(600), "mmHg")
+    assert run("events", millivolts, path) == 1
+    assert "its units are mmHg, but mV are needed" in capsys.readouterr().err
+
+
+def test_events_carry_clock_time(tmp_path, millivolts):
+    start = {"base_date": datetime.date(2024, 2, 28), "base_time": datetime.time(23, 59, 59)}
+    path = record(tmp_path, "timed", beats(600) - 5, "mV", **start)
+    found = listed(millivolts, path, tmp_path / "e.csv", "--clock")
+    seconds = pd.to_datetime(found.time, format="ISO8601") - pd.Timestamp("2024-02-28 23:59:59")
+    np.testing.assert_allclose(seconds.dt.total_seconds(), found.seconds, atol=1e-5)
+
+
+def test_a_rate_given_to_events_alone_comes_back(folder, tmp_path):
+    pd.DataFrame({"ecg": beats(600)}).to_csv(tmp_path / "own.csv", index=False)
+    training = [
+        "--window",
+        WINDOW,
+        "--kernel-sizes",
+        5,
+        "--seeds",
+        0,
+        "-o",
+        tmp_path / "m.safetensors",
+    ]
+    assert run("fit", tmp_path / "own.csv", *training) == 0
+    listed(tmp_path / "m.safetensors", tmp_path / "own.csv", tmp_path / "e.csv", "--rate", 200)
+    assert (
+        run("rebuild", tmp_path / "m.safetensors", tmp_path / "e.csv", "-o", tmp_path / "r.csv")
+        == 0
+    )
+    assert pd.read_csv(tmp_path / "r.csv").seconds[599] == 599 / 200
+
+
+def test_windows_together_have_the_events_of_each(folder, model, scales):
+    windows = list(windows_of(open_recording(folder / "ecg.csv", "ecg"), WINDOW))
+    for one in (model, scales):
+        alone = [event for window in windows for event in one.find(window)]
+        assert one.find(*windows) == alone
+
+
+def test_figure_names_file_channel_and_units(folder, millivolts):
+    model, recording = EventModel.load(millivolts), open_recording(folder / "mv.hea", "ecg")
+    window = next(windows_of(recording, WINDOW))
+    above, below = plot_events(model, window, recording.origin).axes
+    assert above.get_title().startswith("mv.hea, ecg: ")
+    assert (above.get_ylabel(), below.get_ylabel()) == ("signal (mV)", "amplitude (mV)")
+    assert below.get_xlabel() == "time (s)"
+
+
+def test_weights_shared_and_in_each_are_of_the_same_network(folder):
+    loaded = load_windows(open_recording(folder / "ecg.csv", "ecg"), WINDOW)
+    compared = compare(*loaded, kernel_sizes=[5, 15], seeds=[0])
+    for row in compared.table.itertuples():
+        method = compared.models.get(row.method)
+        weights = 0 if method is None else method.network.num_weights
+        assert row.phi - row.shared_phi <= weights / WINDOW + 1e-6
+        assert (row.phi > row.shared_phi) == (weights > 0)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"]])
+def test_help_imports_nothing_slow(arguments):
+    script = (
+        "import sys\nfrom sanbook.signals.cli import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: print(*sys.modules, sep='\\n')"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert not {"torch", "numba", "pandas", "wfdb", "numpy", "matplotlib"} & {*said.split()}
 
 
 # --- streams and long recordings ------------------------------------------------------------------
@@ -206,7 +320,7 @@ def test_stream_gives_each_window_as_soon_as_it_has_come(folder, tmp_path):
     assert process.wait() == 0
     run("events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg",
         "-o", tmp_path / "events.csv")  # fmt: skip
-    assert streamed == (tmp_path / "events.csv").read_text()
+    assert streamed.replace("standard input", "ecg.csv") == (tmp_path / "events.csv").read_text()
 
 
 PEAK = """
@@ -238,7 +352,7 @@ def test_nothing_is_overwritten_without_force(folder, tmp_path, capsys):
     (tmp_path / "out.csv").write_text("mine")
     arguments = ["events", folder / "m.safetensors", folder / "ecg.csv", "--column", "ecg"]
     assert run(*arguments, "-o", tmp_path / "out.csv") == 1
-    assert "expected no such file yet; choose another name or --force" in capsys.readouterr().err
+    assert "already exists. Choose another name or add --force" in capsys.readouterr().err
     assert (tmp_path / "out.csv").read_text() == "mine"
     assert run(*arguments, "-o", tmp_path / "out.csv", "--force") == 0
     assert (tmp_path / "out.csv").read_text().startswith("seconds,")
@@ -344,32 +458,70 @@ UNUSABLE = [
     ("own.hea", (HEADER, SIGNAL[:-2]), COMPARE, "800 bytes are needed, got 798"),
     ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--rate", "360"], "says 50 Hz, but"),
     ("own.edf", edf()[:300], COMPARE, "a header of 512 bytes, but the file has 300"),
-    ("own.edf", edf(rate=128), EVENTS, "expected 50 Hz, the rate of .*good.safetensors, got 128"),
+    ("own.edf", edf(rate=128), EVENTS, "128 Hz is not the rate of the model, 50 Hz"),
     ("own.csv", ecg(), [*COMPARE, "--rate", "-5"], "rate: -5 Hz is not above 0"),
     ("own.csv", ecg(), [*COMPARE, "--separator", "ab"], "separator: 'ab' is not one character"),
     ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--skip", "2"], "skip and time are for files of text"),
     ("own.csv", ecg(), ["compare", "FILE", "--window", "1"], "a window of at least 2 samples"),
     ("own.csv", ecg(), ["compare", "FILE"], "at least 3 windows of 1000 samples"),
-    ("own.csv", ecg(), [*FIT, "--kernel-sizes", "60"], "kernel sizes must lie in 1..50"),
-    ("own.csv", ecg(), [*FIT, "--kernel-sizes", "0"], "kernel sizes must lie in 1..50"),
-    ("own.csv", ecg(), [*FIT[:-1], "out.txt"], "expected the output to be one of .safetensors"),
-    ("own.csv", ecg(), [*FIT[:-1], "no/out.safetensors"], "expected a folder .*no, got none"),
-    ("own.csv", b"ecg\n1\n2\n", EVENTS, "at least one window of 100 samples, got 2"),
+    (
+        "own.csv",
+        ecg(),
+        [*FIT, "--kernel-sizes", "60"],
+        "--kernel-sizes: 60 to 60 do not lie in 1 to 50",
+    ),
+    (
+        "own.csv",
+        ecg(),
+        [*FIT, "--method", "relu", "--border-tolerance", "2"],
+        "relu does not use 2",
+    ),
+    ("own.csv", ecg(), [*FIT, "--method", "scales", "--kernel-sizes", "5"], "does not use .5."),
+    ("own.csv", ecg(), [*FIT, "--method", "scales", "--seeds", "0,1"], "--seeds: scales does not"),
+    ("own.csv", ecg(), [*EVENTS, "--clock"], "its start or its sampling rate is not known"),
+    ("own.csv", ecg(), [*FIT[:-1], "out.txt"], "out.txt: .txt is none of .safetensors"),
+    ("own.csv", ecg(), [*FIT[:-1], "no/out.safetensors"], "there is no folder no. Make it first"),
+    ("own.csv", b"ecg\n1\n2\n", EVENTS, "2 samples are fewer than the 100 of a window"),
     ("own.safetensors", b"", ["events", "FILE", "good.csv"], "it is not a whole safetensors file"),
     ("own.safetensors", None, ["events", "FILE", "good.csv"], "[Nn]o such file"),
-    ("own.safetensors", "other", ["events", "FILE", "good.csv"], "with its window and units"),
-    ("own.safetensors", "tensors", ["events", "FILE", "good.csv"], "expected a network that save"),
-    ("own.csv", b"", REBUILD, "got no column amplitude, kernel, length, sample"),
-    ("own.csv", ecg(), REBUILD, "expected events as `san events` writes them, got no column"),
-    ("own.csv", HEAD.encode(), REBUILD, "expected events, got none"),
-    ("own.csv", f"{HEAD}0,1.5,mean,99\n".encode(), REBUILD, "100 samples long, got one of 99"),
-    ("own.csv", f"{HEAD}100,1.5,mean,100\n".encode(), REBUILD, "from sample 0 on.*from sample 100"),
-    ("own.csv", f"{HEAD}5,1,0,15\n".encode(), REBUILD, '"mean" or "gap" of a window before'),
-    ("own.csv", f"{HEAD}0,1,mean,100\n5,1,7,15\n".encode(), REBUILD, "one of the kernels 0, got"),
-    ("own.csv", f"{HEAD}0,1,mean,100\n5,inf,0,15\n".encode(), REBUILD, "a finite amplitude"),
-    ("own.csv", f"{HEAD}0,1,mean,100\n200,1,0,15\n".encode(), REBUILD, "of a window before"),
-    ("own.csv", f"{HEAD}0,high,mean,100\n".encode(), REBUILD, "line 2 of own.csv: expected a"),
-    ("own.csv", f"{HEAD}0\n".encode(), REBUILD, "line 2 of own.csv: expected a sample"),
+    ("own.safetensors", "other", ["events", "FILE", "good.csv"], "not a window and units"),
+    (
+        "own.safetensors",
+        "tensors",
+        ["events", "FILE", "good.csv"],
+        "a network that save_model wrote",
+    ),
+    ("own.csv", b"", REBUILD, "has no column amplitude, kernel, length, sample"),
+    ("own.csv", ecg(), REBUILD, "Take a file that `san events` wrote"),
+    ("own.csv", HEAD.encode(), REBUILD, "own.csv: has no events"),
+    (
+        "own.csv",
+        f"{HEAD}0,1.5,mean,99\n".encode(),
+        REBUILD,
+        "a window of 99 samples begins at sample 0",
+    ),
+    (
+        "own.csv",
+        f"{HEAD}100,1.5,mean,100\n".encode(),
+        REBUILD,
+        "where one of 100 begins at sample 0",
+    ),
+    (
+        "own.csv",
+        f"{HEAD}5,1,0,15\n".encode(),
+        REBUILD,
+        'outside of its window, which begins with "mean" or "gap"',
+    ),
+    (
+        "own.csv",
+        f"{HEAD}0,1,mean,100\n5,1,7,15\n".encode(),
+        REBUILD,
+        "1.0 of kernel '7' at sample 5 is not a finite amplitude",
+    ),
+    ("own.csv", f"{HEAD}0,1,mean,100\n5,inf,0,15\n".encode(), REBUILD, "inf of kernel '0'"),
+    ("own.csv", f"{HEAD}0,1,mean,100\n200,1,0,15\n".encode(), REBUILD, "outside of its window"),
+    ("own.csv", f"{HEAD}0,high,mean,100\n".encode(), REBUILD, "own.csv: line 2 has"),
+    ("own.csv", f"{HEAD}0\n".encode(), REBUILD, "own.csv: line 2 has"),
 ]
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from sanbook.signals.formats import FileError, open_file, open_recording
+from sanbook.signals.windows import windows_of
 
 CASES = Path(__file__).parent / "cases"
 WAVE = [0.0, 0.2026, 0.3834, 0.5252]  # what most of the cases begin with
@@ -107,6 +108,13 @@ def test_gap_in_times_is_missing_samples():
     stored = pd.read_csv(CASES / "csv-time-column-with-gap/gap.csv")
     places = (stored.time * 100).round().astype(int)
     np.testing.assert_array_equal(values[places], stored.ECG)
+
+
+def test_windows_over_a_gap_are_left_out_and_later_ones_have_their_times():
+    recording = open_recording(CASES / "csv-time-column-with-gap/gap.csv")
+    windows = list(windows_of(recording, 100))
+    assert [window.start for window in windows] == [*range(0, 900, 100)]
+    assert [window.fault for window in windows] == ["", "", *["gap"] * 5, "", ""]
 
 
 def test_rate_that_times_contradict():

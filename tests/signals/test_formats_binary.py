@@ -1,8 +1,11 @@
 """WFDB, EDF, BDF and NumPy files, beside readers that others wrote, to the last bit."""
 
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wfdb
 
@@ -195,6 +198,26 @@ def test_segments_of_a_variable_layout(tmp_path):
     np.testing.assert_array_equal(pressure, whole.p_signal[:, whole.sig_name.index("ABP")])
 
 
+@pytest.mark.parametrize(
+    "record", ["mitdb/100", "noneeg/Subject10_AccTempEDA", "emgdb/emg_healthy", "drivedb/drive01"]
+)
+def test_records_of_physionet(tmp_path, record):
+    path = Path(os.environ.get("SAN_DATA", "data")) / f"physionet/{record}.hea"
+    if not path.exists():
+        pytest.skip("needs the recordings: set SAN_DATA to their folder")
+    recording, values = read(path, 0)
+    np.testing.assert_array_equal(values, by_wfdb(path, 0))
+    # There and back as text, the times in a column.
+    own = tmp_path / "own.csv"
+    values[999:1234] = np.nan
+    times = np.arange(len(values)) / recording.sampling_rate
+    frame = pd.DataFrame({"time": times, recording.column: values})
+    frame.dropna().to_csv(own, index=False, sep=";", decimal=",")
+    again, found = read(own)
+    np.testing.assert_array_equal(found, values[: np.flatnonzero(np.isfinite(values))[-1] + 1])
+    assert (again.sampling_rate, again.column) == (recording.sampling_rate, recording.column)
+
+
 # --- EDF and BDF ----------------------------------------------------------------------------------
 
 
@@ -323,6 +346,11 @@ def test_edf_that_is_unusual(tmp_path):
     ]
     path.write_bytes(edf_bytes(duration="0")[0])
     assert read(path, rate=50)[0].sampling_rate == 50
+    content, values = edf_bytes()
+    path.write_bytes(content[:184] + b"1024    " + content[192:])
+    recording, found = read(path)
+    np.testing.assert_allclose(found, values, atol=1e-12)
+    assert recording.remarks == ["the header says that it has 1024 bytes, it has 512"]
 
 
 # --- NumPy ----------------------------------------------------------------------------------------

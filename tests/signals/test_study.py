@@ -9,20 +9,14 @@ import time
 
 import distributed
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import wfdb
 
+import sanbook.data.physionet
 from sanbook.signals import cli, study
-from sanbook.signals.study import (
-    Plan,
-    Unit,
-    find_units,
-    hash_of_code,
-    pack,
-    result_file,
-    run_study,
-    run_units,
-)
+from sanbook.signals.study import Plan, find_units, result_files, run_study
 
 PLAN = Plan(window=50, kernel_sizes=(3, 7), epochs=1, candidates=((1, 3),), rounds=(1,))
 
@@ -70,28 +64,54 @@ def test_a_study_describes_every_window_of_every_channel(records, table):
     np.testing.assert_allclose(table.phi, phi, rtol=1e-5)
 
 
-def test_two_workers_and_many_tasks_give_the_same_table(records, table, tmp_path):
-    two = run_study(records, tmp_path, PLAN, workers=2, least=0).table
-    assert two.to_csv() == table.to_csv()
+def test_two_workers_give_the_same_table(records, table, tmp_path):
+    assert run_study(records, tmp_path, PLAN, workers=2).table.to_csv() == table.to_csv()
 
 
 def test_what_is_there_is_not_computed_again(records, table, tmp_path, monkeypatch):
     run_study(records, tmp_path, PLAN)
     left = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(left) == 4
-    monkeypatch.setattr(study, "_in_process", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(study._Processes, "submit", lambda *_: pytest.fail("computed again"))
     assert run_study(records, tmp_path, PLAN).table.equals(table)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == left
 
 
-def test_a_result_is_named_by_data_and_plan(records, tmp_path):
+def test_a_result_is_named_by_data_code_and_plan(records, tmp_path, monkeypatch):
     units, _ = find_units(records)
-    names = {result_file(unit, PLAN, tmp_path).name for unit in units}
-    names |= {result_file(unit, Plan(window=60), tmp_path).name for unit in units}
+    names = {*result_files(units, PLAN, tmp_path)[0].values()}
+    names |= {*result_files(units, Plan(window=60), tmp_path)[0].values()}
     shutil.copytree(records, tmp_path / "copy")
     write(tmp_path / "copy/a", "101", seed=5)
-    names |= {result_file(u, PLAN, tmp_path).name for u in find_units(tmp_path / "copy")[0]}
+    copied, _ = find_units(tmp_path / "copy")
+    names |= {*result_files(copied, PLAN, tmp_path)[0].values()}
     assert len(names) == 4 + 4 + 1
+    monkeypatch.setattr(study, "hash_of_code", lambda: "other")
+    assert not names & {*result_files(units, PLAN, tmp_path)[0].values()}
+
+
+def test_a_channel_is_meant_by_its_number_whatever_its_name(tmp_path):
+    """Names such as those of TPEHGDB: channel 1 is not the one that is called "1"."""
+    values = np.random.default_rng(0).normal(size=(700, 3))
+    wfdb.wrsamp("r", fs=50, units=["mV"] * 3, sig_name=["1", "1_filt", "2"], p_signal=values,
+                fmt=["16"] * 3, write_dir=str(tmp_path))  # fmt: skip
+    described = [study.describe(unit, PLAN) for unit in find_units(tmp_path)[0]]
+    assert [one["signal"] for one in described] == ["1", "1_filt", "2"]
+    assert len({str(one["metrics"]) for one in described}) == 3
+
+
+def test_windows_are_those_of_the_experiment(tmp_path, monkeypatch):
+    """Standardized in single precision, as the paper's twelve windows are."""
+    values = np.random.default_rng(0).normal(3, size=(12_000, 1)).round(2)
+    wfdb.wrsamp("r", fs=50, units=["mV"], sig_name=["x"], p_signal=values, fmt=["16"],
+                write_dir=str(tmp_path))  # fmt: skip
+    seen = []
+    monkeypatch.setattr(study, "sweep", lambda data, *_, **__: seen.append(data) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        study.describe(find_units(tmp_path)[0][0], Plan())
+    stored = wfdb.rdrecord(str(tmp_path / "r")).p_signal[:, 0]
+    expected = sanbook.data.physionet.windows(torch.from_numpy(stored))
+    assert torch.equal(torch.cat([seen[0].train, seen[0].validation, seen[0].test]), expected)
 
 
 def test_a_broken_record_costs_its_units_only(records, table, tmp_path):
@@ -108,63 +128,37 @@ def test_a_broken_record_costs_its_units_only(records, table, tmp_path):
     assert done.table.equals(table)
     assert list(done.failures) == ["c/300, channel 0", "c/301, channel 0", "c/302",
                                    "c/303, channel 0"]  # fmt: skip
-    assert "the file is cut off" in done.failures["c/300, channel 0"]
-    assert "at least 12 windows" in done.failures["c/301, channel 0"]
-
-
-def test_a_full_disk_costs_the_units_that_it_meets(records, tmp_path, monkeypatch):
-    units, _ = find_units(records)
-    write = study._write
-
-    def full(path, text):
-        if path == result_file(units[1], PLAN, tmp_path):
-            raise OSError(28, "No space left on device")
-        write(path, text)
-
-    monkeypatch.setattr(study, "_write", full)
-    failures = run_units(units, PLAN, tmp_path, hash_of_code())
-    assert list(failures) == [str(units[1])]
-    assert "No space left" in failures[str(units[1])]
-    assert len(list(tmp_path.iterdir())) == 3
+    assert "300.dat" in done.failures["c/300, channel 0"]
+    assert "fewer than 12" in done.failures["c/301, channel 0"]
 
 
 def test_a_worker_with_other_code_describes_nothing(records, tmp_path):
-    units, _ = find_units(records)
-    failures = run_units(units, PLAN, tmp_path, "other")
-    assert set(failures.values()) == {"its worker has other code or libraries"}
+    places, _ = result_files(find_units(records)[0], PLAN, tmp_path)
+    for unit, place in places.items():
+        with pytest.raises(RuntimeError, match="its worker has other code or libraries"):
+            study.run_unit(unit, PLAN, place, "other")
     assert list(tmp_path.iterdir()) == []
 
 
-def kill_workers(count, stop):
-    """Kill the first processes that appear, up to ``count`` of them."""
-    killed = set()
-    while not stop.is_set() and len(killed) < count:
+def kill_first(stop):
+    """Kill the first process that appears."""
+    while not stop.is_set():
         for process in multiprocessing.active_children():
-            if process.pid not in killed and len(killed) < count:
-                process.kill()
-                killed.add(process.pid)
+            process.kill()
+            return
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("count", "lost"), [(1, 0), (2, 1)])
-def test_a_killed_process_costs_no_unit_at_first_and_then_its_own(
-    records, table, tmp_path, count, lost
-):
-    one = tmp_path / "records"
-    shutil.copytree(records / "b", one / "b")
+def test_a_killed_process_costs_its_own_unit_until_the_study_is_run_again(records, table, tmp_path):
     stop = threading.Event()
-    killer = threading.Thread(target=kill_workers, args=(count, stop))
+    killer = threading.Thread(target=kill_first, args=(stop,))
     killer.start()
-    done = run_study(one, tmp_path / "results", PLAN)
+    done = run_study(records, tmp_path, PLAN)
     stop.set()
     killer.join()
-    assert len(done.failures) == lost
-    if lost:
-        assert done.failures == {"b/200, channel 0": "its process was killed"}
-        assert done.table.empty
-    else:
-        expected = table[table.record == "b/200"].reset_index(drop=True)
-        assert done.table.to_csv() == expected.to_csv()
+    assert list(done.failures) == ["a/100, channel 0"]
+    assert len(pd.unique(done.table.record + done.table.channel.astype(str))) == 3
+    assert run_study(records, tmp_path, PLAN).table.to_csv() == table.to_csv()
 
 
 def test_dask_gives_the_same_table_though_a_worker_is_killed(records, table, tmp_path):
@@ -175,22 +169,11 @@ def test_dask_gives_the_same_table_though_a_worker_is_killed(records, table, tmp
         killed = []
         killer = threading.Timer(1.0, lambda: killed.append(os.kill(worker, signal.SIGKILL)))
         killer.start()  # before any worker has imported what it needs
-        done = run_study(records, tmp_path, PLAN, scheduler=cluster.scheduler_address, least=0)
+        done = run_study(records, tmp_path, PLAN, scheduler=cluster.scheduler_address)
         killer.join()
         assert len(killed) == 1
     assert done.failures == {}
     assert done.table.to_csv() == table.to_csv()
-
-
-def test_tasks_are_packed_to_last(records):
-    units, _ = find_units(records)
-    assert pack(units, PLAN) == [units]
-    assert pack(units, PLAN, least=0) == [[unit] for unit in units]
-    many = [Unit(f"{i}", 0, units[0].path) for i in range(100)]
-    packs = pack(many, PLAN, least=10)
-    assert [unit for units in packs for unit in units] == many
-    assert 1 < len(packs[0]) < 100
-    assert len({len(units) for units in packs[:-1]}) == 1
 
 
 def test_command_writes_the_table_and_lists_failures(records, table, tmp_path, capsys, monkeypatch):
@@ -204,4 +187,14 @@ def test_command_writes_the_table_and_lists_failures(records, table, tmp_path, c
     assert (tmp_path / "out/study.csv").read_text() == again.to_csv(index=False)
     assert said.err.startswith("san: 1 of 5 could not be described:\n  bad: bad.hea: begins with")
     assert cli.main(["study", str(tmp_path / "out"), "-o", str(tmp_path / "more")]) == 1
-    assert "expected WFDB records, got no .hea file below it" in capsys.readouterr().err
+    assert "has no WFDB record (.hea) below it" in capsys.readouterr().err
+
+
+def test_an_interrupted_study_says_what_it_keeps(records, tmp_path, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "run_study", interrupt)
+    assert cli.main(["study", str(records), "-o", str(tmp_path)]) == 130
+    said = capsys.readouterr().err
+    assert f"the channels that are done stay in {tmp_path}" in said

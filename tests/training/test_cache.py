@@ -117,6 +117,23 @@ def test_what_cannot_be_told_apart_is_computed_every_time(folder):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda x, shift=1: x + shift, lambda x, shift=2: x + shift),
+        (lambda x, *, shift=1: x + shift, lambda x, *, shift=2: x + shift),
+        (lambda x: x + 1, lambda x: x + 2),
+        (lambda x: x.min(), lambda x: x.max()),
+    ],
+)
+def test_functions_that_differ_in_defaults_constants_or_names_are_told_apart(
+    first, second, monkeypatch
+):
+    monkeypatch.setattr(encoding, "source_of", lambda module: "source")
+    assert encoding.encode(first, {}) == encoding.encode(first, {})
+    assert encoding.encode(first, {}) != encoding.encode(second, {})
+
+
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", "bit"])
 def test_a_damaged_entry_is_computed_again(folder, damage):
     calls(X)

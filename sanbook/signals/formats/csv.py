@@ -151,7 +151,7 @@ class _Table:
         cells, numbers = [], []
         for number, line in enumerate(self.head[self.layout.first :], self.layout.first + 1):
             fields = self._fields(line, number)
-            if self.layout.is_row(line) and fields[column].strip():
+            if fields and len(fields) == self.layout.width and fields[column].strip():
                 cells.append(fields[column])
                 numbers.append(number)
         return cells, numbers

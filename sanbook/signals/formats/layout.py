@@ -7,6 +7,7 @@ charset-normalizer, take decimal commas for two columns and Latin-1 for Big5.
 import contextlib
 import csv
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from sanbook.signals.formats import times
 from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
 
+SOME = 2**16  # characters at either end of the first lines, which every layout is tried on
 #: What stands for a missing sample, in any case.
 MISSING = {"", "-", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?"}
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
@@ -154,6 +156,8 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
         raise FileError(f"{name}: is empty. Choose another file.")
     skip = wishes.skip or 0
     body = [line for line in lines[skip:] if is_content(line)]
+    some = max(10, min(100, SOME // max(map(len, body[-10:]), default=1)))
+    body = body[:some] + body[some:][-some:]
     given = SPELLED.get(wishes.separator, wishes.separator)
     tried = [
         _tried(separator, decimal, body)
@@ -219,11 +223,11 @@ def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
     above numbers that are not whole.
     """
     numbers = [i for i in range(skip, len(lines)) if is_content(lines[i])]
-    rows = [layout.is_row(lines[i]) for i in numbers]
+    is_row = functools.cache(lambda place: layout.is_row(lines[numbers[place]]))
     counted = [str(i) for i in range(layout.width)]
     for place, number in enumerate(numbers):
-        following = rows[place + 1 : place + 6]
-        if not rows[place] or 2 * sum(following) < len(following):
+        following = range(place + 1, min(place + 6, len(numbers)))
+        if not is_row(place) or 2 * sum(map(is_row, following)) < len(following):
             continue
         cells = [cell.strip() for cell in layout.split(lines[number])]
         whole = [re.fullmatch(r"[\d\s,;]*", lines[i]) for i in numbers[place + 1 : place + 20]]
@@ -232,7 +236,7 @@ def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
         ):
             continue
         return number
-    return next((i for i, row in zip(numbers, rows, strict=True) if row), numbers[0])
+    return next((number for i, number in enumerate(numbers) if is_row(i)), numbers[0])
 
 
 def _has_decimal_commas(
@@ -244,10 +248,12 @@ def _has_decimal_commas(
     `FileError` if there are more such pairs, between which commas stand too.
     """
     rows = [line.strip(" ,") for line in lines[layout.first :] if is_content(line)]
+    if layout.separator != "," or layout.width % 2 or "." in rows[0]:
+        return False
     pairs = [re.findall(r"([+-]?\d+),(\d+)(?:,|$)", row) for row in rows]
     whole = [found for row, found in zip(rows, pairs, strict=True)
              if found and ",".join(map(",".join, found)) == row]  # fmt: skip
-    if layout.separator != "," or len(whole) < 0.9 * len(rows) or layout.width % 2:
+    if len(whole) < 0.9 * len(rows):
         return False
     zeros = any(re.match(r"0\d", low) or high == "-0" for found in whole for high, low in found)
     title = next((line.strip() for _, line in reversed(above) if line.strip()), "")
