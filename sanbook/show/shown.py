@@ -18,7 +18,9 @@ import pandas as pd
 
 from sanbook.files import as_json
 
-STATIC = Path(__file__).parent.parent.parent / "book" / "_static"
+# Scripts and style of live figures: in the installed package, else in a checkout.
+INSIDE = Path(__file__).parent / "static"
+STATIC = INSIDE if INSIDE.is_dir() else Path(__file__).parents[2] / "book" / "_static"
 MANY_COLUMNS = 15  # of numbers fit beside each other only under heads that stand upright
 # {doc}`a text </target>` and {doc}`/target`, as only the book knows them.
 ROLE = re.compile(r"\{[\w:]+\}`(?:([^`<]+?)\s*<[^`>]*>|/?([^`]*))`")

@@ -45,7 +45,7 @@ print(load_model("model.safetensors").encode(data.test).count_nonzero().item())
 def wheel(tmp_path_factory):
     """The wheel, unpacked."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("sanbook", "data/published", "data/reproduced"):
+    for name in ("sanbook", "data/published", "data/reproduced", "book/_static"):
         shutil.copytree(ROOT / name, folder / "project" / name)
     for name in ("san_core.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / "project")
@@ -81,6 +81,7 @@ def test_wheel_brings_the_manifest_and_the_committed_tables(wheel):
         "sanbook/reproduction/published/physionet.csv": "data/published/physionet.csv",
         "sanbook/reproduction/reproduced/runs.csv": "data/reproduced/runs.csv",
         "sanbook/reproduction/reproduced/provenance.json": "data/reproduced/provenance.json",
+        "sanbook/show/static/plot.js": "book/_static/plot.js",
     }.items():
         assert (wheel / place).read_bytes() == (ROOT / name).read_bytes()
     code = f"""import sys; sys.path.insert(0, {str(wheel)!r})
