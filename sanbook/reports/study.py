@@ -20,7 +20,7 @@ from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
-from sanbook.signals.compare import METHODS, SPARSE
+from sanbook.signals.compare import METHODS
 from sanbook.signals.formats import open_recording
 from sanbook.signals.study import Plan, Study, find_units, run_study
 from sanbook.signals.windows import windows_of
@@ -28,6 +28,7 @@ from sanbook.training import PROTOCOLS, evaluate
 
 ORDER = [*METHODS, "wavelets"]
 LABELS = {**METHODS, "wavelets": "wavelets"}
+SPARSE = [name for name in METHODS if name not in ("identity", "relu")]
 NEAR = 0.05  # of φ̄
 
 
@@ -151,7 +152,7 @@ class Report:
 
     def findings(self) -> show.Shown:
         """Whether four windows represent a record, whether rankings hold, whether kernels carry."""
-        gap = (self.whole - self.four)[list(SPARSE)].abs()
+        gap = (self.whole - self.four)[SPARSE].abs()
         near, pairs = int((gap < NEAR).sum().sum()), gap.size
         name, method = gap.stack().idxmax()
         functions = list(NAMES)
