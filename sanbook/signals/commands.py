@@ -33,7 +33,7 @@ def compare(options: argparse.Namespace) -> None:
     """Print a table of methods, which of them to take for what, and whether seeds disagree."""
     training = _training(options)
     recording = open_signal(options)
-    loaded = load_windows(recording, options.window, WINDOWS)
+    loaded = load_windows(recording, options.window, WINDOWS, alternate=True)
     print(comparison.compare(*loaded, **training).report)
     _say_how_read(recording)
 
@@ -43,7 +43,7 @@ def fit(options: argparse.Namespace) -> None:
     training = _training(options, options.method)
     with whole_file(options, ".safetensors") as unfinished:
         recording = open_signal(options)
-        data, _, usable = load_windows(recording, options.window, WINDOWS)
+        data, _, usable = load_windows(recording, options.window, WINDOWS, alternate=True)
         model, seeds = fit_model(data, options.method, shared_by=usable, **training)
         model.save(unfinished)
     print(data.card.note)

@@ -34,7 +34,7 @@ METHODS = {**NAMES, SCALES: "multiscale SAN"}
 SPARSE = [METHODS[name] for name in (*ACTIVATIONS[2:], SCALES)]
 #: Seeds whose mean phi on validation differ by more than that disagree.
 DISAGREEMENT = 0.05
-WINDOWS = 24  # the most windows of a long recording that are for training, choosing and testing
+WINDOWS = 48  # the most windows of a long recording that are for training, choosing and testing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,9 +154,12 @@ def load_signal(
 
 
 def load_windows(
-    recording: Recording, window: int, most: int | None = None
+    recording: Recording, window: int, most: int | None = None, *, alternate: bool = False
 ) -> tuple[DataSet, Tensor, int]:
     """The data set of a recording, see `load_signal`; deviations of the test windows; a count.
+
+    With ``alternate`` the parts of windows that are not neighbours alternate in time, so that each
+    part covers the whole recording, whose end may differ from its beginning.
 
     The deviations are in the recording's units, ``(B,)``: times them, a standardized window has its
     own amplitude. The count is that of all windows of the recording that are not left out, of which
@@ -184,7 +187,10 @@ def load_windows(
         )
     cut = torch.stack([values for values, _ in kept])
     train, validation = len(cut) // 2, max(1, len(cut) // 6)
-    parts = cut.split([train, validation, len(cut) - train - validation])
+    part = np.repeat([0, 1, 2], [train, validation, len(cut) - train - validation])
+    if alternate and every > 1:
+        part = np.resize([0, 2, 0, 1, 0, 2], len(cut))
+    parts = [cut[part == i] for i in range(3)]
     of_them = "" if every == 1 else f", every {ordinal(every)} of {usable}"
     left_out = "; ".join(part for part in (str(faults), *recording.remarks) if part)
     card = Provenance(
@@ -199,7 +205,7 @@ def load_windows(
         channel=recording.column or None,
         sha256={file.name: _sha256(file) for file in recording.files},
     )
-    deviations = torch.tensor([deviation for _, deviation in kept[-len(parts[2]) :]])
+    deviations = torch.tensor([deviation for _, deviation in kept])[part == 2]
     return DataSet(*parts, card), deviations, usable
 
 

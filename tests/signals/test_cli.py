@@ -294,6 +294,19 @@ def test_help_imports_nothing_slow(arguments):
     assert not {"torch", "numba", "pandas", "wfdb", "numpy", "matplotlib"} & {*said.split()}
 
 
+@pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", 2)])
+def test_the_program_takes_one_thread_unless_more_are_asked_for(asked, threads):
+    script = (
+        "from sanbook.signals import cli\n"
+        "cli.main = lambda: print(__import__('torch').get_num_threads())\ncli.run()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    environment |= {} if asked is None else {"OMP_NUM_THREADS": asked}
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert said.stdout.split() == [str(threads)]
+
+
 # --- streams and long recordings ------------------------------------------------------------------
 
 

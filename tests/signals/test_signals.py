@@ -226,6 +226,20 @@ def test_deviations_give_windows_their_amplitude_back(tmp_path):
     torch.testing.assert_close(data.test.double() * deviations[:, None], own, rtol=1e-5, atol=1e-5)
 
 
+def test_parts_alternate_over_a_long_recording(tmp_path):
+    values = noise(240)
+    np.save(tmp_path / "own.npy", values)
+    opened = open_recording(tmp_path / "own.npy")
+    load = sanbook.signals.windows.load_windows
+    data, deviations, _ = load(opened, 10, most=12, alternate=True)
+    cut = sanbook.signals.windows.standardized_windows(torch.from_numpy(values), 10)[::2]
+    assert torch.equal(data.train, cut[::2])
+    assert torch.equal(data.validation, cut[3::6])
+    assert torch.equal(data.test, cut[[1, 5, 7, 11]])
+    own = torch.from_numpy(values.reshape(24, 10).std(1, ddof=1)[[2, 10, 14, 22]])
+    torch.testing.assert_close(deviations.double(), own, rtol=1e-5, atol=0)
+
+
 # A small installation
 
 
