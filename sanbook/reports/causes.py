@@ -89,7 +89,9 @@ class Causes:
         )
 
     def write_results(self, results: str) -> None:
-        """Leave causes.json for the reference results."""
+        """Leave causes.json for the reference results; nothing without a folder."""
+        if not results:
+            return
         made = {"profile": self.profile, "cards": self.cards}
         made["rows"] = self.rows()[[*KEYS, "metric", *EXPLAINED]]
         write_record(f"{results}/causes.json", made)

@@ -84,7 +84,9 @@ class Runs:
         )
 
     def write_results(self, results: str) -> None:
-        """Leave procedure.json and procedure.csv for other pages and for the reference results."""
+        """Leave procedure.json and procedure.csv for other pages; nothing without a folder."""
+        if not results:
+            return
         tables = {
             name: pd.concat(getattr(self, name), ignore_index=True) for name in ("rows", "starts")
         }

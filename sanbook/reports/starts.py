@@ -327,7 +327,9 @@ class Starts:
         return show.data_line(list(self.made["cards"].values()))
 
     def write_results(self, results: str) -> None:
-        """Leave starts.json for the reference results."""
+        """Leave starts.json for the reference results; nothing without a folder."""
+        if not results:
+            return
         tables = {
             name: pd.concat(parts, ignore_index=True).round(5)
             for name, parts in self.parts.items()

@@ -1,5 +1,6 @@
-"""Prose holds no measured number: whatever was measured comes from a record."""
+"""Prose holds no measured number, and notebooks are short: what is measured comes from modules."""
 
+import json
 import re
 from pathlib import Path
 
@@ -63,6 +64,21 @@ def test_prose_holds_no_measured_number(path):
 def test_a_measured_number_is_found():
     typed = "On mitdb φ̄ is 0.447, 87 % in 12 seconds, 1 of 3 runs; 23 rows of `0.5` and $0.7$."
     assert measured_numbers(typed) == ["0.447", "87 %", "12 seconds", "1 of 3"]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PROSE if path.suffix == ".ipynb"], ids=lambda path: path.name
+)
+def test_cells_of_notebooks_are_short_and_without_outputs(path):
+    text = path.read_text()
+    assert "{glue" not in text
+    for cell in json.loads(text)["cells"]:
+        if cell["cell_type"] == "code":
+            source = "".join(cell["source"])
+            assert len(source.splitlines()) <= 25, source
+            assert "if results:" not in source, "write_results does nothing without a folder"
+            assert not cell["outputs"]
+            assert cell["execution_count"] is None
 
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)

@@ -1,0 +1,445 @@
+"""Where text, tables and code differ, and how much each discrepancy matters."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+import sanbook.data
+from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss
+from sanbook import show
+from sanbook.data import DATABASES
+from sanbook.data.dataset import DataSet
+from sanbook.reports.labelled import QUICK, table_name
+from sanbook.reproduction.criteria import NOT_RUN, Evidence, compare_numbers
+from sanbook.reproduction.published import TABLES, published
+from sanbook.reproduction.reference import reference
+from sanbook.reproduction.results import find
+from sanbook.show.names import METRICS, NAMES, over_seeds
+from sanbook.training import PROTOCOLS, Protocol, Trained
+from sanbook.training.classifiers import CNN, classify
+
+LABELLED = ("uci_epilepsy", "mnist", "fashion_mnist")
+# What differs, in the order of the sections: its name, text, code, what published numbers follow.
+DISCREPANCIES = {
+    "starts": ("initial weights", "normal, deviation 0.1", "every weight 0.1", "text"),
+    "range": ("range of UCI-epilepsy", "[0, 1]", "[−1, 1]", "code"),
+    "split": ("recordings on both sides", "split by rows", "split by rows", "both"),
+    "weights": ("weights of an image's kernel", "q m²", "q m", "code"),
+    "cells": ("Extrema-Pool of images", "every cell", "first cell (today's code)", "text"),
+    "epochs": ("epoch that is tested", "best on validation", "last", "code"),
+    "sizes": ("kernel size", "best on validation", "best on test", "code"),
+    "counters": ("baseline's accuracy", "on test", "validation and test together", "code"),
+    "tolerance": ("distance between extrema", "m", "m minus a tolerance", "code"),
+}
+
+
+def databases(profile: str) -> tuple[str, ...]:
+    """The recordings whose epochs are compared: all of the paper, or two."""
+    return {"paper": DATABASES, "quick": ("mitdb", "wrist")}[profile]
+
+
+class Report:
+    """The discrepancies, each measured in a section, and a table of all of them.
+
+    A section keeps the effect that it measured for `summary`, and its sentence for `findings`.
+
+    Args:
+        profile: "paper" or "quick".
+        seeds: of the runs of this page.
+        data: see `sanbook.data.load`.
+        directory: holds the data sets; empty: the default folder.
+        results: the folder with the results of other pages, see `sanbook.reproduction.results`.
+
+    Attributes:
+        protocol: how the SANs of UCI-epilepsy and of images are trained.
+        of_recordings: how the SANs of recordings are trained.
+    """
+
+    def __init__(
+        self, profile: str, seeds: list[int], *, data: str, directory: str, results: str
+    ) -> None:
+        self.profile, self.seeds, self.results = profile, list(seeds), results
+        self.where = {"data": data, "directory": directory or None}
+        self.protocol = replace(PROTOCOLS["mnist"], epochs=5 if profile == "paper" else 1)
+        self.of_recordings = Protocol(epochs=30 if profile == "paper" else 4)
+        self.pages = {
+            table: json.loads((find(f"{table}.json", results) / f"{table}.json").read_text())
+            for table in LABELLED
+        }
+        self.runs = {table: pd.DataFrame(page["rows"]) for table, page in self.pages.items()}
+        self.baseline = pd.DataFrame(self.pages["uci_epilepsy"]["baseline"])
+        self.effects, self.found = {}, {}
+
+    # --- data and networks ------------------------------------------------------------------------
+
+    def load(self, name: str, **options) -> DataSet:
+        """A data set, see `sanbook.data.load`; in the quick profile few examples of it."""
+        examples = sanbook.data.load(name, **self.where, **options)
+        return examples.first(**QUICK) if self.profile == "quick" and examples.labels else examples
+
+    def classify(self, examples: DataSet) -> pd.Series:
+        """Accuracies on test of the baseline, the CNN on the original data, one for each seed."""
+        inputs = {
+            part: getattr(examples, part).expand(len(self.seeds), -1, -1)
+            for part in examples.labels
+        }
+        protocol = Protocol(self.protocol.epochs, self.protocol.batch_size)
+        found = classify(CNN, inputs, examples.labels, seeds=self.seeds, protocol=protocol)
+        return found.table.accuracy_percent
+
+    def trained_san(self, dataset: str, activation: str, kernel_size: int) -> SAN:
+        """The SAN with two kernels that the page of a data set trained, of its first seed."""
+        table, key = table_name(dataset), (kernel_size, self.seeds[0])
+        kernels = torch.tensor(self.pages[table]["kernels"][activation][str(kernel_size)])
+        trained = Trained(pd.DataFrame(), {key: kernels}, {}, activation, PROTOCOLS[table])
+        return trained.model(*key)
+
+    def _measured(self, table: str, activation: str, kernel_size: int) -> pd.Series:
+        """Means of the metrics of the runs that the page of a data set made, batches of 64."""
+        rows = self.runs[table].query(
+            "selection == 'published_m' and batch_size == 64 and activation == @activation "
+            "and kernel_size == @kernel_size"
+        )
+        return rows[list(METRICS)].mean()
+
+    # --- sections ---------------------------------------------------------------------------------
+
+    def starts(self, constant: Mapping[tuple[str, str], Trained]) -> show.Shown:
+        """Normal weights against weights of 0.1.
+
+        Args:
+            constant: SANs of one kernel size that started with weights of 0.1, by table and
+                activation function.
+        """
+        rows, apart = [], []
+        for (table, a), trained in constant.items():
+            (m,) = {kernel_size for kernel_size, _ in trained.last}
+            apart.append(kernels_apart(trained.last[m, self.seeds[0]]))
+            printed = published(table).set_index(["kernel_size", "activation"]).phi[m, a]
+            row = {"data": TABLES[table], "activation": NAMES[a], "m": m}
+            row["published φ̄"] = f"{printed:.2f}"
+            rows.append(row | {"start": "normal", **self._measured(table, a, m)})
+            rows.append(row | {"start": "0.1", **means(trained)})
+            rows[-1]["kernels differ by"] = f"{apart[-1]:g}"
+        largest = max(apart)
+        self.effects["starts"] = f"from 0.1 two kernels stay alike: they differ by {largest:g}"
+        self.found["starts"] = (
+            "Two kernels that start with every weight 0.1, as in today's code, differ by "
+            f"{largest:g} after training. The published numbers of two kernels need the normal "
+            "weights of the text."
+        )
+        return show.table(
+            pd.DataFrame(rows).rename(columns=METRICS),
+            name="tab-start",
+            caption="Two kernels, started with normal weights or with weights of 0.1; "
+            f"{over_seeds(self.seeds)}.",
+        )
+
+    def range(self, trained: Mapping[str, Trained], accuracy: pd.Series) -> show.Shown:
+        """UCI-epilepsy scaled to [−1, 1] against [0, 1].
+
+        Args:
+            trained: SANs with kernels of 15 samples of data from 0 to 1, by activation function.
+            accuracy: of the baseline on these data, from `classify`.
+        """
+        printed = published("uci_epilepsy").set_index(["kernel_size", "activation"]).phi
+        rows = []
+        for a, of_unit in trained.items():
+            row = {"activation": NAMES[a], "published φ̄": f"{printed[15, a]:.2f}"}
+            rows.append(row | {"range": "[−1, 1]", **self._measured("uci_epilepsy", a, 15)})
+            rows.append(row | {"range": "[0, 1]", **means(of_unit)})
+        unit, symmetric = accuracy.mean(), self.baseline.accuracy_percent.mean()
+        self.effects["range"] = (
+            f"accuracy on the original data {unit:.1f} % with [0, 1], {symmetric:.1f} % with "
+            "[−1, 1]"
+        )
+        self.found["range"] = (
+            f"On the original data of UCI-epilepsy the classifier reaches {unit:.1f} % in the "
+            f"range [0, 1] of the text. It reaches {symmetric:.1f} % in the range [−1, 1] of the "
+            "code."
+        )
+        return show.table(
+            pd.DataFrame(rows).rename(columns=METRICS),
+            name="tab-range",
+            caption=f"UCI-epilepsy scaled to either range, m = 15; {over_seeds(self.seeds)}.",
+        )
+
+    def split(self, trained: Trained, accuracy: pd.Series) -> show.Shown:
+        """UCI-epilepsy split by rows against a split by recordings.
+
+        Args:
+            trained: SANs with Extrema and kernels of 15 samples, of data split by recordings.
+            accuracy: of the baseline on these data, from `classify`.
+        """
+        published_split = self.baseline.accuracy_percent
+        rows, phi_of_rows = [], self._measured("uci_epilepsy", "extrema", 15).phi
+        for name, accuracies, phi in (
+            ("rows, as published", published_split, phi_of_rows),
+            ("recordings", accuracy, means(trained).phi),
+        ):
+            row = {"split by": name, "accuracy (%)": f"{accuracies.mean():.1f}"}
+            if len(self.seeds) > 1:
+                row["range"] = f"{accuracies.min():.1f} to {accuracies.max():.1f}"
+            rows.append(row | {"φ̄ of Extrema, m = 15": phi})
+        change = accuracy.mean() - published_split.mean()
+        self.effects["split"] = (
+            f"accuracy changes by {change:+z.1f} points where recordings are kept together"
+        )
+        return show.table(
+            pd.DataFrame(rows),
+            name="tab-leak",
+            caption="Accuracy on UCI-epilepsy, its rows split in file order or by recordings; "
+            f"{over_seeds(self.seeds)}.",
+        )
+
+    def weights(self, m: int, n: int) -> show.Shown:
+        """Two kernels of m by m weights, counted by the text and by the code, for n values."""
+        hidden = 2 * m**2 - 2 * m
+        self.effects["weights"] = f"CR⁻¹ larger by {hidden / n:.3f} for m = {m}"
+        return show.say(
+            f"For the largest kernels, m = {m}, the count of the code leaves out {hidden} weights. "
+            f"An image has {n} values, so CR⁻¹ is smaller by {hidden / n:.3f}."
+        )
+
+    def cells(self, model: SAN, images: Tensor, maps: Mapping[str, Tensor]) -> show.Shown:
+        """Extrema-Pool with all its cells and with the first one.
+
+        Args:
+            model: the SAN, with two kernels.
+            images: ``(B, height, width)``.
+            maps: its activations, ``(B, 2, height, width)``, as "all cells" and "first cell".
+        """
+        m, n = model.kernels[0].shape[0], images[0].numel()
+        rows, losses = [], {}
+        for name, a in maps.items():
+            with torch.no_grad():
+                losses[name] = normalized_loss(images, model.decode(a)).mean().item()
+            kept = a.count_nonzero(dim=(1, 2, 3)).double().mean()
+            # Weights as the published table counts them.
+            inverse_cr = inverse_compression_ratio_from_counts(kept, 2 * m, n, 2).item()
+            row = {"kept": name, "activations of an image": f"{kept:.1f}"}
+            rows.append(row | {"CR⁻¹": inverse_cr, "L̃": losses[name]})
+        paper = published("mnist").set_index(["kernel_size", "activation"])
+        paper = paper.loc[m, model.activation]
+        printed = {symbol: f"{paper[metric]:.2f}" for metric, symbol in [*METRICS.items()][:2]}
+        rows.append({"kept": "published", **printed})
+        self.effects["cells"] = f"L̃ {losses['first cell']:.2f} instead of {losses['all cells']:.2f}"
+        return show.table(
+            pd.DataFrame(rows),
+            name="tab-first-cell",
+            caption="Extrema-Pool with all its cells and with the first cell alone, on MNIST with "
+            f"m = {m}.",
+        )
+
+    def epochs(self, trained: Mapping[tuple[str, str], Trained]) -> show.Shown:
+        """The change from the best epoch on validation to the last one.
+
+        Args:
+            trained: SANs of one kernel size, by recording and activation function.
+        """
+        changes = epoch_changes(trained, self.runs)
+        groups = changes.groupby(["data", "activation"], sort=False)
+        table = {
+            "φ̄": groups.phi.agg(median_and_range, digits=3),
+            "accuracy, in points": groups.accuracy_percent.agg(median_and_range, digits=1),
+            "runs": groups.size(),
+        }
+        table = pd.DataFrame(table).reset_index()
+        accuracy = changes.accuracy_percent
+        self.effects["epochs"] = (
+            f"from the best to the last epoch φ̄ changes by {changes.phi.median():+z.3f} in the "
+            f"median, accuracy by {accuracy.median():+z.1f} points, by {accuracy.abs().max():.1f} "
+            "at most"
+        )
+        return show.table(
+            table.assign(activation=table.activation.map(NAMES)),
+            name="tab-epoch",
+            caption="From the best epoch on validation to the last one: median of the change "
+            "(smallest to largest).",
+        )
+
+    def reference_epochs(self) -> show.Shown:
+        """How many numbers of tables with labels the reference runs match, by either epoch."""
+        evidence = reference()
+        runs = evidence.runs[evidence.runs.table.isin(LABELLED)]
+        matches = {}
+        for selection in ("published_m", "published_m_last"):
+            tested = runs[runs.selection == selection].assign(selection="published_m")
+            numbers = compare_numbers(Evidence(tested, evidence.absent))
+            numbers = numbers[numbers.verdict != NOT_RUN]
+            matches[selection] = f"{numbers.mean_matches.sum()} of {len(numbers)}"
+        return show.say(
+            f"The mean of the reference runs matches {matches['published_m']} numbers of "
+            "UCI-epilepsy and of the images. If the last epoch took the place of the best one, the "
+            f"mean would match {matches['published_m_last']}."
+        )
+
+    def sizes(self) -> show.Shown:
+        """φ̄ on test where the kernel size is chosen on validation or on test."""
+        swept = pd.read_csv(find("physionet.csv", self.results) / "physionet.csv")
+        real = swept.data_source == "real"
+        swept = swept[real] if real.any() else swept
+        swept = swept.set_index(["database", "activation", "init", "seed"])
+        honest, on_test = (swept[swept.selection == rule] for rule in ("validation", "test"))
+        gap = honest.phi - on_test.phi
+        moved = (honest.kernel_size != on_test.kernel_size).groupby("activation")
+        table = pd.DataFrame(
+            {
+                "φ̄ by validation, mean": honest.phi.groupby("activation").mean(),
+                "by test": on_test.phi.groupby("activation").mean(),
+                "largest gap": gap.groupby("activation").max(),
+                "another m": moved.agg(lambda other: f"{other.sum()} of {len(other)}"),
+            }
+        )
+        self.effects["sizes"] = f"φ̄ on test lower by {gap.mean():.3f} in the mean, if chosen there"
+        self.found["sizes"] = (
+            "If the kernel size is chosen on test, as in the code, the mean φ̄ on test is "
+            f"{gap.mean():.3f} smaller than with the choice on validation, as in the text."
+        )
+        recordings = gap.index.unique(level="database").size
+        return show.table(
+            table.reindex(list(NAMES)).rename(index=NAMES).reset_index(),
+            name="tab-choice",
+            caption="φ̄ on test where the kernel size is chosen on validation or on test. Number of "
+            f"recordings{' of the paper' if real.any() else ', all simulated'}: {recordings}.",
+        )
+
+    def counters(self, labels: Mapping[str, Tensor]) -> show.Shown:
+        """The accuracy of the baseline, and the number that the published code prints.
+
+        Args:
+            labels: of UCI-epilepsy, by part.
+        """
+        on_test = self.baseline.accuracy_percent
+        validation, test = len(labels["validation"]), len(labels["test"])
+        right = self.baseline.validation_accuracy_percent * validation + on_test * test
+        mixed = right / (validation + test)
+        self.effects["counters"] = f"accuracy {(mixed - on_test).mean():+z.1f} points"
+        table = {
+            "seed": self.baseline.seed,
+            "test alone (%)": on_test.map("{:.1f}".format),
+            "mixed (%)": mixed.map("{:.1f}".format),
+        }
+        return show.table(
+            pd.DataFrame(table),
+            name="tab-counters",
+            caption="Accuracy of the classifier on UCI-epilepsy: on test, and with validation "
+            "mixed in.",
+        )
+
+    def tolerance(self, trained: Mapping[int, Trained]) -> show.Shown:
+        """Extrema on mitdb, by border tolerance: SANs of 10 samples and of the published size."""
+        rows = [found.select().assign(tolerance=samples) for samples, found in trained.items()]
+        best = pd.concat(rows).query("rule == 'best'")
+        table = best.groupby(["tolerance", "kernel_size"])[list(METRICS)].mean()
+        self.effects["tolerance"] = (
+            f"φ̄ of Extrema on mitdb {table.phi[0, 10]:.2f} without, {table.phi[3, 10]:.2f} with "
+            "the tolerance"
+        )
+        return show.table(
+            table.reset_index().rename(columns={"kernel_size": "m", **METRICS}),
+            name="tab-tolerance",
+            caption="Extrema on mitdb with a border tolerance and without; "
+            f"{over_seeds(self.seeds)}.",
+        )
+
+    def relu(self) -> show.Shown:
+        """The levels of CR⁻¹ at which the reference runs with ReLU end."""
+        numbers = compare_numbers(reference())
+        numbers = numbers.query("activation == 'relu' and metric == 'inverse_compression_ratio'")
+        numbers = numbers[numbers.table.isin(LABELLED)].sort_values(["table", "kernel_size"])
+        alive = (numbers.runs - numbers.dead).astype(str)
+        table = {
+            "data": numbers.table.map(TABLES),
+            "m": numbers.kernel_size,
+            "published CR⁻¹": numbers.published.map("{:.2f}".format),
+            "runs at each level": numbers.clusters.fillna(
+                alive + " × " + numbers["mean"].map("{:.2f}".format)
+            ),
+            "dead": numbers.dead,
+        }
+        return show.table(
+            pd.DataFrame(table),
+            name="tab-relu",
+            caption="CR⁻¹ of ReLU with two kernels: the levels at which the reference runs end.",
+        )
+
+    def summary(self) -> show.Shown:
+        """All discrepancies, with the effects that the sections measured."""
+        heads = ["what", "text", "code", "published", "effect"]
+        rows = [(*said, self.effects[key]) for key, said in DISCREPANCIES.items()]
+        return show.table(
+            pd.DataFrame(rows, columns=heads),
+            name="tab-differences",
+            caption="Where text and code differ, what the published numbers follow, and the effect "
+            "that this build measures.",
+        )
+
+    def findings(self) -> show.Shown:
+        """The start, the range and the choice of the kernel size, a sentence each."""
+        return show.findings(*(self.found[key] for key in ("starts", "range", "sizes")))
+
+
+# --- what the sections compute --------------------------------------------------------------------
+
+
+def means(trained: Trained) -> pd.Series:
+    """Means on test of CR⁻¹, the normalized loss and φ over the seeds, of the best epochs."""
+    return trained.select().query("rule == 'best'")[list(METRICS)].mean()
+
+
+def kernels_apart(kernels: Tensor) -> float:
+    """The largest difference between the weights of two kernels, ``(2, *(m,) * ndim)``.
+
+    >>> kernels_apart(torch.tensor([[1.0, 2.0], [1.0, -1.0]]))
+    3.0
+    """
+    first, second = kernels
+    return (first - second).abs().max().item()
+
+
+def epoch_changes(
+    trained: Mapping[tuple[str, str], Trained], runs: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """The last epoch minus the best one on validation: phi and accuracy_percent of each run.
+
+    Dead networks are left out; recordings have no accuracy.
+
+    Args:
+        trained: SANs of one kernel size and one seed, by recording and activation function.
+        runs: by table, the rows that the page of a data set left.
+    """
+    of_recordings = []
+    for (_, activation), found in trained.items():
+        phi = found.select().set_index("rule").phi
+        change = {"data": TABLES["physionet"], "activation": activation}
+        of_recordings.append(change | {"phi": phi["last"] - phi["best"]})
+    tables = [pd.DataFrame(of_recordings)]
+    for table, rows in runs.items():
+        keyed = rows.set_index(["kernel_size", "activation", "seed", "batch_size"])
+        best, last = (
+            keyed[keyed.selection == selection] for selection in ("published_m", "published_m_last")
+        )
+        metrics = ["phi", "accuracy_percent"]
+        change = (last[metrics] - best[metrics])[~(best.dead | last.dead)]
+        tables.append(change.reset_index().assign(data=TABLES[table]))
+    columns = ["data", "activation", "phi", "accuracy_percent"]
+    return pd.concat(tables)[columns].reset_index(drop=True)
+
+
+def median_and_range(values: pd.Series, digits: int) -> str | None:
+    """Changes in words, nothing if there are none.
+
+    >>> median_and_range(pd.Series([-0.26, 0.0, 1.0]), 1)
+    '+0.0 (-0.3 to +1.0)'
+    """
+    if values.isna().all():
+        return None
+    median, low, high = (
+        f"{number:+z.{digits}f}" for number in (values.median(), values.min(), values.max())
+    )
+    return f"{median} ({low} to {high})"
