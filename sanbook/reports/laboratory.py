@@ -13,7 +13,7 @@ import sanbook.data
 from sanbook import show
 from sanbook.data import WINDOW, DataSet
 from sanbook.show.names import describe_activations
-from sanbook.signals.cli import WINDOWS
+from sanbook.signals.compare import WINDOWS
 from sanbook.signals.events import TIE
 from sanbook.training import PROTOCOLS
 
