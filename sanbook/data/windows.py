@@ -17,6 +17,7 @@ def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal")
     has, for a window of less than 2, for samples that are NaN or infinite, and for a constant
     window, which has no standard deviation to divide by.
 
+    >>> import torch
     >>> standardized_windows(torch.tensor([1.0, 2.0, 3.0, 50.0, 40.0, 30.0, 7.0]), 3)
     tensor([[-1.,  0.,  1.],
             [ 1.,  0., -1.]])

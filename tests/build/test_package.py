@@ -71,7 +71,7 @@ def test_wheel_trains_on_a_csv_from_any_folder_with_little_beside_torch(wheel, t
     command = [sys.executable, "-I", "-c", code]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    assert "For compression take" in said.stdout
+    assert "\nTo compress the signal, use " in said.stdout
     assert int(said.stdout.split()[-1]) > 0
 
 

@@ -38,6 +38,7 @@ def test_showing_needs_neither_torch_nor_matplotlib():
 
 
 def test_figure_stands_on_white_with_its_caption_and_travels_as_svg():
+    before = plt.get_fignums()  # of other tests
     data, metadata = drawn()._repr_mimebundle_()
     assert "figure { background: #fff" in data["text/html"]
     assert "<figcaption>A &lt;line&gt;.</figcaption>" in data["text/html"]
@@ -45,7 +46,7 @@ def test_figure_stands_on_white_with_its_caption_and_travels_as_svg():
     facts = metadata["sanbook"]
     assert facts["book"]["image/svg+xml"].startswith("<?xml")
     assert [facts[key] for key in ("kind", "name", "caption")] == ["figure", "fig-a", "A <line>."]
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
 
 
 def test_figure_of_simulated_data_is_marked():
