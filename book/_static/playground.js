@@ -22,7 +22,7 @@ function startPlayground(root, data) {
     activation: ["Activation function", "select", labelled(data.activations)],
     kernel: ["Kernel", "select", Object.fromEntries([...trained, ...shapes, ["own", "your own"]])],
     index: ["Kernel size m:", "range", { min: 0, max: SIZES.length - 1, value: SIZES.indexOf(10) }],
-    density: ["", "range", { min: 1 }],
+    density: ["Density:", "range", { min: 1 }],
     follow: ["density follows from m, as in the paper", "checkbox", { checked: "" }],
   });
   at.activation.value = "extrema";

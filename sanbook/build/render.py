@@ -174,12 +174,15 @@ def render(profile: str) -> None:
     run_jupyter_book(folder, "--path-output", str(unpublished), "-W", "--keep-going", "-q")
     whole.touch()
     built = unpublished / "_build" / "html"
-    # Jupyter Book's own redirection has neither doctype nor title.
-    title = yaml.safe_load((folder / "_config.yml").read_text())["title"]
-    (built / "index.html").write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta http-equiv="refresh" content="0; url={pages[0]}.html"></head></html>\n'
-    )
+    # Redirections of Jupyter Book and of sphinx-reredirects have neither doctype nor title.
+    config = yaml.safe_load((folder / "_config.yml").read_text())
+    moved = config["sphinx"]["config"].get("redirects", {})
+    for old, new in {"index": f"{pages[0]}.html", **moved}.items():
+        (built / f"{old}.html").write_text(
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            f"<title>{config['title']}</title>"
+            f'<meta http-equiv="refresh" content="0; url={new}"></head></html>\n'
+        )
     missing = [page for page in pages if not (built / f"{page}.html").exists()]
     if missing:
         raise PageError(f"the book was rendered without these pages of book/_toc.yml: {missing}")

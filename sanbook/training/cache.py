@@ -34,6 +34,8 @@ import torch
 from sanbook.training.encoding import ROOT, decode, encode, source_of
 
 #: None turns the cache off, as where there is no checkout.
+#:
+#: :meta hide-value:
 FOLDER: Path | None = ROOT / "_build" / "cache" if (ROOT / "task_book.py").exists() else None
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 LIMIT = 2 * 2**30  # bytes of all entries; the entries that were not used for longest go first

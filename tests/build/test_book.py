@@ -2,6 +2,7 @@
 
 import collections
 import importlib
+import inspect
 import json
 import os
 import re
@@ -579,7 +580,9 @@ def test_reference_has_every_public_function_and_class(book):
     for module in map(importlib.import_module, ["san_core", *modules]):
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", "") == module.__name__
-            if own and hasattr(thing, "__name__") and not name.startswith("_"):
+            # The compiled loops are objects of Numba, which the reference does not show.
+            known = inspect.isfunction(thing) or inspect.isclass(thing)
+            if own and known and not name.startswith("_"):
                 assert f"{module.__name__}.{name}" in documented
 
 
@@ -593,8 +596,8 @@ def test_results_have_the_columns_of_the_published_table(book):
     at_published_m = results[results.selection == "published_m"].drop_duplicates(
         ["database", "activation"]
     )
-    merged = at_published_m.merge(published, on=["database", "activation", "kernel_size"])
-    assert len(merged) == len(published) == 75
+    merged = at_published_m.merge(of_paper, on=["database", "activation", "kernel_size"])
+    assert len(merged) == len(of_paper) == 75
 
 
 @pytest.mark.parametrize("name", LABELLED.values())
@@ -657,7 +660,8 @@ def test_pages_open_what_they_declare_and_nothing_else(book):
             if own and not any(file.is_relative_to(place) for place in free):
                 assert any(file.is_relative_to(one) for one in declared), (page.name, line)
         facts = json.loads((results / "provenance" / f"{page.name}.json").read_text())
-        assert {card["name"] for card in facts["cards"]} <= {*page.data, "own"}, page.name
+        of_others = {card["name"] for card in facts["cards"] if card["source"] != "own"}
+        assert of_others <= set(page.data), page.name
 
 
 def test_second_make_executes_nothing(own_book):
@@ -693,7 +697,7 @@ def test_every_page_says_how_it_was_made(book):
     for page, facts in made.items():
         assert facts["seconds"] > 0
         assert facts["peak_megabytes"] > 50
-        assert all(card["source"] == "simulated" for card in facts["cards"])
+        assert {card["source"] for card in facts["cards"]} <= {"simulated", "own"}
         text = book / f"_build/html/{page}.html"
         article = BeautifulSoup(text.read_text(), "html.parser").article
         footer = article.find_all("details")[-1]
@@ -721,9 +725,9 @@ def test_every_figure_of_placeholder_data_is_marked(book):
         marked[str(path.relative_to(book / BUILT / "pages"))] = [
             "<!-- simulated -->" in figure for figure in figures
         ]
-    # The ledger shows the committed record, "How fast" shows times, and there are drawings.
-    for name in ("ledger", "speed"):
-        assert marked.pop(f"{name}.ipynb") == [False]
+    # Two pages show reference results, "How fast" shows times, and there are drawings.
+    for name, count in {"ledger": 1, "procedure": 2, "speed": 1}.items():
+        assert marked.pop(f"{name}.ipynb") == count * [False]
     drawings = {"01_metric": [False], "02_activations": [False, False], "07_your_signal": [False]}
     for lesson, expected in drawings.items():
         assert marked.pop(f"learn/{lesson}.ipynb") == expected
@@ -915,7 +919,7 @@ WANTED = {
     "conclusion": "discussion",
     "extrema": "learn/02_activations",
     "download": "building",
-    "cite": "cite",
+    "cite": "references",
 }
 
 
