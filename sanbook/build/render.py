@@ -176,7 +176,7 @@ def render(profile: str) -> None:
     built = unpublished / "_build" / "html"
     # Redirections of Jupyter Book and of sphinx-reredirects have neither doctype nor title.
     config = yaml.safe_load((folder / "_config.yml").read_text())
-    moved = config["sphinx"]["config"].get("redirects", {})
+    moved = config.get("sphinx", {}).get("config", {}).get("redirects", {})
     for old, new in {"index": f"{pages[0]}.html", **moved}.items():
         (built / f"{old}.html").write_text(
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
