@@ -160,7 +160,7 @@ def test_scale_paid_takes_fewer_activations(model, x):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([1.0, 2.0], [3]), r"\(q, m\).*\(2,\)"),
+        (([1.0, 2.0], [3]), r"prototypes: \(2,\) .*\(q, m\)"),
         (([[]], [3]), "at least one weight"),
         (([[float("nan")]], [3]), "finite"),
         (([[1.0]], []), "lengths: .* are not different"),

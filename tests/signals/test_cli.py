@@ -477,8 +477,8 @@ UNUSABLE = [
     ("own.csv", ecg(line300="lost"), EVENTS, "line 300 is no row of 1 fields, but 'lost'"),
     ("own.csv", b"ecg\n" + b"nan\n" * 400, COMPARE, "8 windows with a gap are left out"),
     ("own.csv", b"ecg\n" + b"7\n" * 400, COMPARE, "8 windows of a constant value are left out"),
-    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"'eeg' none of its columns \['ecg'\]"),
-    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"1 none of its columns \['ecg'\]"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"'eeg' names none of its columns \['ecg'\]"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"1 names none of its columns \['ecg'\]"),
     (
         "own.csv",
         ecg(line200="1e308", line201="-1e308"),
