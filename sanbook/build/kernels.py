@@ -37,8 +37,10 @@ def run_kernel(arguments: list[str], folder: str, environment: dict[str, str], l
     import matplotlib
     from ipykernel.kernelapp import IPKernelApp
 
-    # A kernel sets it before matplotlib is imported, which is too late here.
+    # A kernel sets these before the libraries are imported, which is too late here.
     matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
+    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:
+        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
     IPKernelApp.launch_instance(argv=arguments)
     Path(f"{log}.peak").write_text(str(peak_memory()))
 
