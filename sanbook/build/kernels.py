@@ -31,6 +31,8 @@ def run_kernel(arguments: list[str], folder: str, environment: dict[str, str], l
         os.setsid()  # an interrupt from the terminal is for the program that started it
     os.chdir(folder)
     os.environ.update(environment, SAN_CACHE_LOG=log)
+    if "torch" in sys.modules and (threads := environment.get("OMP_NUM_THREADS")):
+        sys.modules["torch"].set_num_threads(int(threads))  # torch took the number at its import
     engine = multiprocessing.parent_process()
     threading.Thread(target=lambda: (engine.join(), os._exit(1)), daemon=True).start()
     import matplotlib

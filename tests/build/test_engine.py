@@ -103,6 +103,15 @@ def test_provenance_has_the_commit_at_the_start_and_what_came_from_the_cache(pro
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such sockets")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_page_has_the_threads_that_are_given_to_it(project, monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    counted = code("import torch\n\nprint(torch.get_num_threads())")
+    write_notebook(project / "notebooks/page.ipynb", nbformat.v4.new_markdown_cell("# A"), counted)
+    page, _ = make_page(project)
+    assert page.cells[1].outputs[0].text == f"{threads}\n"
+
+
 def test_kernels_share_no_port(project):
     """Two kernels that start at the same moment could be given the same one, and one would hang."""
     asks = "import json, ipykernel\nprint(open(ipykernel.get_connection_file()).read())"
