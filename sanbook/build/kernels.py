@@ -32,15 +32,15 @@ def run_kernel(arguments: list[str], folder: str, environment: dict[str, str], l
         os.setsid()  # an interrupt from the terminal is for the program that started it
     os.chdir(folder)
     os.environ.update(environment, SAN_CACHE_LOG=log)
+    if "torch" in sys.modules and (threads := environment.get("OMP_NUM_THREADS")):
+        sys.modules["torch"].set_num_threads(int(threads))  # torch took the number at its import
     engine = multiprocessing.parent_process()
     threading.Thread(target=lambda: (engine.join(), os._exit(1)), daemon=True).start()
     import matplotlib
     from ipykernel.kernelapp import IPKernelApp
 
-    # A kernel sets these before the libraries are imported, which is too late here.
+    # A kernel sets it before matplotlib is imported, which is too late here.
     matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
-    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:
-        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
     IPKernelApp.launch_instance(argv=arguments)
     Path(f"{log}.peak").write_text(str(peak_memory()))
 
