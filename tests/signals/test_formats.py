@@ -375,7 +375,7 @@ def test_default_is_the_only_signal_beside_times(tmp_path):
     path.write_text(text(table().assign(note="x")))
     assert open_file(path).names == ("time", "ECG", "note")
     assert read(path)[0].column == "ECG"
-    with pytest.raises(FileError, match=r"one of the columns \['time', 'ECG', 'note'\].*got 7"):
+    with pytest.raises(FileError, match=r"7 .* one of its columns \['time', 'ECG', 'note'\]"):
         read(path, 7)
 
 
@@ -386,7 +386,7 @@ def test_files_of_other_kinds(tmp_path):
             read(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "own.npz", "w"):
         pass
-    with pytest.raises(FileError, match=r"own.npz: '' names none of its columns \[\]"):
+    with pytest.raises(FileError, match=r"own.npz: '' .* exactly one of its columns \[\]"):
         read(tmp_path / "own.npz")
     with pytest.raises(FileError, match="separator, decimal, skip and time are for files of text"):
         read(tmp_path / "own.npz", decimal=",")

@@ -137,7 +137,7 @@ def test_offset_and_names_that_are_doubled(tmp_path):
     edit(path, "own.dat 16x1", "own.dat 16x1+24")
     edit(path, "Resp", "ECG")
     np.testing.assert_array_equal(read(path, 1)[1], expected)
-    refused(path, r"one of the columns \['ECG', 'ECG'\]", "ECG")
+    refused(path, r"exactly one of its columns \['ECG', 'ECG'\]", "ECG")
     data.rename(tmp_path / "own.mat")  # as of the challenges of 2017 on
     edit(path, "own.dat", "own.mat")
     np.testing.assert_array_equal(read(tmp_path / "own.mat", 1)[1], expected)
@@ -371,7 +371,7 @@ def test_a_channel_of_two_dimensions(tmp_path, monkeypatch, shape, order):
     np.save(tmp_path / "own.npy", values)
     channel = values[:, 1] if shape[0] == 300 else values[1]
     np.testing.assert_array_equal(read(tmp_path / "own.npy", 1)[1], channel)
-    refused(tmp_path / "own.npy", r"'' names none of its columns \[0, 1\]")
+    refused(tmp_path / "own.npy", r"'' does not name exactly one of its columns \[0, 1\]")
 
 
 def test_rate_units_and_names_in_an_archive(tmp_path):

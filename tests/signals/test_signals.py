@@ -101,7 +101,7 @@ def test_own_signal_with_a_large_offset_keeps_its_digits(tmp_path):
 @pytest.mark.parametrize("column", ["", "EEG"])
 def test_column_that_is_not_one_of_the_own_ones(tmp_path, write_own, column):
     path = write_own(tmp_path, noise(600).reshape(300, 2))
-    message = rf"{path.name}: '{column}' names none of its columns \['ECG', 'PPG'\]"
+    message = rf"{path.name}: '{column}' does not name exactly one of its columns \['ECG', 'PPG'\]"
     with pytest.raises(ValueError, match=message):
         sanbook.signals.windows.load_signal(path, 100, column)
 
@@ -129,7 +129,7 @@ class Trap:
         ("own.npy", np.array([Trap()]), "cannot be read: .*Python objects"),
         ("own.npy", pickle.dumps(Trap()), "cannot be read: .*pickle"),
         ("own.npz", b"PK\x03\x04 broken", "cannot be read: "),
-        ("own.npy", np.ones((50, 2)), r"names none of its columns \[0, 1\]"),
+        ("own.npy", np.ones((50, 2)), r"does not name exactly one of its columns \[0, 1\]"),
         ("own.npy", np.ones(50, complex), "not a signal but complex128"),
         ("own.mat", "", ".mat is none of the kinds .csv"),
     ],
