@@ -12,19 +12,19 @@ import torch
 import sanbook.data
 from sanbook import show
 from sanbook.data import WINDOW, DataSet
+from sanbook.reproduction.reference import read_reference
 from sanbook.show.names import describe_activations
 from sanbook.signals.compare import WINDOWS
 from sanbook.signals.events import TIE
 from sanbook.training import PROTOCOLS
 
-RUNS = Path(__file__).parents[2] / "data" / "reproduced" / "runs.csv"
 FIRST = "mitdb"  # the recording with which the page opens
 WAVELETS = [f"db{i}" for i in range(2, 9)]  # the family of Daubechies
 
 
 def laboratory(data_sets: Iterable[DataSet]) -> show.Shown:
     """The live figure, which offers the windows of these recordings in exact single precision."""
-    runs = pd.read_csv(RUNS)
+    runs = read_reference("runs")
     return show.live(
         "laboratory",
         {

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import torch
 
 from san_core import ACTIVATIONS, SAN
-from sanbook import show
+from sanbook import reports, show
 from sanbook.data import DataSet
-from sanbook.reproduction.results import write_record
 from sanbook.show.names import NAMES, describe_activations
 from sanbook.training import PROTOCOLS, Protocol, evaluate, sweep
 
@@ -100,10 +99,8 @@ class Report:
 
     def write_results(self, results: str) -> None:
         """Leave what the page offers, for those who check it."""
-        if results:
-            cards = {name: vars(data.card) for name, data in self.recordings.items()}
-            record = {"profile": self.profile, "cards": cards, **self.offered}
-            write_record(f"{results}/playground.json", record)
+        record = {"profile": self.profile, "cards": reports.cards(self.recordings), **self.offered}
+        reports.leave(results, "playground", record)
 
 
 def _kernels(data: DataSet, sizes, protocol: Protocol, decimals: int) -> dict[str, dict]:
