@@ -22,11 +22,12 @@ suffice, or trains. The page says which.
 
 import ast
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 import sanbook.data
@@ -36,6 +37,10 @@ from sanbook.data.dataset import DataSet
 from sanbook.files import write_table
 from sanbook.reproduction.results import PROFILES, find, write_record
 from sanbook.show.names import NAMES as FUNCTIONS
+
+if TYPE_CHECKING:  # some pages need neither
+    from matplotlib.figure import Figure
+    from torch import Tensor
 
 LABELLED = tuple(name for name in NAMES if name not in DATABASES)
 
@@ -172,7 +177,17 @@ def left_out(names: Sequence[str], used: Mapping[str, DataSet]) -> show.Shown | 
     return show.say(f"**Left out**, because the paper's data are not available: {listed(absent)}.")
 
 
-# --- what several pages say -----------------------------------------------------------------------
+# --- what several pages show ----------------------------------------------------------------------
+
+
+class Page:
+    """What the reports of pages share. ``sources`` are the sources of the data that they show."""
+
+    sources: Collection[str]
+
+    def figure_of(self, name: str, drawn: "Figure", caption: str, alt: str) -> show.Shown:
+        """A figure of the data of the page, see `sanbook.show.figure`."""
+        return show.figure(drawn, name=name, caption=caption, alt=alt, sources=self.sources)
 
 
 def quick(profile: str, cut: str) -> show.Shown | None:
@@ -239,6 +254,11 @@ def find_results(page: str, directory: str = "") -> Found | None:
         return None
     content = json.loads((folder / f"{page}.json").read_text())
     return Found(content, f"the results in `{Path(*folder.parts[-3:])}`")
+
+
+def rounded(values: "Tensor", decimals: int = 5) -> np.ndarray:
+    """Numbers that are short as text."""
+    return values.detach().double().numpy().round(decimals)
 
 
 def leave(directory: str, page: str, results: dict, table: pd.DataFrame | None = None) -> None:

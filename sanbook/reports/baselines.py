@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,13 +19,10 @@ from sanbook.reports.networks import PaperSANs, multiscale_sans
 from sanbook.scales import MultiscaleSAN
 from sanbook.show import figures
 from sanbook.show.names import METRICS, NAMES
-from sanbook.training import PROTOCOLS
 
 SANS = {activation: f"SAN, {name}" for activation, name in NAMES.items()}
 MULTISCALE = "multiscale SAN"
 METHODS = [*SANS.values(), MULTISCALE, *ALL]
-LABELLED_SIZES = {"uci-epilepsy": range(8, 23, 2), "mnist": range(1, 7),
-                  "fashion-mnist": range(1, 7)}  # fmt: skip
 EXAMPLES = {"paper": {"train": 1_000, "validation": 60, "test": 200},
             "quick": {"train": 200, "validation": 20, "test": 20}}  # of labelled data  # fmt: skip
 LIMIT = 1.05  # of the planes
@@ -70,13 +66,7 @@ class Candidates:
 
     def __init__(self, used: Mapping[str, DataSet], results: str, seed: int, profile: str) -> None:
         self.used, self.profile = used, profile
-        of_images = replace(PROTOCOLS["mnist"], epochs=10, batch_size=16)
-        protocols = {
-            name: of_images if part.labels else PROTOCOLS["physionet"]
-            for name, part in used.items()
-        }
-        sizes = {name: LABELLED_SIZES.get(name, range(1, 250, 12)) for name in used}
-        self.sans = PaperSANs(used, results, seed, protocols, sizes)
+        self.sans = PaperSANs(used, results, seed)
         self.multiscale = multiscale_sans(used, results)
 
     def of(self, name: str) -> dict[str, Callable]:
@@ -110,7 +100,7 @@ class Candidates:
         return candidates
 
 
-class Report:
+class Report(reports.Page):
     """What every method gives on every data set.
 
     Args:
@@ -261,27 +251,26 @@ class Report:
         """Every method in the plane of loss and compression."""
         outside = int((self.rows.inverse_compression_ratio > LIMIT).sum())
         means = self.phi.mean(axis=1).sort_values()
-        return show.figure(
+        return self.figure_of(
+            "fig-baselines-plane",
             plot_planes(self.living, list(self.used)),
-            name="fig-baselines-plane",
-            caption=f"CR⁻¹ against L̃ of {reports.counted(len(METHODS), 'method')}, one panel for "
+            f"CR⁻¹ against L̃ of {reports.counted(len(METHODS), 'method')}, one panel for "
             f"each data set. Arcs have equal φ. {reports.counted(outside, 'point')} with CR⁻¹ "
             f"above {LIMIT} {'is' if outside == 1 else 'are'} not shown.",
-            alt=f"Scatter plots of CR⁻¹ against L̃. Mean φ̄: {reports.scores(means)}.",
-            sources=self.sources,
+            f"Scatter plots of CR⁻¹ against L̃. Mean φ̄: {reports.scores(means)}.",
         )
 
     def examples(self) -> show.Shown:
         """Reconstructions of a signal and of an image by the best method of each kind."""
         images = [name for name in self.used if name not in self.signals]
         shown = [names[0] for names in (self.signals, images) if names]
-        return show.figure(
+        return self.figure_of(
+            "fig-baselines-examples",
             plot_examples({name: self.used[name] for name in shown}, self.measured, self.phi),
-            name="fig-baselines-examples",
-            caption=f"Test examples of {reports.listed(shown)} (grey, or above) and their "
+            f"Test examples of {reports.listed(shown)} (grey, or above) and their "
             "reconstructions by the best method of each kind: the first example, and the example "
             "with the largest φ of the method.",
-            alt=f"Reconstructions of {reports.listed(shown)}; each panel says its φ.",
+            f"Reconstructions of {reports.listed(shown)}; each panel says its φ.",
             sources=[self.used[name].card.source for name in shown],
         )
 
@@ -308,7 +297,6 @@ class Report:
             f"for {share.idxmin()} to {share.max():.2f} times for {share.idxmax()}.",
             alt=f"Scatter plot of encoded size against CR⁻¹ for {len(self.living)} pairs of method "
             "and data set.",
-            sources=self.sources,
         )
 
     def write_results(self, directory: str) -> None:

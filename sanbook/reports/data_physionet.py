@@ -18,7 +18,7 @@ KINDS = {"real": "of the paper", "substitute": "substitute", "unverified": "unve
          "simulated": "simulated"}  # fmt: skip
 
 
-class Report:
+class Report(reports.Page):
     """The recordings by name, see `sanbook.data.load`."""
 
     def __init__(self, recordings: Mapping[str, DataSet]) -> None:
@@ -90,13 +90,12 @@ class Report:
     def windows(self) -> show.Shown:
         """The windows of every recording."""
         signals = reports.listed([f"{n} {r.card.signal}" for n, r in self.recordings.items()])
-        return show.figure(
+        return self.figure_of(
+            "fig-recordings",
             plot_recordings(self.recordings),
-            name="fig-recordings",
-            caption="The twelve standardized windows of each recording in the order of time: six "
+            "The twelve standardized windows of each recording in the order of time: six "
             "for training, two for validation and four for testing.",
-            alt=f"{reports.counted(len(self.recordings), 'line plot')}: {signals}.",
-            sources=self.sources,
+            f"{reports.counted(len(self.recordings), 'line plot')}: {signals}.",
         )
 
     def quality(self) -> show.Shown:

@@ -320,7 +320,7 @@ class Report:
         """Extrema on mitdb, by border tolerance: SANs of 10 samples and of the published size."""
         rows = [
             {"tolerance": samples, "m": m, **means(of_size)}
-            for samples, found in trained.items()
+            for samples, found in sorted(trained.items())
             for m, of_size in best_epochs(found).groupby("kernel_size")
         ]
         phi = {(row["tolerance"], row["m"]): row["phi"] for row in rows}
@@ -368,13 +368,14 @@ class Report:
 # --- what the sections compute --------------------------------------------------------------------
 
 
-def best_epochs(trained: Trained) -> pd.DataFrame:
-    """The rows of the best epochs on validation.
-
-    A network is dead if it keeps nothing: then its loss is 1, the loss of predicting zero.
-    """
-    rows = trained.select().query("rule == 'best'")
+def with_dead(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Trained.select`, and which networks are ``dead``: their loss is the loss of zero."""
     return rows.assign(dead=rows.normalized_reconstruction_loss == 1)
+
+
+def best_epochs(trained: Trained) -> pd.DataFrame:
+    """The rows of the best epochs on validation, see `with_dead`."""
+    return with_dead(trained.select()).query("rule == 'best'")
 
 
 def means(rows: pd.DataFrame) -> dict:
@@ -410,9 +411,12 @@ def epoch_changes(
     """
     tables, dead = [], 0
     for (_, activation), found in trained.items():
-        phi = found.select().set_index("rule").phi
+        rows = with_dead(found.select()).set_index("rule")
+        if rows.dead.any():
+            dead += 1
+            continue
         change = {"data": TABLES["physionet"], "activation": activation}
-        tables.append(pd.DataFrame([change | {"phi": phi["last"] - phi["best"]}]))
+        tables.append(pd.DataFrame([change | {"phi": rows.phi["last"] - rows.phi["best"]}]))
     for table, rows in runs.items():
         keyed = rows.set_index(["kernel_size", "activation", "seed", "batch_size"])
         best, last = (

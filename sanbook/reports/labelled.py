@@ -110,7 +110,7 @@ def things(examples: DataSet) -> str:
     return "segments" if examples.train.ndim == 2 else "images"
 
 
-class Report:
+class Report(reports.Page):
     """What SANs and classifiers give on a data set, beside the published table.
 
     Args:
@@ -139,6 +139,7 @@ class Report:
     ) -> None:
         self.examples, self.runs, self.profile = examples, dict(runs), profile
         self.card, self.things = examples.card, things(examples)
+        self.sources = [self.card.source]
         self.name, self.baseline = examples.card.name, baseline
         self.published = published(table_name(self.name))
         tables = [run.table.assign(activation=a, batch_size=b) for (b, a), run in runs.items()]
@@ -170,10 +171,6 @@ class Report:
             a: {m: of_size(self._trained(a), m, self.seeds[0]) for m in sizes}
             for a in self.activations
         }
-
-    def _figure(self, name: str, drawn: Figure, caption: str, alt: str) -> show.Shown:
-        name, sources = f"fig-{name}-{self.name}", [self.card.source]
-        return show.figure(drawn, name=name, caption=caption, alt=alt, sources=sources)
 
     def findings(self) -> show.Shown:
         """Which function scores best, which classifier is most accurate, which SANs are dead."""
@@ -243,8 +240,8 @@ class Report:
         """φ̄ and accuracy over the kernel sizes."""
         band = ", with a band from the smallest to the largest" if len(self.seeds) > 1 else ""
         unit = "samples" if self.things == "segments" else "pixels"
-        return self._figure(
-            "phi",
+        return self.figure_of(
+            f"fig-phi-{self.name}",
             plot_phi_and_accuracy(self.living, self.original, unit),
             f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel size "
             f"({over_seeds(self.seeds)}{band}). Dead networks are not shown.",
@@ -259,8 +256,8 @@ class Report:
         example = self.examples.test[0]
         kept = int(self.best_model.encode(example[None]).count_nonzero())
         label = self.card.classes[self.examples.labels["test"][0]]
-        return self._figure(
-            "feed-forward",
+        return self.figure_of(
+            f"fig-feed-forward-{self.name}",
             drawings.plot_feed_forward(self.best_model, example),
             f"The first of the test {self.things} in the SAN with {NAMES[self.winner]} and "
             f"m = {self.best.kernel_size[self.winner]}, one row for each kernel.",
@@ -272,8 +269,8 @@ class Report:
     def kernels(self) -> show.Shown:
         """The kernels of every SAN of the first seed."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
-        return self._figure(
-            "kernels",
+        return self.figure_of(
+            f"fig-kernels-{self.name}",
             plot_kernels_by_size(self._of_first_seed(lambda found, *key: found.best[key])),
             f"The two kernels of each SAN trained on {self.name}, seed {self.seeds[0]}.",
             f"Grid of kernels, {len(self.activations)} activation functions by "
@@ -284,8 +281,8 @@ class Report:
 
     def reconstructions(self) -> show.Shown:
         """The first test examples and their reconstructions."""
-        return self._figure(
-            "reconstructions",
+        return self.figure_of(
+            f"fig-reconstructions-{self.name}",
             drawings.plot_reconstructions(self.models, self.examples.test[:3]),
             f"Three test {self.things} of {self.name} (left) and their reconstructions by "
             "the SAN of each activation function, with the kernel size selected on validation.",
@@ -327,8 +324,8 @@ class Report:
                 xticks_rotation=45,
                 ax=axes,
             )
-        return self._figure(
-            "confusion",
+        return self.figure_of(
+            f"fig-confusion-{self.name}",
             fig,
             f"True and predicted classes of the test {self.things} of {self.name}, classified "
             f"after reconstruction by {NAMES[top.activation]} with m = {top.kernel_size}. "

@@ -9,7 +9,6 @@ import pandas as pd
 import pywt
 import torch
 
-import sanbook.data
 from sanbook import show
 from sanbook.data import WINDOW, DataSet
 from sanbook.reproduction.reference import read_reference
@@ -82,8 +81,3 @@ def _results(database: str, runs: pd.DataFrame) -> dict[str, dict]:
         }
         for activation, of_activation in rows.groupby("activation")
     }
-
-
-def load(databases: list[str], data: str, directory: str) -> list[DataSet]:
-    """The recordings of the book."""
-    return [sanbook.data.load(name, data=data, directory=directory or None) for name in databases]

@@ -21,7 +21,7 @@ from sanbook import show
 from sanbook.data import DataSet
 from sanbook.methods import base as methods
 from sanbook.methods.fixed import Wavelets
-from sanbook.reports import drawings, listed, physionet, scores
+from sanbook.reports import drawings, listed, physionet, rounded, scores
 from sanbook.show import figures
 from sanbook.show.names import COLORS, NAMES, describe_activations
 from sanbook.training import Protocol, evaluate, initial_san, orders_of_epochs, sweep
@@ -81,13 +81,13 @@ def live_plane(recording: DataSet) -> show.Shown:
     sizes = [4, 7, 10, 15, 22, 33, 50, 75, 110, 160, 229]
     swept = {a: sweep(recording, a, sizes, seeds=[0], protocol=protocol) for a in ACTIVATIONS}
     networks = [
-        {"activation": a, "kernel": _short(swept[a].best[m, 0][0])} for a in swept for m in sizes
+        {"activation": a, "kernel": rounded(swept[a].best[m, 0][0])} for a in swept for m in sizes
     ]
     counts = [k for k in methods.kept_counts(len(x), ndim=1) if k <= 400][::2]
     points, drawn = [], []
     for k in counts:
         wavelets = Wavelets(wavelet="sym4", level=5, k=k)
-        drawn.append(_short(wavelets.decode(wavelets.encode(x[None]), x.shape)[0], 2))
+        drawn.append(rounded(wavelets.decode(wavelets.encode(x[None]), x.shape)[0], 2))
         inverse_cr, loss, _ = methods.evaluate(wavelets, x[None])[0].tolist()
         points.append([loss, inverse_cr])
     with torch.no_grad():
@@ -95,7 +95,7 @@ def live_plane(recording: DataSet) -> show.Shown:
     return show.live(
         "plane",
         {
-            "x": _short(x, 4),
+            "x": rounded(x, 4),
             "networks": networks,
             "wavelets": {"name": "sym4", "counts": counts, "points": points, "x_hat": drawn},
             "activations": describe_activations(),
@@ -130,7 +130,7 @@ def live_suppression(s: Tensor, distance: int, of: Tensor, source: str) -> show.
     """How Extrema thins out its candidates on a similarity map ``(n,)``, step by step."""
     return show.live(
         "suppression",
-        {"s": _short(s, 4), "distance": distance, "color": COLORS["extrema"]},
+        {"s": rounded(s, 4), "distance": distance, "color": COLORS["extrema"]},
         label="fig-suppression",
         caption="Extrema thins its candidates out: the strongest is kept and suppresses those "
         "within the minimum distance, then the strongest of the rest, and so on.",
@@ -147,7 +147,7 @@ def live_densities(
     return show.live(
         "densities",
         {
-            "s": _short(s, 4),
+            "s": rounded(s, 4),
             "size": size,
             "border_tolerance": border_tolerance,
             "activations": describe_activations(),
@@ -213,7 +213,7 @@ def live_slide(model: SAN, x: Tensor, source: str) -> show.Shown:
     (kernel,) = model.kernels
     return show.live(
         "slide",
-        {"x": _short(x, 3), "kernel": _short(kernel), "color": COLORS[model.activation]},
+        {"x": rounded(x, 3), "kernel": rounded(kernel), "color": COLORS[model.activation]},
         label="fig-slide",
         caption="A kernel slides along a recording; underneath grows the similarity. Drag the "
         "kernel, or move the slider with the arrow keys.",
@@ -233,7 +233,7 @@ def live_mirror(model: SAN, source: str) -> show.Shown:
         drawn = model.decode(one)[0]
     return show.live(
         "mirror",
-        {"kernel": _short(kernel), "n": n, "color": COLORS[model.activation]},
+        {"kernel": rounded(kernel), "n": n, "color": COLORS[model.activation]},
         label="fig-mirror",
         caption="One activation draws the mirror image of the kernel. Draw it sample by sample, "
         "or move the activation.",
@@ -303,12 +303,12 @@ def live_training(recording: DataSet, size: int = 100) -> show.Shown:
             model.kernels[0].data = kernel
             measured.append(evaluate(model, recording.validation).mean(dim=0).numpy().round(4))
         _, loss, phis = np.transpose(measured)
-        runs[a].append({"kernels": [_short(k, 3) for k in kernels], "loss": loss, "phi": phis})
+        runs[a].append({"kernels": [rounded(k, 3) for k in kernels], "loss": loss, "phi": phis})
     ends = {a: sorted(round(float(run["phi"][-1]), 2) for run in runs[a]) for a in runs}
     return show.live(
         "training",
         {
-            "x": _short(recording.test[0], 4),
+            "x": rounded(recording.test[0], 4),
             "runs": runs,
             "activations": describe_activations(),
             "border_tolerance": protocol.border_tolerance,
@@ -414,8 +414,3 @@ def events(model, window) -> show.Shown:
         alt=f"A window of {model.window} samples and, below, its {count} events.",
         sources=["own"],
     )
-
-
-def _short(values: Tensor, decimals: int = 5) -> np.ndarray:
-    """Numbers that are short as text."""
-    return values.detach().double().numpy().round(decimals)

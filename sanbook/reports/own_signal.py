@@ -63,7 +63,7 @@ def kernel_sizes(window: int, profile: str) -> list[int]:
     return default_kernel_sizes(window)[:: 1 if profile == "paper" else 8]
 
 
-class Report:
+class Report(reports.Page):
     """What a comparison of methods says about a signal, and the events of its SANs.
 
     Args:
@@ -86,6 +86,7 @@ class Report:
         self.signal, self.dataset, self.compared = signal, dataset, compared
         self.usable, self.profile, self.seeds = usable, profile, seeds
         self.card = signal.of(dataset.card)
+        self.sources = [self.card.source]
         self.few = compared.models[compared.few_events.method]
         self.close = compared.models[compared.events.method]
         self.window = dataset.train.shape[1]
@@ -145,15 +146,14 @@ class Report:
         units = "" if model.units == "unknown" else f" {model.units}"
         events = reports.counted(len(found) - 1, "event")
         amplitudes = [event.amplitude for event in found[1:]] or [0]
-        return show.figure(
+        return self.figure_of(
+            name,
             figures.plot_events(model, self.last_window),
-            name=name,
-            caption=f"The last window of {self.card.name} (grey), its reconstruction from {events} "
+            f"The last window of {self.card.name} (grey), its reconstruction from {events} "
             f"by {method}, and the events. {describe(error.sum() / deviation.sum())} The mean "
             f"error is {error.mean():.3g}{units}, the largest {error.max():.3g}{units}.",
-            alt=f"A window of {self.window} samples and its reconstruction; below, a line for each "
+            f"A window of {self.window} samples and its reconstruction; below, a line for each "
             f"of {events}, with amplitudes of {reports.between(amplitudes, '{:.2g}')}{units}.",
-            sources=[self.card.source],
         )
 
     def _message(self) -> dict[str, int]:

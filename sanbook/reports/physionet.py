@@ -56,7 +56,7 @@ def signal(recording: DataSet, name: str = "") -> show.Shown:
     )
 
 
-class Report:
+class Report(reports.Page):
     """What the SANs of a recording give, beside Table I.
 
     Args:
@@ -85,7 +85,7 @@ class Report:
         profile: str,
     ) -> None:
         self.recording, self.trained, self.profile = recording, trained, profile
-        self.database = recording.card.name
+        self.database, self.sources = recording.card.name, [recording.card.source]
         self.activations = list(trained)
         table = published(self.database).set_index("activation", drop=False)
         self.published = table.loc[self.activations]
@@ -113,10 +113,6 @@ class Report:
         self.winner = self.chosen.phi.idxmin()
         self.best_model = self.models[self.winner]
         self.medians = self.same_m.groupby(["activation", "init"]).phi.median().unstack()
-
-    def _figure(self, name: str, drawn: Figure, caption: str, alt: str) -> show.Shown:
-        name, sources = f"fig-{name}-{self.database}", [self.recording.card.source]
-        return show.figure(drawn, name=name, caption=caption, alt=alt, sources=sources)
 
     def findings(self) -> show.Shown:
         """Which function scores best, what the initialization changes, what agrees."""
@@ -186,8 +182,8 @@ class Report:
 
     def walk(self) -> show.Shown:
         """The first test window through the SAN of each activation function."""
-        return self._figure(
-            "walk",
+        return self.figure_of(
+            f"fig-walk-{self.database}",
             drawings.plot_walk(self.models, self.recording.test[0]),
             f"The first test window of {self.database} in the SAN of each activation function, "
             "with the kernel size selected on validation. From left to right: the kernel; the "
@@ -199,8 +195,8 @@ class Report:
     def plane(self) -> show.Shown:
         """Every SAN in the plane of loss and compression."""
         phi = self.best.phi
-        return self._figure(
-            "plane",
+        return self.figure_of(
+            f"fig-plane-{self.database}",
             plot_plane(self.best, self.models),
             f"CR⁻¹ against L̃ on the test windows of {self.database}, one point for each kernel "
             "size. Stars mark the kernel size selected on validation, and the kernels on the right "
@@ -212,8 +208,8 @@ class Report:
     def by_size(self) -> show.Shown:
         """φ̄ over the kernel sizes."""
         smallest = self.best.groupby("activation").phi.min()[self.activations]
-        return self._figure(
-            "phi",
+        return self.figure_of(
+            f"fig-phi-{self.database}",
             figures.plot_phi(self.best, "kernel_size", "kernel size m (samples)"),
             f"φ̄ on the test windows of {self.database} against the kernel size, one line for each "
             "activation function. Below the dotted line a representation is useful.",

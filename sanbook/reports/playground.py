@@ -38,7 +38,7 @@ class Report:
             "signals": {
                 name: {
                     "label": f"{name}: {data.card.signal}, {data.card.source}",
-                    "x": data.test[0].double().numpy().round(5),
+                    "x": reports.rounded(data.test[0]),
                 }
                 for name, data in recordings.items()
             },
@@ -69,7 +69,7 @@ class Report:
         return show.live(
             "drawing",
             {
-                "digits": [x.double().numpy().round(2) for x in self.images.test[:10]],
+                "digits": [reports.rounded(x, 2) for x in self.images.test[:10]],
                 "kernels": _kernels(self.images, SIZES_OF_IMAGES, protocol, 4),
                 "activations": describe_activations(),
                 "border_tolerance": protocol.border_tolerance,
@@ -107,6 +107,6 @@ def _kernels(data: DataSet, sizes, protocol: Protocol, decimals: int) -> dict[st
     """Trained kernels ``(q, *(m,) * ndim)`` of each activation function and size."""
     swept = {a: sweep(data, a, sizes, seeds=[0], protocol=protocol) for a in ACTIVATIONS}
     return {
-        a: {m: trained.best[m, 0].double().numpy().round(decimals) for m in sizes}
+        a: {m: reports.rounded(trained.best[m, 0], decimals) for m in sizes}
         for a, trained in swept.items()
     }

@@ -100,8 +100,10 @@ def bytes_of(model, recording: DataSet) -> float:
     return evaluate_bytes(method, recording.test, code, step)[:, 0].mean().item()
 
 
-class Procedure:
+class Procedure(reports.Page):
     """The reference results of the procedure beside the published PhysioNet table."""
+
+    sources = ("real",)  # nothing else enters
 
     def __init__(self) -> None:
         self.every_run = reference().runs
@@ -170,17 +172,16 @@ class Procedure:
         sizes, table = read_reference("sizes"), published("physionet").set_index(PAIR)
         sparse = self.chosen("normal").query("activation in @SPARSE")
         lowest = sparse.groupby("database").phi.min()[list(DRAWN)]
-        return show.figure(
+        return self.figure_of(
+            "fig-procedure",
             plot_sizes(sizes, table),
-            name="fig-procedure",
-            caption=f"φ̄ on test after the last epoch for every kernel size and "
+            f"φ̄ on test after the last epoch for every kernel size and "
             f"{sum(name.startswith('seed_') for name in sizes)} seeds from normal weights (dots). "
             "Filled: the smallest φ̄ of each sweep, which the procedure prints. Hollow: the "
             "published number.",
-            alt="Six scatter plots of φ̄ against the kernel size, two recordings by three "
+            "Six scatter plots of φ̄ against the kernel size, two recordings by three "
             f"functions. The smallest φ̄ of all sweeps: {reports.scores(lowest)}. The published "
             "numbers lie among the smallest of each sweep.",
-            sources=["real"],
         )
 
     def curse(self) -> show.Shown:
@@ -212,15 +213,14 @@ class Procedure:
             )
         }
         fifths = [f"{describe_part(*key)}: {counts(part['rank'])}" for key, part in parts.items()]
-        return show.figure(
+        return self.figure_of(
+            "fig-ranks",
             plot_ranks(parts),
-            name="fig-ranks",
-            caption="Ranks of the published numbers among ours, in fifths. If the published "
+            "Ranks of the published numbers among ours, in fifths. If the published "
             "numbers and ours are draws of the same distribution, each fifth has about as many "
             "(dashed). Left: the published number is smaller than most of ours. p: test of "
             "Kolmogorov and Smirnov against the uniform distribution.",
-            alt=f"Histograms of ranks in fifths. {'; '.join(fifths)}.",
-            sources=["real"],
+            f"Histograms of ranks in fifths. {'; '.join(fifths)}.",
         )
 
     def beside(self) -> show.Shown:

@@ -25,7 +25,6 @@ from sanbook.show import figures
 from sanbook.show.names import METRICS, over_seeds
 from sanbook.signals.formats import open_recording
 from sanbook.signals.windows import windows_of
-from sanbook.training import PROTOCOLS
 
 PAPER, JOINT, PURSUIT = "SAN of the paper", "joint amplitudes", "matching pursuit"
 LENGTHS, LEARNED = "many lengths", "learned prototypes"
@@ -43,9 +42,7 @@ def choose_sans(
     recordings: Mapping[str, DataSet], folder: str, seed: int
 ) -> tuple[dict[str, Method], show.Shown]:
     """The SAN of the paper with the smallest φ̄ on validation of each recording; their origin."""
-    protocols = dict.fromkeys(recordings, PROTOCOLS["physionet"])
-    sizes = dict.fromkeys(recordings, range(1, 250, 12))
-    sans = PaperSANs(recordings, folder, seed, protocols, sizes)
+    sans = PaperSANs(recordings, folder, seed)
     chosen = {
         name: choose(sans.all_candidates(name), recording.validation, 1)[0]
         for name, recording in recordings.items()
@@ -98,7 +95,7 @@ def later_windows(name: str, recording: DataSet, directory: str) -> Tensor | Non
     return torch.stack(usable) if usable else None
 
 
-class Report:
+class Report(reports.Page):
     """What multiscale SANs give on the recordings, step by step and beside other methods.
 
     Args:
@@ -162,10 +159,6 @@ class Report:
             "data_source": self.recordings[name].card.data_source,
         }
 
-    def _figure(self, name: str, drawn: Figure, caption: str, alt: str) -> show.Shown:
-        name = f"fig-scales-{name}"
-        return show.figure(drawn, name=name, caption=caption, alt=alt, sources=self.sources)
-
     def findings(self) -> show.Shown:
         """How far φ̄ falls, and how multiscale SANs compare with other methods."""
         weights = [fit.model.num_weights for fit in self.shown.values()]
@@ -197,8 +190,8 @@ class Report:
 
     def plot_steps(self) -> show.Shown:
         """The same as lines."""
-        return self._figure(
-            "ladder",
+        return self.figure_of(
+            "fig-scales-ladder",
             plot_steps(self.ablation, self.compared),
             "φ̄ on the test windows after each step, with two numbers per activation: each "
             "recording in grey, their mean in orange. Horizontal lines are the means of two other "
@@ -252,8 +245,8 @@ class Report:
         """The prototypes before and after learning."""
         sizes = [(name, *fit.initial.shape) for name, fit in self.shown.items()]
         each = reports.listed([f"{name} {q} of {m} weights" for name, q, m in sizes])
-        return self._figure(
-            "prototypes",
+        return self.figure_of(
+            "fig-scales-prototypes",
             plot_prototypes(self.shown),
             "Prototypes before (grey) and after learning (orange). Their number and their number "
             "of weights were selected on validation.",

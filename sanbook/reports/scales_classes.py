@@ -55,7 +55,7 @@ def functions(results: str) -> tuple[pd.DataFrame, str]:
     return living.loc[living.groupby(keys, sort=False)[by].idxmin()], origin
 
 
-class Report:
+class Report(reports.Page):
     """Multiscale SANs beside the SANs of the paper, by φ̄ and by accuracy.
 
     Args:
@@ -84,6 +84,7 @@ class Report:
         profile: str,
     ) -> None:
         self.segments, self.models, self.profile = segments, models, profile
+        self.sources = [segments.card.source]
         self.reconstructions, self.seeds = reconstructions, list(models)
         ours = pd.DataFrame(
             [(*key, *of_test.mean(dim=0).tolist()) for key, of_test in metrics.items()],
@@ -137,30 +138,28 @@ class Report:
     def plane(self) -> show.Shown:
         """Accuracy against φ̄."""
         means = self.means.loc[32].drop(ORIGINAL)
-        return show.figure(
+        return self.figure_of(
+            "fig-scales-classes",
             plot_classes(self.compared, self.means),
-            name="fig-scales-classes",
-            caption="Accuracy after reconstruction against φ̄ on the test segments. Large marks are "
+            "Accuracy after reconstruction against φ̄ on the test segments. Large marks are "
             "means, small marks single seeds; the dashed line is the accuracy on the original "
             "segments. Networks on the upper left are best.",
-            alt="Two scatter plots of accuracy against φ̄. In batches of 32: φ̄ "
+            "Two scatter plots of accuracy against φ̄. In batches of 32: φ̄ "
             f"{reports.scores(means.phi)}; accuracy "
             f"{reports.scores(means.accuracy_percent, '{:.1f} %')}.",
-            sources=[self.segments.card.source],
         )
 
     def examples(self) -> show.Shown:
         """A test segment of each class and its reconstructions."""
         drawn = [self.reconstructions[cost, self.seeds[0]]["test"] for cost in OURS]
-        return show.figure(
+        return self.figure_of(
+            "fig-scales-segments",
             plot_segments(self.segments, drawn),
-            name="fig-scales-segments",
-            caption="The first test segment of each class (grey) and its reconstruction by a "
+            "The first test segment of each class (grey) and its reconstruction by a "
             "multiscale SAN, with two numbers per activation (light) and with the scale charged "
             "(dark).",
-            alt=f"Line plots, one for each of {reports.listed(self.segments.card.classes)}; both "
+            f"Line plots, one for each of {reports.listed(self.segments.card.classes)}; both "
             "reconstructions follow the segments and leave out fast, small waves.",
-            sources=[self.segments.card.source],
         )
 
     def write_results(self, directory: str) -> None:

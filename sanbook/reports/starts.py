@@ -164,8 +164,9 @@ class Starts:
 
     def restarts_of(self, inits: Sequence[str], count: int) -> float:
         """Mean test phi of the best by validation of ``count`` seeds of each of some starts."""
-        teams = best_of(self.rows[self.rows.init.isin(inits)], count).sort_values("seed")
-        teams = teams.assign(team=teams.groupby([*PAIR, "init"]).cumcount())
+        teams = best_of(self.rows[self.rows.init.isin(inits)], count)
+        place = teams.sort_values("seed").groupby([*PAIR, "init"]).cumcount()
+        teams = teams.assign(team=place)
         chosen = teams.loc[teams.groupby([*PAIR, "team"]).validation_phi.idxmin()]
         return chosen.groupby(PAIR).phi.mean().mean()
 

@@ -114,7 +114,7 @@ def carry(done: Study, windows: dict[str, torch.Tensor], activation: str) -> pd.
     return matrix
 
 
-class Report:
+class Report(reports.Page):
     """What whole records say beside four windows.
 
     Args:
@@ -142,10 +142,6 @@ class Report:
         )
         of_one = self.first[self.first.method == "identity"]
         self.windows = of_one.groupby("database").size()[self.databases]
-
-    def _figure(self, name: str, drawn: Figure, caption: str, alt: str) -> show.Shown:
-        name = f"fig-study-{name}"
-        return show.figure(drawn, name=name, caption=caption, alt=alt, sources=self.sources)
 
     def data_line(self) -> show.Shown:
         """Which data the page shows."""
@@ -186,8 +182,8 @@ class Report:
 
     def spread(self) -> show.Shown:
         """φ of four windows and of all windows."""
-        return self._figure(
-            "spread",
+        return self.figure_of(
+            "fig-study-spread",
             plot_spread(self.first, self.four, [m for m in ORDER if m not in ("identity", "relu")]),
             "φ of each method on four test windows and on the whole record. Dots: mean of the four "
             "windows. Ticks and bars: median and central 90 % of all windows. Identity and ReLU "
@@ -216,8 +212,8 @@ class Report:
         late = self.first[(self.first.method == "extrema") & (self.first.part == "later")]
         last = late.groupby("database").phi.agg(lambda phi: phi.tail(12).mean())
         said = reports.scores(last) if len(last) else "no record has later windows"
-        return self._figure(
-            "drift",
+        return self.figure_of(
+            "fig-study-drift",
             plot_drift(self.first, self.records.cards),
             "φ of every window along the record. The twelve windows of the paper are on grey.",
             f"Lines of φ over time. φ̄ of the last twelve windows with Extrema: {said}.",
@@ -238,8 +234,8 @@ class Report:
 
     def transfer(self) -> show.Shown:
         """φ̄ of each kernel on each recording."""
-        return self._figure(
-            "carried",
+        return self.figure_of(
+            "fig-study-carried",
             plot_carried(self.carried),
             "φ̄ of the Extrema kernel of each recording (rows) on windows of each recording "
             "(columns).",

@@ -19,7 +19,7 @@ NOT_BUILT = (
 )
 
 
-class Summary:
+class Summary(reports.Page):
     """Table I of the paper beside ours, and the article's figures over all databases.
 
     Args:
@@ -42,6 +42,7 @@ class Summary:
         self.cards = {name: card for page in self.records for name, card in page["cards"].items()}
         self.source = dict.fromkeys(rows.database, "real")
         self.source |= {name: card["source"] for name, card in self.cards.items()}
+        self.sources = list(self.source.values())
         self.order = [name for name in self.published.database.unique() if name in self.source]
         columns = [*self.published.columns, "seed", "init", "selection", "data_source"]
         keys = ["database", "selection", "init", "seed"]
@@ -138,23 +139,17 @@ class Summary:
         tables = [pd.DataFrame(r[part]).assign(database=r["database"]) for r in self.records]
         return pd.concat(tables)
 
-    def _figure(self, name: str, drawn: Figure, caption: str, alt: str) -> show.Shown:
-        sources = self.source.values()
-        return show.figure(
-            drawn, name=name, caption=f"{caption}.{self.others}", alt=alt, sources=sources
-        )
-
     def density(self) -> show.Shown:
         """Every kernel size of every database in the plane of loss and compression."""
         if not self.records:
             return show.say(NOT_BUILT)
         points = self._of_records("points")
         share = (points.phi < 1).groupby(points.activation).mean()[list(NAMES)]
-        return self._figure(
+        return self.figure_of(
             "fig-density",
             plot_density(points),
             f"{len(points):,} trainings of {len(self.order)} databases in the plane of L̃ and CR⁻¹; "
-            "the stronger the colour, the denser",
+            f"the stronger the colour, the denser.{self.others}",
             "Five density plots of CR⁻¹ against L̃, one per activation function. Share of trainings "
             f"with φ̄ below 1: {reports.scores(share, '{:.0%}')}.",
         )
@@ -173,10 +168,11 @@ class Summary:
             return show.say(NOT_BUILT)
         lines = mean_and_band(self._of_records(part), along)
         lowest = lines.groupby("activation").phi.min()[list(NAMES)]
-        return self._figure(
+        return self.figure_of(
             f"fig-phi-{part.replace('points', 'sizes')}",
             figures.plot_phi(lines, along, label),
-            f"{caption}, mean ± one standard deviation over {len(self.order)} databases",
+            f"{caption}, mean ± one standard deviation over {len(self.order)} databases."
+            f"{self.others}",
             f"Line plot of mean φ̄ with bands. Lowest: {reports.scores(lowest)}.",
         )
 
@@ -187,10 +183,10 @@ class Summary:
         of_database = {record["database"]: record["kernels"] for record in self.records}
         kernels = {name: of_database[name] for name in self.order}
         sizes = pd.DataFrame({a: [len(k[a]) for k in kernels.values()] for a in NAMES}).median()
-        return self._figure(
+        return self.figure_of(
             "fig-kernels",
             plot_kernels(kernels, self.source),
-            "The kernels chosen on validation",
+            f"The kernels chosen on validation.{self.others}",
             f"Grid of kernels, five activation functions by {len(self.order)} databases. Median "
             f"kernel sizes: {reports.scores(sizes, '{:.0f}')}.",
         )

@@ -1,0 +1,90 @@
+"""The experiments on the numbers that no reference run matches."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+import sanbook.data
+from sanbook import reports, show
+from sanbook.data.dataset import DataSet
+from sanbook.reports.comparison import readable
+from sanbook.reproduction.causes import EXPLAINED, by_san
+from sanbook.reproduction.criteria import NOT_RUN, UNEXPLAINED, compare_numbers, unmatched
+from sanbook.reproduction.published import KEYS
+from sanbook.reproduction.reference import describe_reference, read_reference, reference
+
+FURTHER = 20  # seeds of the first experiment, for each seed of the others
+
+
+class Causes:
+    """Which numbers need a cause, and what this build's experiments say of them."""
+
+    def __init__(
+        self, profile: str, seeds: Sequence[int], data: str, directory: str | None
+    ) -> None:
+        self.quick, self.where = profile == "quick", {"data": data, "directory": directory}
+        self.epochs = 1 if self.quick else None
+        count = len(seeds) * (1 if self.quick else FURTHER)
+        self.further = range(seeds[0], seeds[0] + count)
+        self.numbers = compare_numbers(reference())
+        self.unmatched = unmatched(self.numbers)
+        self.cards, self.explained, self.labels = {}, [], None
+
+    def findings(self) -> show.Shown:
+        """How many numbers no run matches, and which experiments reach them."""
+        run = (self.numbers.verdict != NOT_RUN).sum()
+        causes = read_reference("causes").cause.value_counts()
+        left = causes.pop(UNEXPLAINED) if UNEXPLAINED in causes else 0
+        reached = "; ".join(f"{cause} ({count})" for cause, count in causes.items())
+        return show.findings(
+            f"No reference run matches {len(self.unmatched)} of {run} numbers. "
+            f"{describe_reference()}",
+            f"Causes, with the numbers that each explains: {reached or 'none'}.",
+            f"No experiment explains {left} numbers.",
+        )
+
+    def groups(self) -> Iterator[tuple[pd.DataFrame, DataSet]]:
+        """The unmatched numbers of each SAN, and the data set; few of both in the quick profile."""
+        shown, examples = set(), None
+        for (table, database, *_), numbers in by_san(self.unmatched):
+            if self.quick and table in shown:
+                continue
+            shown.add(table)
+            if database not in self.cards:
+                examples = None  # two data sets are never in memory together
+                examples = sanbook.data.load(database, **self.where)
+                self.cards[database] = vars(examples.card)
+                if self.quick and examples.labels:
+                    examples = examples.first(train=500, validation=100, test=100)
+            self.labels = examples.labels and examples.labels["test"]
+            yield numbers, examples
+
+    def add(self, explained: pd.DataFrame) -> None:
+        """Keep the numbers of one SAN with their causes."""
+        self.explained.append(explained)
+
+    def data_line(self) -> show.Shown:
+        """Which data the experiments used."""
+        if self.quick:
+            return show.quick("few examples, seeds and epochs, one SAN of each table")
+        return show.data_line(list(self.cards.values()))
+
+    def table(self) -> show.Shown:
+        """What each experiment reaches."""
+        rows = pd.concat(self.explained, ignore_index=True)
+        # The quick profile has too few runs to name a cause.
+        causes = rows[["tested_by"] if self.quick else EXPLAINED]
+        return show.table(
+            readable(rows)[["database", "metric", "activation", "m", "paper"]].join(
+                causes.rename(columns={"tested_by": "tested by"})
+            ),
+            sortable=True,
+            name="tab-causes",
+            caption="The numbers that no reference run matches, and which experiments reach them.",
+        )
+
+    def write_results(self, results: str) -> None:
+        """Leave causes.json for the reference results; nothing without a folder."""
+        rows = pd.concat(self.explained, ignore_index=True)[[*KEYS, "metric", *EXPLAINED]]
+        profile = "quick" if self.quick else "paper"
+        reports.leave(results, "causes", {"profile": profile, "cards": self.cards, "rows": rows})
