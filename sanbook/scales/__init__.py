@@ -122,7 +122,9 @@ class MultiscaleSAN(nn.Module):
             apart, rest = divmod(len(kernel) + 1, self.prototypes.shape[1] + 1)
             spacing.append(1 if rest else apart)
             weights.append(kernel if rest else kernel[apart - 1 :: apart])
-        return Hats(kernels, weights, spacing, n)
+        half = len(self.lengths)
+        maps = torch.arange(len(kernels)).view(-1, 2, half)  # forwards and backwards
+        return Hats(kernels, weights, spacing, maps.flip(1).flatten().tolist(), n)
 
     def follow(self, x: Tensor) -> list[Path]:
         """The pursuit of each example ``(B, n)``, of unit atoms numbered ``map * n + place``.
