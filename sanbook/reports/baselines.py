@@ -264,13 +264,13 @@ class Report(reports.Page):
         """Reconstructions of a signal and of an image by the best method of each kind."""
         images = [name for name in self.used if name not in self.signals]
         shown = [names[0] for names in (self.signals, images) if names]
-        return self.figure_of(
-            "fig-baselines-examples",
+        return show.figure(
             plot_examples({name: self.used[name] for name in shown}, self.measured, self.phi),
-            f"Test examples of {reports.listed(shown)} (grey, or above) and their "
+            name="fig-baselines-examples",
+            caption=f"Test examples of {reports.listed(shown)} (grey, or above) and their "
             "reconstructions by the best method of each kind: the first example, and the example "
             "with the largest φ of the method.",
-            f"Reconstructions of {reports.listed(shown)}; each panel says its φ.",
+            alt=f"Reconstructions of {reports.listed(shown)}; each panel says its φ.",
             sources=[self.used[name].card.source for name in shown],
         )
 
@@ -287,15 +287,15 @@ class Report(reports.Page):
         """Bytes against CR⁻¹."""
         size, ratio = self.living.bytes_ratio, self.living.inverse_compression_ratio
         share = (size / ratio).groupby(self.living.method).median()
-        return show.figure(
+        return self.figure_of(
+            "fig-baselines-bytes",
             plot_bytes(self.living),
-            name="fig-baselines-bytes",
-            caption="Encoded size, relative to the stored size, against CR⁻¹; on the line both "
+            "Encoded size, relative to the stored size, against CR⁻¹; on the line both "
             f"agree. The correlation is {size.corr(ratio):.2f}, the rank correlation "
             f"{size.corr(ratio, method='spearman'):.2f}. The encoded size is "
             f"{(size / ratio).median():.2f} times CR⁻¹ in the median, from {share.min():.2f} times "
             f"for {share.idxmin()} to {share.max():.2f} times for {share.idxmax()}.",
-            alt=f"Scatter plot of encoded size against CR⁻¹ for {len(self.living)} pairs of method "
+            f"Scatter plot of encoded size against CR⁻¹ for {len(self.living)} pairs of method "
             "and data set.",
         )
 

@@ -1,7 +1,7 @@
-"""What the lessons show: a drawing for each idea, and whether a change gave what it should.
+"""What the lessons show: a drawing for each idea, and whether a change gave the right value.
 
-The lessons compute with `san_core` in view of the reader and hand over what they have: a SAN, a
-window of a recording, what an activation function kept. Axes as in `san_core`.
+The lessons compute with `san_core` in view of the reader and hand over a SAN, a window of a
+recording, or what an activation function kept. Axes as in `san_core`.
 """
 
 import itertools
@@ -29,7 +29,7 @@ from sanbook.training import kernels as compiled
 
 
 def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Shown:
-    """Whether a change gave what it should, to a hundredth.
+    """Say whether a change gave the expected value, to a hundredth.
 
     >>> check("φ", 0.739, 0.93), check("φ", 0.931, 0.93)
     (φ is 0.739. After your change it should be 0.930., φ is 0.931: **right**.)

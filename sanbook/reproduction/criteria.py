@@ -44,12 +44,12 @@ COLUMNS = [*KEYS, "metric", "published", "mean", "low", "high", "runs", "dead", 
 class Evidence:
     """What was measured by the paper's protocols on the paper's data.
 
-    ``runs`` has the columns `RUNS`. Each seed and start has a row at each published kernel size, of
-    the best epoch on validation (selection "published_m") and of the last ("published_m_last").
-    Each seed and start of the PhysioNet procedure adds the kernel size chosen on test after the
-    last epoch ("test", as the published code does), and the one chosen on validation after the best
-    epoch ("validation", as the text says). ``absent`` says of each table or data set without rows
-    why.
+    ``runs`` has the columns `RUNS`. Each seed and start has two rows at each published kernel size:
+    of the best epoch on validation (selection "published_m") and of the last ("published_m_last").
+    Each seed and start of the PhysioNet procedure has two rows more: the kernel size chosen on test
+    after the last epoch ("test", as the published code does), and the kernel size chosen on
+    validation after the best epoch ("validation", as the text says). ``absent`` has the reason why
+    a table or data set has no rows.
     """
 
     runs: pd.DataFrame
