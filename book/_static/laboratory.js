@@ -213,7 +213,7 @@ function startLaboratory(root, data) {
     if (kept < 3) {
       const faults = faultsOf(cut.all, window, recording.rate), why = faults ? ` (${faults})` : "";
       cut = null;
-      throw new RangeError(`${recording.name}: expected at least 3 windows of ${window} samples, for training, validation and test, got ${values.length} samples${why}; choose a shorter window or a longer signal`);
+      throw new RangeError(`${recording.name}: ${values.length} samples${why} are fewer than 3 windows of ${window} samples, for training, validation and test. Choose a shorter window or a longer signal.`);
     }
     crew.load(cut.data);
     at.m.max = Math.floor(window / 4);

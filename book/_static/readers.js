@@ -47,7 +47,7 @@ function windowsOf(values, n, ready) {
     for (let t = start; t < start + n; t++) squares += (values[t] - mean) ** 2;
     const deviation = Math.sqrt(squares / (n - 1)), gap = !(Number.isFinite(low) && Number.isFinite(high));
     if (!gap && !Number.isFinite(deviation)) throw new RangeError(
-      `expected samples up to about 1e150 in the window from sample ${start} on; save them in larger units`);
+      `the samples of the window from sample ${start} on are too large to be squared. Save the signal in larger units.`);
     const fault = gap ? "gap" : deviation > 0 && high > low ? "" : "constant";
     all.push(ready ? { start, fault, mean: 0, deviation: 1 } : { start, fault, mean, deviation });
   }
@@ -94,7 +94,7 @@ async function openFile(files, rate = null) {
       const alone = names.indexOf(column) === names.lastIndexOf(column) ? names.indexOf(column) : -1;
       const number = typeof column === "number" ? (column in names ? column : -1) : column
         ? alone : signals.length === 1 ? signals[0] : -1;
-      if (number < 0) refuse(`${name}: one of the columns ${quotedNames(names)} is expected, got ${typeof column === "number" ? column : quoted(column)}. Name one, or give its number from 0 on.`);
+      if (number < 0) refuse(`${name}: ${typeof column === "number" ? column : quoted(column)} names none of its columns ${quotedNames(names)}. Name one, or give its number from 0 on.`);
       return { name, column: names[number], units: "unknown", remarks: [], ...(await read(number)) };
     },
   };
@@ -135,7 +135,7 @@ async function openRecord(header, files, wish) {
   const count = Number(found[1] ?? found[2]), length = Number(found[4] ?? 0) || null, frames = Number(found[3] ?? 250);
   if (!count) refuse(`${name}: has 0 signals. Name a header that has some.`);
   if (lines.length - 1 < count) refuse(
-    `${name}: expects ${count} lines of signals or segments, got ${lines.length - 1}. Fetch the record again.`);
+    `${name}: has ${lines.length - 1} of ${count} lines of signals or segments. Fetch the record again.`);
   if (found[1]) refuse(`${name}: has ${count} segments, which this page does not join. Use the command san.`);
   const channels = lines.slice(1, count + 1).map((line) => {
     const parts = SIGNAL.exec(line);
@@ -165,7 +165,7 @@ async function openRecord(header, files, wish) {
     const there = Math.floor(Math.max(0, data.size - offset) / ofFrame + 1e-9);
     if (there < Math.max(1, length ?? 0)) {
       const needed = offset + Math.ceil((length ?? 1) * ofFrame);
-      refuse(`${data.name}: ${needed} bytes are needed, got ${data.size}: the file is cut off, as ${name} says ${length ?? "no"} frames. Fetch the record again.`);
+      refuse(`${data.name}: has ${data.size} of ${needed} bytes: the file is cut off, as ${name} says ${length ?? "no"} frames. Fetch the record again.`);
     }
     const stated = frames * frame;
     if (!stated && wish === null) refuse(`${name}: says a rate of 0 Hz. Give the rate.`);

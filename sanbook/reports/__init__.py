@@ -34,6 +34,7 @@ import sanbook.data
 from sanbook import show
 from sanbook.data import DATABASES, MODES, NAMES
 from sanbook.data.dataset import DataSet
+from sanbook.data.verify import listed
 from sanbook.files import write_table
 from sanbook.reproduction.results import PROFILES, find, write_record
 from sanbook.show.names import NAMES as FUNCTIONS
@@ -202,16 +203,6 @@ def counted(number: int, noun: str) -> str:
     ('1 recording', '2 recordings')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words as a sentence lists them.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def scores(values: Mapping[str, float], form: str = "{:.2f}") -> str:
