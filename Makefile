@@ -41,7 +41,7 @@ env: $(ENV) ## set up the environment in .venv (every other task does it too)
 	python3 -m venv --clear .venv
 ifeq ($(TORCH),cpu)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --retries 1 --timeout 15 \
-		--index-url $(CPU_INDEX) $(shell grep -E '^torch(vision)?==' requirements.txt) \
+		--index-url $(CPU_INDEX) $(shell sed -nE 's/^(torch(vision)?==[^ ]+).*/\1/p' requirements.txt) \
 		|| { echo "TORCH=cpu: $(CPU_INDEX) cannot be used. Leave TORCH out to install torch from PyPI."; exit 1; }
 endif
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt

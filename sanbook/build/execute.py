@@ -3,7 +3,6 @@
 import ast
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from traitlets.config import Config
 from sanbook.build import provenance
 from sanbook.build.finish import finish
 from sanbook.build.graph import Page
+from sanbook.build.kernels import Manager
 from sanbook.build.switches import ROOT, Switches
 
 # Seconds that a kernel may take to start: its libraries may lie on a busy disk.
@@ -59,13 +59,11 @@ def execute_page(page: Page, switches: Switches) -> None:
                 cwd=ROOT,
                 progress_bar=False,
                 start_timeout=STARTING,
-                extra_arguments=[
-                    "--log-level=CRITICAL",  # of the kernel's own log only
-                    f"--IPKernelApp.exec_lines={watch(folder, log)}",
-                ],
-                config=Config(KernelManager=sockets(folder)),
+                extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
+                kernel_manager_class=Manager,
+                config=Config(KernelManager=sockets(folder), Provisioner={"cache_log": str(log)}),
             )
-            peak = int(Path(folder, "peak").read_text()) / 1024
+            peak = int(Path(f"{log}.peak").read_text()) / 1024
             cached = provenance.read_cached(log)
     except papermill.PapermillExecutionError as error:
         raise PageError(
@@ -89,24 +87,6 @@ def execute_page(page: Page, switches: Switches) -> None:
     nbformat.write(executed, unfinished)
     facts_file.write_text(json.dumps(facts, indent=1))
     os.replace(unfinished, made)
-
-
-def watch(folder: str, log: Path) -> str:
-    """A line that a kernel runs first: it names the cache's log and has the peak memory written.
-
-    The kernel writes its peak (kilobytes) after each cell, and the line leaves no names in it.
-    Seen from outside, the peak would be 110 MB more: torch reads CUDA once more to unload it.
-    """
-    environment = {"SAN_CACHE_LOG": str(log)}
-    unit = 1024 if sys.platform == "darwin" else 1
-    peak = f"__import__('resource').getrusage(0).ru_maxrss // {unit}"  # 0: of itself
-    if os.name == "nt":
-        peak = "__import__('psutil').Process().memory_info().peak_wset // 1024"
-    return (
-        f"__import__('os').environ.update({environment!r}); "
-        "get_ipython().events.register('post_run_cell', lambda _: "
-        f"__import__('pathlib').Path({str(Path(folder, 'peak'))!r}).write_text(str({peak})))"
-    )
 
 
 def sockets(folder: str) -> dict:
