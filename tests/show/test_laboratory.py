@@ -280,7 +280,8 @@ def read(browser):
       const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
       const files = contents.map(([name, text]) => new File([bytes(text)], name));
       reader.postMessage([files, column, rate]);
-      const found = await new Promise((resolve) => (reader.onmessage = ({ data }) => resolve(data)));
+      const answer = (resolve) => (reader.onmessage = ({ data }) => resolve(data));
+      const found = await new Promise(answer);
       if (!found.values) return found;
       const url = await new Promise((resolve) => {
         const written = new FileReader();
