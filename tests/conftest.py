@@ -1,8 +1,10 @@
-"""What tests share: no network, a made-up server for what downloads, an engine of JavaScript."""
+"""What tests share: no network, a made-up server for what downloads, JavaScript, a browser."""
 
+import collections
 import dataclasses
 import hashlib
 import http.server
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -10,11 +12,40 @@ from pathlib import Path
 import pytest
 import requests
 import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 from py_mini_racer import MiniRacer
 
 import sanbook.data.download
 import sanbook.data.manifest
 import sanbook.training.cache
+
+# What tests may be skipped for lack of; for other reasons only a few are.
+LACKING = ("SAN_DATA", "Chromium")
+MOST_OTHERS = 5
+
+
+def skipped(reporter):
+    """How many tests were skipped, by what they lacked."""
+    reasons = [report.longrepr[2] for report in reporter.stats.get("skipped", [])]
+    kinds = [next((lack for lack in LACKING if lack in reason), "other") for reason in reasons]
+    return collections.Counter(kinds)
+
+
+def pytest_sessionfinish(session):
+    """A run that skips more than a few tests for other reasons has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and skipped(reporter)["other"] > MOST_OTHERS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests were skipped, and why."""
+    counts = skipped(terminalreporter)
+    said = ", ".join(f"{counts[lack]} without {lack}" for lack in LACKING)
+    terminalreporter.write_line(
+        f"skipped: {said}, {counts['other']} for other reasons (at most {MOST_OTHERS})"
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -153,6 +184,33 @@ def javascript():
     for name in ("san", "trainer", "methods", "mirror", "plane"):
         context.eval((Path(__file__).parent.parent / f"book/_static/{name}.js").read_text())
     return context
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Starts a Chromium."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed; `apt install chromium` brings it")
+    with sync_playwright() as playwright:
+        yield lambda *flags: playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", *flags]
+        )
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A Chromium for the tests of a module."""
+    browser = chromium()
+    yield browser
+    browser.close()
+
+
+def barriers(tab):
+    """The serious violations of accessibility that axe-core finds."""
+    found = Axe().run(tab).response["violations"]
+    serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+    return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in serious]
 
 
 def sha256(content):

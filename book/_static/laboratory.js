@@ -52,9 +52,9 @@ function serveLaboratory() {
       let every = 1;
       while (Math.ceil(usable.length / every) > most) every *= 2;
       const examples = usable.filter((_, i) => i % every === 0).map((one) => standardized(part, one, window));
-      if (examples.length < 3) throw new RangeError(`${name}: expected at least 3 windows of ${window} samples, ` +
-        `for training, validation and test, got ${part.length} samples${faults ? ` (${faults})` : ""}; ` +
-        "choose a shorter window or a longer signal");
+      if (examples.length < 3) throw new RangeError(`${name}: ${part.length} samples` +
+        `${faults ? ` (${faults})` : ""} are fewer than 3 windows of ${window} samples, for training, validation ` +
+        "and test. Choose a shorter window or a longer signal.");
       const half = examples.length >> 1, end = half + Math.max(1, Math.floor(examples.length / 6));
       const [train, validation, test] = [[0, half], [half, end], [end]].map((ends) => examples.slice(...ends));
       return { data: { train, validation, test }, usable: usable.length, every, faults, simd, whole,

@@ -72,7 +72,7 @@ function sanReaders(known) {
       for (let t = start; t < start + n; t++) squares += (values[t] - mean) ** 2;
       const deviation = Math.sqrt(squares / (n - 1)), gap = !(Number.isFinite(low) && Number.isFinite(high));
       if (!gap && !Number.isFinite(deviation)) refuse(
-        `expected samples up to about 1e150 in the window from sample ${start} on; save them in larger units`);
+        `the samples of the window from sample ${start} on are too large to be squared. Save the signal in larger units.`);
       const fault = gap ? "gap" : deviation > 0 && high > low ? "" : "constant";
       all.push(ready ? { start, fault, mean: 0, deviation: 1 } : { start, fault, mean, deviation });
     }
@@ -118,8 +118,8 @@ function sanReaders(known) {
         const alone = names.indexOf(column) === names.lastIndexOf(column) ? names.indexOf(column) : -1;
         const number = typeof column === "number" ? (column in names ? column : -1) : column
           ? alone : signals.length === 1 ? signals[0] : -1;
-        if (number < 0) refuse(`${name}: one of the columns ${quotedNames(names)} is expected, got ` +
-          `${typeof column === "number" ? column : quoted(column)}. Name one, or give its number from 0 on.`);
+        if (number < 0) refuse(`${name}: ${typeof column === "number" ? column : quoted(column)} names none of its ` +
+          `columns ${quotedNames(names)}. Name one, or give its number from 0 on.`);
         return { name, column: names[number], units: "unknown", remarks: [], ...read(number) };
       },
     };
@@ -171,8 +171,8 @@ function sanReaders(known) {
       "Fetch the record again.");
     const count = Number(found.segments ?? found.signals), length = Number(found.length ?? 0) || null;
     if (!count) refuse(`${name}: has 0 signals. Name a header that has some.`);
-    if (lines.length - 1 < count) refuse(`${name}: expects ${count} lines of signals or segments, got ` +
-      `${lines.length - 1}. Fetch the record again.`);
+    if (lines.length - 1 < count) refuse(`${name}: has ${lines.length - 1} of ${count} lines of signals ` +
+      "or segments. Fetch the record again.");
     if (found.segments) refuse(`${name}: has ${count} segments, which this page does not join. Use the command san.`);
     const channels = lines.slice(1, count + 1).map((line) => {
       const parts = whole(known.signal).exec(line)?.groups ?? refuse(
@@ -202,7 +202,7 @@ function sanReaders(known) {
       const there = Math.floor(Math.max(0, data.size - offset) / ofFrame + 1e-9), last = length ?? there;
       if (there < Math.max(1, last)) {
         const needed = offset + Math.ceil((length ?? 1) * ofFrame);
-        refuse(`${data.name}: ${needed} bytes are needed, got ${data.size}: the file is cut off, as ${name} says ` +
+        refuse(`${data.name}: has ${data.size} of ${needed} bytes: the file is cut off, as ${name} says ` +
           `${length ?? "no"} frames. Fetch the record again.`);
       }
       if (!stated && wish === null) refuse(`${name}: says a rate of 0 Hz. Give the rate.`);

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from traitlets.config import Config
 
 from sanbook.build import provenance
 from sanbook.build.finish import finish
 from sanbook.build.graph import Page
-from sanbook.build.kernels import Manager
+from sanbook.build.kernels import kernel_options
 from sanbook.build.switches import ROOT, Switches
 
 # Seconds that a kernel may take to start: its libraries may lie on a busy disk.
@@ -59,9 +58,7 @@ def execute_page(page: Page, switches: Switches) -> None:
                 cwd=ROOT,
                 progress_bar=False,
                 start_timeout=STARTING,
-                extra_arguments=["--log-level=CRITICAL"],  # of the kernel's own log only
-                kernel_manager_class=Manager,
-                config=Config(KernelManager=sockets(folder), Provisioner={"cache_log": str(log)}),
+                **kernel_options(folder, log),
             )
             peak = int(Path(f"{log}.peak").read_text()) / 1024
             cached = provenance.read_cached(log)
@@ -87,11 +84,3 @@ def execute_page(page: Page, switches: Switches) -> None:
     nbformat.write(executed, unfinished)
     facts_file.write_text(json.dumps(facts, indent=1))
     os.replace(unfinished, made)
-
-
-def sockets(folder: str) -> dict:
-    """Sockets of a kernel in a folder of its own: two kernels could be given the same TCP port.
-
-    Windows has no such sockets, so the kernel has ports there.
-    """
-    return {} if os.name == "nt" else {"transport": "ipc", "ip": f"{folder}/kernel"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from jupyter_client import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Unicode
+from traitlets.config import Config
 
 # Libraries of many pages; "__main__" keeps each kernel from running the program that started it.
 IMPORTED = ["__main__", "ipykernel.kernelapp", "matplotlib.pyplot", "neurokit2", "numba", "pandas"]
@@ -31,6 +32,8 @@ def run_kernel(arguments: list[str], folder: str, environment: dict[str, str], l
         os.setsid()  # an interrupt from the terminal is for the program that started it
     os.chdir(folder)
     os.environ.update(environment, SAN_CACHE_LOG=log)
+    if "torch" in sys.modules and (threads := environment.get("OMP_NUM_THREADS")):
+        sys.modules["torch"].set_num_threads(int(threads))  # torch took the number at its import
     engine = multiprocessing.parent_process()
     threading.Thread(target=lambda: (engine.join(), os._exit(1)), daemon=True).start()
     import matplotlib
@@ -94,3 +97,17 @@ class Manager(AsyncKernelManager):
     def __init__(self, **options) -> None:
         super().__init__(**options)
         self.provisioner = Provisioner(kernel_spec=self.kernel_spec, parent=self)
+
+
+def kernel_options(folder: str, log: Path) -> dict:
+    """What papermill is told of the kernel of a page.
+
+    Its sockets lie in a folder of its own, as two kernels could be given the same TCP port. Windows
+    has no such sockets, so the kernel has ports there.
+    """
+    sockets = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{folder}/kernel"}
+    return {
+        "extra_arguments": ["--log-level=CRITICAL"],  # of the kernel's own log only
+        "kernel_manager_class": Manager,
+        "config": Config(KernelManager=sockets, Provisioner={"cache_log": str(log)}),
+    }

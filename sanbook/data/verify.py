@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sanbook.data.manifest import KnownFile, Source
@@ -162,9 +162,14 @@ def whose_bytes(findings: Iterable[Finding]) -> str:
     return " ".join(sentences)
 
 
-def listed(names: list[str]) -> str:
-    """Names in a sentence: ``listed(["a", "b", "c"])`` is "a, b and c"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+def listed(words: Sequence[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def check(source: Source, root: Path) -> list[Finding]:

@@ -43,14 +43,14 @@ if importlib.util.find_spec("sporco") is None:
 
 #: The same where each example takes as many entries as make its own phi smallest.
 OWN_COUNT = {
-    "DCT, own count": transforms.own_count(transforms.dct),
-    "DCT in blocks, own count": transforms.own_count(transforms.block_dct),
-    "piecewise linear, own count": transforms.own_count(transforms.piecewise_linear),
+    "DCT, count per example": transforms.own_count(transforms.dct),
+    "DCT in blocks, count per example": transforms.own_count(transforms.block_dct),
+    "piecewise linear, count per example": transforms.own_count(transforms.piecewise_linear),
 }
 
 #: And of shapes that come at several scales: ``scale_paid=True`` has entries pay for theirs.
 SCALED = {
-    "wavelets, own count": transforms.own_count(transforms.wavelets),
+    "wavelets, count per example": transforms.own_count(transforms.wavelets),
     "shift-invariant wavelets, OMP": atoms.wavelet_pursuits,
     "Gabor atoms, OMP": atoms.gabor_pursuits,
     "Gabor atoms, MP": functools.partial(atoms.gabor_pursuits, refit=False),
@@ -59,8 +59,8 @@ SCALED = {
 
 #: Every method, and those that have no candidates for images.
 ALL = METHODS | OWN_COUNT | SCALED
-SIGNALS_ONLY = {"piecewise linear", "piecewise linear, own count", *SCALED} - {
-    "wavelets, own count"
+SIGNALS_ONLY = {"piecewise linear", "piecewise linear, count per example", *SCALED} - {
+    "wavelets, count per example"
 }
 
 SCALE_EXAMPLES = 30  # for training, and for validation, of a multiscale SAN
@@ -94,7 +94,7 @@ class Measurement:
 
     ``metrics`` (CR^-1, loss, phi) and ``in_bytes`` (bytes, loss, phi; quantized in ``step``) are of
     ``method``, charged W in every example; ``shared_metrics`` and ``shared_in_bytes`` (with a
-    step of its own) of ``shared_method``, where the test examples share it; all ``(B, 3)``.
+    step of its own) of ``shared_method``, where examples share it; all ``(B, 3)``.
     ``entries`` are the A of ``method``, ``(B,)``. ``seconds_fit`` is fitting and choosing among
     all candidates, ``seconds_encode`` encoding one example.
     """
@@ -117,14 +117,17 @@ class Measurement:
 
 
 @cached
-def measure(candidates: Callable[[Tensor, int], Iterable], data, seed: int) -> Measurement:
+def measure(
+    candidates: Callable[[Tensor, int], Iterable], data, seed: int, shared_by: int | None = None
+) -> Measurement:
     """Fit on training examples, choose on validation, measure on test.
 
     ``candidates`` is one of `METHODS`; ``data`` has ``train``, ``validation`` and ``test``, each
-    ``(B, *spatial)``, such as `sanbook.data.DataSet`.
+    ``(B, *spatial)``, such as `sanbook.data.DataSet`. ``shared_by`` examples share the weights of
+    the shared method, by default all test examples.
     """
     started = time.perf_counter()
-    shared_by = len(data.test)
+    shared_by = shared_by or len(data.test)
     method, shared_method = choose(candidates(data.train, seed), data.validation, shared_by)
     fitted = time.perf_counter()
     code = method.encode(data.test)

@@ -130,7 +130,7 @@ def choose(candidates: Iterable, x: Tensor, shared_by: int) -> tuple[Method, Met
                 if mean_phi < smallest[i]:
                     best[i], smallest[i] = method, mean_phi
     if None in best:
-        raise ValueError("expected at least one candidate with a finite phi, but there is none")
+        raise ValueError("candidates: none has a finite phi. Give at least one that has.")
     return tuple(best)
 
 

@@ -44,8 +44,8 @@ def pack(levels: np.ndarray, ordered: bool) -> bytes:
     largest = int(np.abs(values).max(initial=1))
     if max(len(values), largest) > LONGEST:
         raise ValueError(
-            f"expected at most {LONGEST} entries and steps in an entry, but got {len(values)} "
-            f"entries of up to {largest} steps; use a larger step"
+            f"levels: {len(values)} entries of up to {largest} steps are more than {LONGEST}. Use "
+            "a larger step."
         )
     header = struct.pack("<HHe", len(values), largest, np.abs(values).mean() if len(values) else 0)
     places, alphabet, distribution = _models(header, len(flat), ordered)

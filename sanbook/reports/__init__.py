@@ -32,6 +32,7 @@ import sanbook.data
 from sanbook import show
 from sanbook.data import DATABASES, MODES, NAMES
 from sanbook.data.dataset import DataSet
+from sanbook.data.verify import listed
 from sanbook.reproduction.results import PROFILES, find
 
 LABELLED = tuple(name for name in NAMES if name not in DATABASES)
@@ -222,16 +223,6 @@ def counted(number: int, noun: str) -> str:
     ('1 recording', '2 recordings')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words as a sentence lists them.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def between(values, form: str = "{:.3f}") -> str:

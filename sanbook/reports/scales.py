@@ -32,7 +32,7 @@ from sanbook.training import PROTOCOLS
 PAPER, JOINT, PURSUIT = "SAN of the paper", "joint amplitudes", "matching pursuit"
 LENGTHS, LEARNED = "many lengths", "learned prototypes"
 STEPS = (PAPER, JOINT, PURSUIT, LENGTHS, LEARNED)
-MULTISCALE, GABOR, WAVELETS = "multiscale SAN", "Gabor atoms, OMP", "wavelets, own count"
+MULTISCALE, GABOR, WAVELETS = "multiscale SAN", "Gabor atoms, OMP", "wavelets, count per example"
 COSTS = {2: "2 numbers per activation", 3: "scale charged"}
 
 

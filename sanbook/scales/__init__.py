@@ -67,18 +67,19 @@ class MultiscaleSAN(nn.Module):
         super().__init__()
         if prototypes.ndim != 2 or not prototypes.numel() or not prototypes.isfinite().all():
             raise ValueError(
-                "prototypes must be finite and (q, m), with at least one weight, but are "
-                f"{tuple(prototypes.shape)}:\n{prototypes}"
+                f"prototypes: {tuple(prototypes.shape)} {prototypes.tolist()} are not finite "
+                "numbers (q, m). Give at least one weight."
             )
         lengths = [int(length) for length in lengths]
         if not lengths or min(lengths) < 1 or len(set(lengths)) < len(lengths):
             raise ValueError(
-                "lengths must be one or more different ones of at least 1 sample, but are "
-                f"{lengths}"
+                f"lengths: {lengths} are not different numbers of samples. Give at least one, each "
+                "at least 1."
             )
         if cost not in (2, 3):
             raise ValueError(
-                f"cost must be 2 (amplitude and place) or 3 (the scale paid too), but is {cost}"
+                f"cost: {cost} is none of 2 and 3. Choose 2 (amplitude and place) or 3 (the scale "
+                "paid too)."
             )
         self.prototypes = nn.Parameter(prototypes.detach().clone())
         self.lengths, self.cost, self._atoms = lengths, cost, (None, None)
@@ -114,15 +115,17 @@ class MultiscaleSAN(nn.Module):
     def _make_atoms(self, n: int) -> Hats:
         if n < max(self.lengths):
             raise ValueError(
-                f"expected examples of at least {max(self.lengths)} samples, the longest kernel, "
-                f"but they have {n}"
+                f"x: examples have {n} samples, the longest kernel {max(self.lengths)}. Take "
+                "longer examples or shorter kernels."
             )
         kernels, weights, spacing = self.kernels(), [], []
         for kernel in kernels:
             apart, rest = divmod(len(kernel) + 1, self.prototypes.shape[1] + 1)
             spacing.append(1 if rest else apart)
             weights.append(kernel if rest else kernel[apart - 1 :: apart])
-        return Hats(kernels, weights, spacing, n)
+        half = len(self.lengths)
+        maps = torch.arange(len(kernels)).view(-1, 2, half)  # forwards and backwards
+        return Hats(kernels, weights, spacing, maps.flip(1).flatten().tolist(), n)
 
     def follow(self, x: Tensor) -> list[Path]:
         """The pursuit of each example ``(B, n)``, of unit atoms numbered ``map * n + place``.
@@ -156,8 +159,8 @@ class MultiscaleSAN(nn.Module):
         kernels = self.kernels()
         if a.ndim != 3 or a.shape[1] != len(kernels):
             raise ValueError(
-                f"expected activation maps (B, {len(kernels)}, n), one for each prototype and "
-                f"length, but the shape of a is {tuple(a.shape)}"
+                f"a: the shape {tuple(a.shape)} is not (B, {len(kernels)}, n). Give one activation "
+                "map for each prototype and length."
             )
         n = a.shape[2]
         size = next_fast_len(n + max(self.lengths), real=True)
@@ -185,13 +188,14 @@ class MultiscaleSAN(nn.Module):
 def _check(x: Tensor) -> None:
     """Complain unless ``x`` are examples ``(B, n)`` of which phi is defined."""
     if x.ndim != 2:
-        raise ValueError(f"expected examples (B, n), but the shape of x is {tuple(x.shape)}")
+        raise ValueError(f"x: the shape {tuple(x.shape)} is not (B, n). Give a set of examples.")
     if not x.isfinite().all():
-        raise ValueError("x must be finite, but has NaN or infinite samples")
+        bad = int((~x.isfinite()).sum())
+        raise ValueError(f"x: {bad} samples are NaN or infinite. Leave their examples out.")
     if blank := (x == 0).all(dim=1).nonzero().flatten().tolist():
         raise ValueError(
-            "phi, by which the pursuit stops, is undefined for an example that is zero everywhere: "
-            f"examples {blank} of {len(x)} are; leave them out and say so"
+            f"x: examples {blank} of {len(x)} are zero everywhere, where phi, by which the pursuit "
+            "stops, is undefined. Leave them out and say so."
         )
 
 

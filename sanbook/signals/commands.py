@@ -34,8 +34,8 @@ def compare(options: argparse.Namespace) -> None:
     training = _training(options)
     recording = open_signal(options)
     loaded = load_windows(recording, options.window, WINDOWS, alternate=True)
-    print(comparison.compare(*loaded, **training).report)
     _say_how_read(recording)
+    print(comparison.compare(*loaded, **training).report)
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -44,6 +44,7 @@ def fit(options: argparse.Namespace) -> None:
     with whole_file(options, ".safetensors") as unfinished:
         recording = open_signal(options)
         data, _, usable = load_windows(recording, options.window, WINDOWS, alternate=True)
+        _say_how_read(recording)
         model, seeds = fit_model(data, options.method, shared_by=usable, **training)
         model.save(unfinished)
     print(data.card.note)
@@ -53,7 +54,6 @@ def fit(options: argparse.Namespace) -> None:
     )
     if said := comparison.disagreement(options.method, seeds):
         print(said)
-    _say_how_read(recording)
 
 
 def _training(options: argparse.Namespace, method: str = "") -> dict:

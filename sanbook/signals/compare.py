@@ -5,6 +5,7 @@ paper's phi and in encoded bytes. Axes as in `san_core`: B windows.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -14,8 +15,9 @@ from tqdm import tqdm
 from san_core import ACTIVATIONS
 from sanbook.data.dataset import DataSet
 from sanbook.methods import fixed as transforms
-from sanbook.methods.base import Method, choose, entries, evaluate_code
-from sanbook.methods.coder import choose_step, evaluate_bytes, raw_bytes
+from sanbook.methods import measure
+from sanbook.methods.base import Method
+from sanbook.methods.coder import raw_bytes
 from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
 from sanbook.show.names import NAMES
 from sanbook.signals.events import PROTOCOL, SCALES, EventModel, fit_model
@@ -171,18 +173,29 @@ def compare(
     scale = data.test.abs().mean(dim=1) * deviations
     rows, models, flags = [], {}, []
     for name in tqdm([*FIXED, *METHODS], "methods", leave=False, disable=None):
-        if name in FIXED:
-            candidates = FIXED[name](data.train, 0)
-            _, method = choose(candidates, data.validation, shared_by)
-            rows.append({"method": name, **_measure(method, data, scale, shared_by)})
-            continue
-        model, fitted = fit_model(data, name, shared_by=shared_by, **training)
-        wrapped = TrainedMultiscaleSAN if name == SCALES else TrainedSAN
-        row = _measure(wrapped(model.network), data, scale, shared_by)
-        extremes = {"low": fitted.phi.min(), "high": fitted.phi.max()}
-        rows.append({"method": METHODS[name], **row, **(extremes if name != SCALES else {})})
-        models[METHODS[name]] = model
-        flags += filter(None, [disagreement(METHODS[name], fitted)])
+        candidates, extremes = FIXED.get(name), {}
+        if name in METHODS:
+            model, fitted = fit_model(data, name, shared_by=shared_by, **training)
+            wrapped = TrainedMultiscaleSAN if name == SCALES else TrainedSAN
+            candidates = functools.partial(_only, wrapped(model.network))
+            if name != SCALES:
+                extremes = {"low": fitted.phi.min(), "high": fitted.phi.max()}
+            models[METHODS[name]] = model
+            flags += filter(None, [disagreement(METHODS[name], fitted)])
+        found = measure(candidates, data, seed=0, shared_by=shared_by)
+        size, loss, bytes_phi = found.shared_in_bytes.unbind(dim=1)
+        row = {
+            "method": METHODS.get(name, name),
+            "kernel_size": found.shared_method.num_weights or None,
+            "phi": found.metrics[:, 2].mean().item(),
+            "shared_phi": found.shared_metrics[:, 2].mean().item(),
+            "bytes": size.mean().item(),
+            "stored_bytes": raw_bytes(data.test.shape[1:]),
+            "bytes_phi": bytes_phi.mean().item(),
+            "events": found.entries.mean().item(),
+            "error": (loss * scale).mean().item(),
+        }
+        rows.append(row | extremes)
     return Comparison(data, pd.DataFrame(rows), models, flags)
 
 
@@ -197,18 +210,6 @@ def disagreement(method: str, fitted: pd.DataFrame) -> str:
     )
 
 
-def _measure(method: Method, data: DataSet, scale: Tensor, shared_by: int) -> dict:
-    """A row of the table; ``scale`` is the mean magnitude of test windows in units, ``(B,)``."""
-    code = method.encode(data.test)
-    step = choose_step(method, data.validation, shared_by)
-    size, loss, phi = evaluate_bytes(method, data.test, code, step, shared_by).unbind(dim=1)
-    return {
-        "kernel_size": method.num_weights or None,
-        "phi": evaluate_code(method, data.test, code)[:, 2].mean().item(),
-        "shared_phi": evaluate_code(method, data.test, code, shared_by)[:, 2].mean().item(),
-        "bytes": size.mean().item(),
-        "stored_bytes": raw_bytes(data.test.shape[1:]),
-        "bytes_phi": phi.mean().item(),
-        "events": entries(code).float().mean().item(),
-        "error": (loss * scale).mean().item(),
-    }
+def _only(method: Method, train: Tensor, seed: int) -> list[Method]:
+    """A method that is fitted already, as candidates of `measure`."""
+    return [method]

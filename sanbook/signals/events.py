@@ -13,7 +13,7 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +29,6 @@ from sanbook.data.dataset import DataSet
 from sanbook.methods import base as methods
 from sanbook.methods.networks import TrainedMultiscaleSAN
 from sanbook.scales import MultiscaleSAN, fit_scales
-from sanbook.scales.pursuit import pursue
 from sanbook.signals.formats import FileError, Recording
 from sanbook.signals.windows import Window, windows_of
 from sanbook.training import INITS, Protocol, Trained, evaluate, sweep
@@ -114,14 +113,11 @@ class EventModel:
         """The number of each kernel that an event may name."""
         return {str(kernel): kernel for kernel, peak in enumerate(self.peaks) if peak}
 
-    @functools.cached_property
-    def _encode(self) -> Callable[[Tensor], Tensor]:
-        """Activation maps, ``(B, n) -> (B, q, n)``; a multiscale SAN builds its atoms once."""
-        network = self.network
-        if isinstance(network, SAN):  # alone, as a convolution rounds by the size of its batch
-            return lambda x: torch.cat([network.encode(window) for window in x.split(1)])
-        atoms = network.atoms(self.window)
-        return lambda x: pursue(atoms, x, network.cost, network.num_weights)
+    def _encode(self, x: Tensor) -> Tensor:
+        """Activation maps, ``(B, n) -> (B, q, n)``."""
+        if isinstance(self.network, SAN):  # alone, as a convolution rounds by the size of its batch
+            return torch.cat([self.network.encode(window) for window in x.split(1)])
+        return self.network.encode(x)
 
     def find(self, *windows: Window) -> list[Event]:
         """The events of windows, which are encoded together; none of a rest."""

@@ -56,7 +56,7 @@ def windows_of(recording: Recording, window: int) -> Iterator[Window]:
     samples so large that their squares have no sum.
     """
     if window < 2:
-        raise ValueError(f"expected a window of at least 2 samples, got {window}")
+        raise ValueError(f"window: {window} samples do not vary. Choose at least 2.")
     start, waiting = 0, np.empty(0)
     for block in recording.blocks(window):
         waiting = np.concatenate([waiting, block])
@@ -76,8 +76,8 @@ def _fault_of(values: np.ndarray, start: int, origin: str) -> str:
         deviation = values.std(ddof=1)
     if not np.isfinite(deviation):
         raise ValueError(
-            f"{origin}: expected samples up to about 1e150, got {np.abs(values).max():.3g} in the "
-            f"window from sample {start} on; save it in larger units"
+            f"{origin}: a sample of the window from sample {start} on is "
+            f"{np.abs(values).max():.3g}, too large to be squared. Save the signal in larger units."
         )
     return "" if deviation > 0 and values.max() > values.min() else "constant"
 
@@ -181,9 +181,9 @@ def load_windows(
     if len(kept) < 3:
         why = f" ({faults})" if str(faults) else ""
         raise ValueError(
-            f"{recording.origin}: expected at least 3 windows of {window} samples, for training, "
-            f"validation and test, got {samples} samples{why}; choose a shorter window or a longer "
-            "signal"
+            f"{recording.origin}: {samples} samples{why} are fewer than 3 windows of {window} "
+            "samples, for training, validation and test. Choose a shorter window or a longer "
+            "signal."
         )
     cut = torch.stack([values for values, _ in kept])
     train, validation = len(cut) // 2, max(1, len(cut) // 6)

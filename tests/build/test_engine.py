@@ -103,16 +103,21 @@ def test_provenance_has_the_commit_at_the_start_and_what_came_from_the_cache(pro
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such sockets")
-def test_kernels_share_no_port(project):
+def test_kernels_share_no_port_and_have_their_threads(project, monkeypatch):
     """Two kernels that start at the same moment could be given the same one, and one would hang."""
-    asks = "import json, ipykernel\nprint(open(ipykernel.get_connection_file()).read())"
+    asks = "import json, ipykernel, torch\nprint(open(ipykernel.get_connection_file()).read())"
     write_notebook(
-        project / "notebooks/page.ipynb", nbformat.v4.new_markdown_cell("# A page"), code(asks)
+        project / "notebooks/page.ipynb",
+        nbformat.v4.new_markdown_cell("# A page"),
+        code(f"{asks}\ntorch.get_num_threads()"),
     )
-    page, _ = make_page(project)
-    connection = json.loads(page.cells[1].outputs[0].text)
-    assert connection["transport"] == "ipc"
-    assert not Path(connection["ip"]).parent.exists()  # it went with the page
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        page, _ = make_page(project)
+        connection = json.loads(page.cells[1].outputs[0].text)
+        assert connection["transport"] == "ipc"
+        assert not Path(connection["ip"]).parent.exists()  # it went with the page
+        assert page.cells[1].outputs[1].data["text/plain"] == threads
 
 
 # --- pages side by side ---------------------------------------------------------------------------

@@ -53,6 +53,14 @@ def wheel(tmp_path_factory):
     subprocess.run([*pip, "--wheel-dir", folder, folder / "project"], check=True)
     (packed,) = folder.glob("*.whl")
     zipfile.ZipFile(packed).extractall(folder / "installed")
+    # Numba knows its machine code by the date of the source; compiling takes a minute.
+    for path in (ROOT / "sanbook").rglob("*.*"):
+        there = folder / "installed" / path.relative_to(ROOT)
+        if path.suffix in (".nbi", ".nbc"):
+            there.parent.mkdir(exist_ok=True)
+            shutil.copy(path, there)
+        elif path.suffix == ".py" and there.exists():
+            shutil.copystat(path, there)
     return folder / "installed"
 
 

@@ -1,4 +1,4 @@
-"""DCT, wavelets, samples and straight lines: closed forms, and each example's own count."""
+"""DCT, wavelets, samples and straight lines: closed forms, and a count per example."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def test_cosine_is_one_coefficient_of_its_own_transform():
     inverse_cr, loss, _ = methods.evaluate(method, x)[0]
     assert inverse_cr == 2 / n
     assert loss < 1e-5
-    assert torch.equal(DCT().encode(x), code)  # its own count is 1
+    assert torch.equal(DCT().encode(x), code)  # the count of each example is 1
 
 
 def test_constant_is_one_coefficient_of_each_block():
@@ -79,7 +79,7 @@ def test_blocks_need_not_divide_an_example(data):
         assert torch.equal(fixed.join(pieces, data.test.shape[1:]), data.test)
 
 
-# --- each example's own count ---------------------------------------------------------------------
+# --- a count per example --------------------------------------------------------------------------
 
 
 def stepwise(x):

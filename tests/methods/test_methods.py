@@ -144,7 +144,7 @@ def test_shared_weights_allow_more_of_them():
 
 
 def test_nothing_to_choose_from_is_an_error(data):
-    with pytest.raises(ValueError, match="at least one candidate"):
+    with pytest.raises(ValueError, match="candidates: none has"):
         base.choose([], data.validation, shared_by=1)
 
 

@@ -246,10 +246,13 @@ def test_hats_find_what_transforms_find(n):
         corners = torch.nn.functional.pad(weight, (1, 1))
         kernel = np.interp(np.arange(knots[-1] + 1), knots.numpy(), corners.numpy())[1:-1]
         kernels.append(torch.from_numpy(kernel))
-    hats, atoms = Hats(kernels, weights, spacing, n), Atoms(kernels, n)
+    kernels += [kernel.flip(0) for kernel in kernels]
+    weights += [weight.flip(0) for weight in weights]
+    backwards = [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]
+    hats, atoms = Hats(kernels, weights, 2 * spacing, backwards, n), Atoms(kernels, n)
     noise = torch.randn(100, n, generator=generator).double()
     for residual in (noise, noise.cumsum(dim=1)):
-        unit = hats.draw_unit(torch.arange(5 * n))
+        unit = hats.draw_unit(torch.arange(10 * n))
         by_size = (residual @ unit.T).abs().sort(dim=1, descending=True)
         clear = by_size.values[:, 0] > 1.00001 * by_size.values[:, 1]
         assert clear.float().mean() > 0.9

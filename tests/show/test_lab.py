@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
 
 from sanbook.build.lab import copy_notebooks
 from sanbook.show.shown import Shown
@@ -46,8 +44,6 @@ def test_lesson_is_short_and_its_code_is_seen_in_the_book(path):
     lines = [line for cell in code for line in cell.source.splitlines() if line.strip()]
     assert len(code) <= 12
     assert len(lines) <= 60
-    assert max(map(len, lines)) <= 80
-    assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -98,11 +94,8 @@ def test_copies_keep_what_was_changed_in_them(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(browser, tmp_path_factory):
     """A JupyterLab on copies of the notebooks, without data, and a tab of Chromium in it."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed; `apt install chromium` brings it")
     folder = tmp_path_factory.mktemp("lab")
     copy_notebooks(target=folder / "notebooks")
     for name, settings in SETTINGS.items():
@@ -135,10 +128,7 @@ def lab(tmp_path_factory):
                 break
             assert server.poll() is None, (folder / "log").read_text()
             time.sleep(0.5)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            yield browser.new_page(), address, folder / "notebooks"
-            browser.close()
+        yield browser.new_page(), address, folder / "notebooks"
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
@@ -155,9 +145,7 @@ def run_all(lab, name):
     return tab, nbformat.read(folder / name, as_version=4)
 
 
-@pytest.mark.parametrize(
-    "name", ["learn/01_metric.ipynb", "learn/07_your_signal.ipynb", "physionet_summary.ipynb"]
-)
+@pytest.mark.parametrize("name", ["learn/01_metric.ipynb", "physionet_summary.ipynb"])
 def test_notebook_is_a_page_for_a_person(lab, name):
     tab, saved = run_all(lab, name)
     code = [cell for cell in saved.cells if cell.cell_type == "code"]

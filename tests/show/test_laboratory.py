@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ import pywt
 import torch
 import torch.nn.functional as F
 import wasmtime
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from conftest import barriers
 
 import sanbook.data
 from san_core import (
@@ -235,24 +233,6 @@ def test_verdict_tells_events_from_other_signals(trainers, kind, said):
 
 
 # --- readers --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("Chromium is not installed; `apt install chromium` brings it")
-    with sync_playwright() as playwright:
-        yield lambda *flags: playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", *flags]
-        )
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    browser = chromium()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -617,9 +597,7 @@ def test_keys_play_pause_and_step(visit):
 def test_the_page_has_no_serious_barrier_and_fits_a_phone(visit, scheme):
     tab = visit(color_scheme=scheme, viewport={"width": 360, "height": 800})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
-    found = Axe().run(tab).response["violations"]
-    serious = [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
-    assert serious == []
+    assert barriers(tab) == []
 
 
 def test_without_webassembly_the_plain_path_gives_the_same(chromium, visit):

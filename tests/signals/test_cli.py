@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from san_core import SAN
 from sanbook.show.figures import plot_events
-from sanbook.signals import cli
+from sanbook.signals import cli, commands
 from sanbook.signals.compare import compare
 from sanbook.signals.events import EventModel, fit_model, read_events, write_events
 from sanbook.signals.formats import Recording, open_recording
@@ -172,6 +172,24 @@ def test_plot_draws_a_window(folder, tmp_path, suffix):
     assert figure.stat().st_size > 1000
 
 
+@pytest.mark.parametrize("command", ["compare", "fit"])
+def test_how_a_file_was_read_is_said_before_the_work(
+    folder, monkeypatch, capsys, tmp_path, command
+):
+    said = []
+
+    def work(*arguments, **options):
+        said.append(capsys.readouterr().err)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.comparison, "compare", work)
+    monkeypatch.setattr(commands, "fit_model", work)
+    output = ["-o", tmp_path / "m.safetensors"] if command == "fit" else []
+    signal = [folder / "ecg.csv", "--column", "ecg", "--window", WINDOW]
+    assert run(command, *signal, *output) == 130
+    assert "ecg.csv, ecg: read as: " in said[0]
+
+
 def test_compare_says_what_to_take_and_which_seeds_disagree(folder, capsys):
     arguments = ["compare", folder / "ecg.csv", "--column", "ecg", "--window", WINDOW]
     assert run(*arguments, "--kernel-sizes", "5,15", "--seeds", "0,1") == 0
@@ -237,24 +255,14 @@ def test_events_carry_clock_time(tmp_path, millivolts):
 
 
 def test_a_rate_given_to_events_alone_comes_back(folder, tmp_path):
-    pd.DataFrame({"ecg": beats(600)}).to_csv(tmp_path / "own.csv", index=False)
-    training = [
-        "--window",
-        WINDOW,
-        "--kernel-sizes",
-        5,
-        "--seeds",
-        0,
-        "-o",
-        tmp_path / "m.safetensors",
-    ]
-    assert run("fit", tmp_path / "own.csv", *training) == 0
-    listed(tmp_path / "m.safetensors", tmp_path / "own.csv", tmp_path / "e.csv", "--rate", 200)
-    assert (
-        run("rebuild", tmp_path / "m.safetensors", tmp_path / "e.csv", "-o", tmp_path / "r.csv")
-        == 0
-    )
-    assert pd.read_csv(tmp_path / "r.csv").seconds[599] == 599 / 200
+    names = "own.csv", "m.safetensors", "e.csv", "r.csv"
+    signal, model, events, rebuilt = (tmp_path / name for name in names)
+    pd.DataFrame({"ecg": beats(600)}).to_csv(signal, index=False)
+    training = ["--window", WINDOW, "--kernel-sizes", 5, "--seeds", 0]
+    assert run("fit", signal, *training, "-o", model) == 0
+    listed(model, signal, events, "--rate", 200)
+    assert run("rebuild", model, events, "-o", rebuilt) == 0
+    assert pd.read_csv(rebuilt).seconds[599] == 599 / 200
 
 
 def test_windows_together_have_the_events_of_each(folder, model, scales):
@@ -455,40 +463,30 @@ HEAD = "sample,amplitude,kernel,length\n"
 # Name and bytes of a file (None: it is not there), the command, and what its sentence says.
 UNUSABLE = [
     ("own.csv", b"", COMPARE, "own.csv: is empty. Choose another file"),
-    ("own.csv", b"ecg\n1\n2\n", COMPARE, "at least 3 windows of 50 samples.* got 2 samples"),
+    ("own.csv", b"ecg\n1\n2\n", COMPARE, "2 samples .* are fewer than 3 windows of 50 samples"),
     ("own.csv", ecg(line300="lost"), EVENTS, "line 300 is no row of 1 fields, but 'lost'"),
     ("own.csv", b"ecg\n" + b"nan\n" * 400, COMPARE, "8 windows with a gap are left out"),
     ("own.csv", b"ecg\n" + b"7\n" * 400, COMPARE, "8 windows of a constant value are left out"),
-    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"columns \['ecg'\] is expected, got 'eeg'"),
-    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"columns \['ecg'\] is expected, got 1"),
-    ("own.csv", ecg(line200="1e308", line201="-1e308"), EVENTS, "up to about 1e150, got 1e.308"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "eeg"], r"'eeg' names none of its columns \['ecg'\]"),
+    ("own.csv", ecg(), [*COMPARE, "--column", "1"], r"1 names none of its columns \['ecg'\]"),
+    ("own.csv", ecg(line200="1e308", line201="-1e308"), EVENTS, "is 1e.308, too large"),
     ("own.csv", None, COMPARE, "there is no such file"),
     ("", None, COMPARE, "is a folder. Name a file in it"),
     ("own.npy", npy(beats(400))[:-100], COMPARE, "own.npy: cannot be read: mmap"),
-    ("own.npy", npy(1e300 * beats(400)), COMPARE, "up to about 1e150"),
-    ("own.npz", npz(a=beats(400), b=beats(400)), COMPARE, r"columns \['a', 'b'\] is expected"),
+    ("own.npy", npy(1e300 * beats(400)), COMPARE, "too large to be squared"),
+    ("own.npz", npz(a=beats(400), b=beats(400)), COMPARE, r"none of its columns \['a', 'b'\]"),
     ("own.hea", HEADER.encode(), COMPARE, "names own.dat, which is not beside it"),
-    ("own.hea", (HEADER, SIGNAL[:-2]), COMPARE, "800 bytes are needed, got 798"),
+    ("own.hea", (HEADER, SIGNAL[:-2]), COMPARE, "has 798 of 800 bytes"),
     ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--rate", "360"], "says 50 Hz, but"),
     ("own.edf", edf()[:300], COMPARE, "a header of 512 bytes, but the file has 300"),
     ("own.edf", edf(rate=128), EVENTS, "128 Hz is not the rate of the model, 50 Hz"),
     ("own.csv", ecg(), [*COMPARE, "--rate", "-5"], "rate: -5 Hz is not above 0"),
     ("own.csv", ecg(), [*COMPARE, "--separator", "ab"], "separator: 'ab' is not one character"),
     ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--skip", "2"], "skip and time are for files of text"),
-    ("own.csv", ecg(), ["compare", "FILE", "--window", "1"], "a window of at least 2 samples"),
-    ("own.csv", ecg(), ["compare", "FILE"], "at least 3 windows of 1000 samples"),
-    (
-        "own.csv",
-        ecg(),
-        [*FIT, "--kernel-sizes", "60"],
-        "--kernel-sizes: 60 to 60 do not lie in 1 to 50",
-    ),
-    (
-        "own.csv",
-        ecg(),
-        [*FIT, "--method", "relu", "--border-tolerance", "2"],
-        "relu does not use 2",
-    ),
+    ("own.csv", ecg(), ["compare", "FILE", "--window", "1"], "window: 1 samples do not vary"),
+    ("own.csv", ecg(), ["compare", "FILE"], "fewer than 3 windows of 1000 samples"),
+    ("own.csv", ecg(), [*FIT, "--kernel-sizes", "60"], "60 to 60 do not lie in 1 to 50"),
+    ("own.csv", ecg(), [*FIT, "--method", "relu", "--border-tolerance", "2"], "does not use 2"),
     ("own.csv", ecg(), [*FIT, "--method", "scales", "--kernel-sizes", "5"], "does not use .5."),
     ("own.csv", ecg(), [*FIT, "--method", "scales", "--seeds", "0,1"], "--seeds: scales does not"),
     ("own.csv", ecg(), [*EVENTS, "--clock"], "its start or its sampling rate is not known"),
@@ -502,34 +500,24 @@ UNUSABLE = [
         "own.safetensors",
         "tensors",
         ["events", "FILE", "good.csv"],
-        "a network that save_model wrote",
+        "that save_model wrote",
     ),
     ("own.csv", b"", REBUILD, "has no column amplitude, kernel, length, sample"),
     ("own.csv", ecg(), REBUILD, "Take a file that `san events` wrote"),
     ("own.csv", HEAD.encode(), REBUILD, "own.csv: has no events"),
-    (
-        "own.csv",
-        f"{HEAD}0,1.5,mean,99\n".encode(),
-        REBUILD,
-        "a window of 99 samples begins at sample 0",
-    ),
+    ("own.csv", f"{HEAD}0,1.5,mean,99\n".encode(), REBUILD, "a window of 99 samples begins"),
     (
         "own.csv",
         f"{HEAD}100,1.5,mean,100\n".encode(),
         REBUILD,
-        "where one of 100 begins at sample 0",
+        "where one of 100 begins",
     ),
-    (
-        "own.csv",
-        f"{HEAD}5,1,0,15\n".encode(),
-        REBUILD,
-        'outside of its window, which begins with "mean" or "gap"',
-    ),
+    ("own.csv", f"{HEAD}5,1,0,15\n".encode(), REBUILD, 'window, which begins with "mean" or "gap"'),
     (
         "own.csv",
         f"{HEAD}0,1,mean,100\n5,1,7,15\n".encode(),
         REBUILD,
-        "1.0 of kernel '7' at sample 5 is not a finite amplitude",
+        "1.0 of kernel '7' at",
     ),
     ("own.csv", f"{HEAD}0,1,mean,100\n5,inf,0,15\n".encode(), REBUILD, "inf of kernel '0'"),
     ("own.csv", f"{HEAD}0,1,mean,100\n200,1,0,15\n".encode(), REBUILD, "outside of its window"),

@@ -386,7 +386,7 @@ def test_files_of_other_kinds(tmp_path):
             read(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "own.npz", "w"):
         pass
-    with pytest.raises(FileError, match=r"own.npz: one of the columns \[\] is expected"):
+    with pytest.raises(FileError, match=r"own.npz: '' names none of its columns \[\]"):
         read(tmp_path / "own.npz")
     with pytest.raises(FileError, match="separator, decimal, skip and time are for files of text"):
         read(tmp_path / "own.npz", decimal=",")

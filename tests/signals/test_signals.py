@@ -101,7 +101,7 @@ def test_own_signal_with_a_large_offset_keeps_its_digits(tmp_path):
 @pytest.mark.parametrize("column", ["", "EEG"])
 def test_column_that_is_not_one_of_the_own_ones(tmp_path, write_own, column):
     path = write_own(tmp_path, noise(600).reshape(300, 2))
-    message = rf"{path.name}: one of the columns \['ECG', 'PPG'\] is expected, got '{column}'"
+    message = rf"{path.name}: '{column}' names none of its columns \['ECG', 'PPG'\]"
     with pytest.raises(ValueError, match=message):
         sanbook.signals.windows.load_signal(path, 100, column)
 
@@ -114,7 +114,7 @@ class Trap:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("own.csv", "ecg\n1\n2\n", "at least 3 windows of 2 samples.* got 2 samples; choose"),
+        ("own.csv", "ecg\n1\n2\n", "2 samples .*are fewer than 3 windows of 2 samples"),
         (
             "own.csv",
             "ecg,t\n1,1\n,2\n2,3\n3,4\n1,5\n2,6\n",
@@ -129,7 +129,7 @@ class Trap:
         ("own.npy", np.array([Trap()]), "cannot be read: .*Python objects"),
         ("own.npy", pickle.dumps(Trap()), "cannot be read: .*pickle"),
         ("own.npz", b"PK\x03\x04 broken", "cannot be read: "),
-        ("own.npy", np.ones((50, 2)), r"columns \[0, 1\] is expected"),
+        ("own.npy", np.ones((50, 2)), r"names none of its columns \[0, 1\]"),
         ("own.npy", np.ones(50, complex), "not a signal but complex128"),
         ("own.mat", "", ".mat is none of the kinds .csv"),
     ],

@@ -154,19 +154,10 @@ def test_reconstruct_examples_in_any_order_of_memory():
 
 @each_ndim
 @each_activation
-def test_twin_kernels_stay_identical_in_fit(activation, ndim):
+def test_twin_kernels_stay_identical(activation, ndim):
     protocol = Protocol(epochs=3, num_kernels=2, init="constant")
-    trained = fit(data_set(ndim), activation, 4, seed=0, protocol=protocol)
-    first, second = trained.last[4, 0]
-    assert torch.equal(first, second)
-
-
-@each_ndim
-@each_activation
-def test_twin_kernels_stay_identical_in_a_sweep(activation, ndim):
-    protocol = Protocol(epochs=3, num_kernels=2, init="constant")
-    trained = sweep(data_set(ndim), activation, [1, 3, 4], seeds=[0, 1], protocol=protocol)
-    for first, second in trained.last.values():
+    swept, plain = both_ways(activation, ndim, [1, 3, 4], [(4, 1)], protocol)
+    for first, second in [*swept.last.values(), plain[4, 1].last[4, 1]]:
         assert torch.equal(first, second)
 
 
@@ -268,20 +259,22 @@ def test_training_lowers_the_loss(activation):
     assert loss[-1] < 0.9 * loss[0]
 
 
-@pytest.mark.parametrize("train", [sweep, fit])
-def test_global_random_states_are_left_alone(train):
+def fit_one(data, activation, kernel_sizes, protocol):
+    """`fit` with the arguments of `sweep`."""
+    return fit(data, activation, *kernel_sizes, seed=1, protocol=protocol)
+
+
+each_way = pytest.mark.parametrize("train", [sweep, fit_one])
+
+
+@each_way
+def test_global_random_states_and_data_are_left_as_they_were(train):
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
-    sizes, settings = ([4], {"seeds": [1]}) if train is sweep else (4, {"seed": 1})
-    train(data_set(), "relu", sizes, protocol=SHORT, **settings)
+    data, untouched = data_set(), data_set()
+    train(data, "extrema", [4], protocol=SHORT)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]
     assert random.getstate() == before[2]
-
-
-def test_data_are_left_as_they_were():
-    data, untouched = data_set(), data_set()
-    sweep(data, "extrema", [4], protocol=SHORT)
-    fit(data, "extrema", 4, seed=1, protocol=SHORT)
     for split in ("train", "validation", "test"):
         assert torch.equal(getattr(data, split), getattr(untouched, split))
 
@@ -369,11 +362,9 @@ def test_select_takes_the_epoch_of_smallest_validation_phi_and_the_last(overfitt
             assert getattr(row, metric) == table[metric][*key, "test"]
 
 
-@pytest.mark.parametrize("rule", ["best", "last"])
-def test_models_give_their_test_rows_again(overfitted, rule):
-    selected = overfitted.select()
-    for row in selected[selected.rule == rule].itertuples():
-        model = overfitted.model(row.kernel_size, row.seed, rule)
+def test_models_give_their_test_rows_again(overfitted):
+    for row in overfitted.select().itertuples():
+        model = overfitted.model(row.kernel_size, row.seed, row.rule)
         again = evaluate(model, data_set().test).mean(dim=0).tolist()
         assert again == pytest.approx([getattr(row, metric) for metric in MEASURES], rel=1e-4)
 
@@ -389,13 +380,10 @@ def test_models_of_fit_give_their_test_rows_again(ndim, rule):
     assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
 
 
-def test_first_of_equally_good_epochs_is_the_best():
-    data, protocol = data_set(), Protocol(epochs=3, learning_rate=0.0)
-    for trained in (
-        sweep(data, "relu", [4], protocol=protocol),
-        fit(data, "relu", 4, seed=1, protocol=protocol),
-    ):
-        assert trained.select().set_index("rule").epoch.to_dict() == {"best": 1, "last": 3}
+@each_way
+def test_first_of_equally_good_epochs_is_the_best(train):
+    trained = train(data_set(), "relu", [4], protocol=Protocol(epochs=3, learning_rate=0.0))
+    assert trained.select().set_index("rule").epoch.to_dict() == {"best": 1, "last": 3}
 
 
 def test_best_epoch_is_a_copy_that_further_training_does_not_change(overfitted):
@@ -420,15 +408,13 @@ def test_phi_in_the_table_is_the_mean_of_phi_not_phi_of_the_means():
     assert row.phi != pytest.approx(phi(*each[:, :2].mean(dim=0)).item(), rel=1e-2)
 
 
-def test_train_rows_are_measured_before_each_step():
+@each_way
+def test_train_rows_are_measured_before_each_step(train):
     data, protocol = data_set(), Protocol(epochs=1, batch_size=6, init="normal")
     before = evaluate(initial_san(4, 1, "relu", data.train, protocol), data.train).mean(dim=0)
-    for trained in (
-        sweep(data, "relu", [4], protocol=protocol),
-        fit(data, "relu", 4, seed=1, protocol=protocol),
-    ):
-        row = trained.table[trained.table.split == "train"].iloc[0]
-        assert row[list(MEASURES)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
+    trained = train(data, "relu", [4], protocol=protocol)
+    row = trained.table[trained.table.split == "train"].iloc[0]
+    assert row[list(MEASURES)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
 
 
 def test_progress_bar_shows_in_a_terminal_only(capsys):
@@ -449,32 +435,27 @@ def test_progress_bar_shows_in_a_terminal_only(capsys):
         (2, 9, r"kernel sizes must lie in 1\.\.8.*are 4\.\.9"),
     ],
 )
-def test_sweep_of_a_kernel_size_out_of_range_is_an_error(ndim, m, message):
+def test_kernel_size_out_of_range_is_an_error(ndim, m, message):
     with pytest.raises(ValueError, match=message):
         sweep(data_set(ndim), "relu", [m, 4], protocol=SHORT)
+    if ndim == 1:
+        with pytest.raises(ValueError, match=r"are \[0\]|in 1\.\.60.*but is 61"):
+            fit(data_set(), "relu", m, seed=1, protocol=SHORT)
 
 
-@pytest.mark.parametrize(("m", "message"), [(0, r"are \[0\]"), (61, r"in 1\.\.60.*but is 61")])
-def test_fit_of_a_kernel_size_out_of_range_is_an_error(m, message):
-    with pytest.raises(ValueError, match=message):
-        fit(data_set(), "relu", m, seed=1, protocol=SHORT)
-
-
-@pytest.mark.parametrize("train", [sweep, fit])
+@each_way
 def test_unknown_activation_is_an_error(train):
-    sizes, settings = ([4], {}) if train is sweep else (4, {"seed": 1})
     with pytest.raises(ValueError, match=r"activation must be one of .*but is 'softmax'"):
-        train(data_set(), "softmax", sizes, protocol=SHORT, **settings)
+        train(data_set(), "softmax", [4], protocol=SHORT)
 
 
-@pytest.mark.parametrize("train", [sweep, fit])
+@each_way
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_blank_example_is_an_error(split, train):
     data = data_set()
     getattr(data, split)[1] = 0
-    sizes, settings = ([4], {}) if train is sweep else (4, {"seed": 1})
     with pytest.raises(ValueError, match=r"undefined: examples \[\d\] of \d are zero everywhere"):
-        train(data, "relu", sizes, protocol=SHORT, **settings)
+        train(data, "relu", [4], protocol=SHORT)
 
 
 @each_activation

@@ -109,8 +109,8 @@ class SignalFile:
         if number is None:
             names = [name or number for number, name in enumerate(self.names)]
             raise FileError(
-                f"{self.name}: one of the columns {names} is expected, got {column!r}. Name one, "
-                "or give its number from 0 on."
+                f"{self.name}: {column!r} names none of its columns {names}. Name one, or give its "
+                "number from 0 on."
             )
         with in_a_sentence(self.name):
             recording = self.read(number)

@@ -232,7 +232,7 @@ def _frames(header: Header, number: int, length: int | None) -> int:
         of_frame, size = BYTES[channel.format] * samples, path.stat().st_size
         there = math.floor(max(0, size - channel.offset) / of_frame + 1e-9)
         needed = channel.offset + math.ceil((length or 1) * of_frame)
-        known = f"{needed} bytes are needed, got {size}"
+        known = f"has {size} of {needed} bytes"
     if there < max(1, length or 0):
         raise FileError(
             f"{path.name}: {known}: the file is cut off, as {header.path.name} says "
@@ -267,8 +267,8 @@ def read_header(path: Path) -> Header:
         raise FileError(f"{path.name}: has 0 signals. Name a header that has some.")
     if len(lines) - 1 < count:
         raise FileError(
-            f"{path.name}: expects {count} lines of signals or segments, got {len(lines) - 1}. "
-            "Fetch the record again."
+            f"{path.name}: has {len(lines) - 1} of {count} lines of signals or segments. Fetch the "
+            "record again."
         )
     remarks = [] if found["rate"] else [f"the header says no rate, so {DEFAULT_RATE:g} Hz"]
     start = _start(found["start"] or "")
