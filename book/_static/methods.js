@@ -105,6 +105,9 @@ function otherMethods(filters) {
     return [losses[0], losses[0], ...losses]; // both ends are always sent
   }
 
+  // The largest samples as they are, which is doing without any kernel.
+  const samples = (x) => lossesOfLargest(x, x, (i) => ({ values: { [i]: 1 }, first: i, last: i }));
+
   // Means over windows of L~, CR^-1 and phi, each with the number of entries of its smallest phi.
   function measure(path, fewest, windows) {
     const each = windows.map((x) => {
@@ -115,7 +118,7 @@ function otherMethods(filters) {
     return [0, 1, 2].map((i) => each.reduce((sum, one) => sum + one[i], 0) / each.length);
   }
 
-  // DCT, straight lines, and the wavelet and the level that are best on validation.
+  // DCT, straight lines, the wavelet and the level that are best on validation, and single samples.
   return ({ validation, test }) => {
     const n = test[0].length;
     const candidates = Object.entries(filters).flatMap(([name, filter]) => {
@@ -126,8 +129,34 @@ function otherMethods(filters) {
     });
     for (const candidate of candidates) candidate.phi = measure(candidate.path, 0, validation)[2];
     const best = candidates.reduce((one, other) => (other.phi < one.phi ? other : one));
-    return [["DCT", dct, 0], ["Straight lines", lines, 2], [best.label, best.path, 0]].map(
+    return [["DCT", dct, 0], ["Straight lines", lines, 2], [best.label, best.path, 0],
+      ["Single samples", samples, 0]].map(
       ([label, path, fewest]) => ({ label, means: measure(path, fewest, test) }),
     );
   };
+}
+
+// Whether a SAN of this phi is the right tool, by what `otherMethods` has measured. It has to beat zeros,
+// and single samples without a kernel. `strongest` is the share of the energy that the strongest tenth
+// of the samples holds: 0.44 in noise, 0.2 in a sine, 0.8 to 0.9 in the ECGs of the book.
+function verdictOf(phi, others, strongest, tie) {
+  const wrong = "A SAN is the wrong tool for this recording";
+  if (phi >= 1) return `That is no better than sending nothing at all, whose φ is 1. ${wrong}.`;
+  if (!others.length) return "";
+  const samples = others.at(-1), best = others.reduce((one, other) => (other.means[2] < one.means[2] ? other : one));
+  const { label, means: [, , least] } = best, shorter = least < phi - tie;
+  const described = `${label.replace(/^[A-Z](?=[a-z])/, (c) => c.toLowerCase())}, φ̄ ${least.toFixed(2)} by the same stop`;
+  if (samples.means[2] < phi + tie) {
+    return `Single samples, sent without any kernel, have φ̄ ${samples.means[2].toFixed(2)}. No kernel beats doing ` +
+      `without one, so nothing was found that recurs. ${wrong}. The shortest description is by ${described}.`;
+  }
+  const stands = `The strongest tenth of the samples holds ${(100 * strongest).toFixed(0)} % of the energy, in noise 44 %:`;
+  if (strongest < 0.6) {
+    return `${stands} no short events stand out. ` + (shorter
+      ? `${wrong}: the shortest description is by ${described}.`
+      : `Yet no other method tried is better; the nearest is ${described}.`);
+  }
+  return `${stands} events stand out. ` + (shorter
+    ? `To list them, use the activations. To describe the recording briefly, a SAN is the wrong tool: use ${described}.`
+    : `No other method tried is better, the nearest is ${described}. A SAN suits this recording.`);
 }

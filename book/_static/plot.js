@@ -224,7 +224,8 @@ const plot = (() => {
   }
 
   // Controls above a figure: `wanted` maps a name to [label, kind, attributes], whose kind is
-  // "range", "select" (attributes map values to labels), "button" or another one of inputs.
+  // "range", "select" (attributes map values to labels, or to what has one), "button" or another one of
+  // inputs.
   function controls(root, wanted, change) {
     const place = add(root, "div", { class: "san-controls" });
     const found = {};
@@ -247,7 +248,9 @@ const plot = (() => {
       }
       if (kind === "select") {
         found[name] = add(frame, "select");
-        for (const [value, text] of Object.entries(attributes)) add(found[name], "option", { value }, text);
+        for (const [value, text] of Object.entries(attributes)) {
+          add(found[name], "option", { value }, text.label ?? text);
+        }
       }
       if (change) found[name].addEventListener("input", change);
     }

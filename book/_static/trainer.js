@@ -98,58 +98,29 @@ function sanTrainer(san) {
     });
   }
 
-  // torch.normal(0, 0.1, (m,)): of 16 and more samples by its vectors of single precision, whose
-  // logarithm, sine and cosine are the polynomials of the Cephes library, products and sums fused.
+  // torch.normal(0, 0.1, (m,)): pairs of the transformation of Box and Muller. Of 16 and more samples
+  // torch works in single precision on blocks of 16, the last of which overlaps the one before; its
+  // logarithm, sine and cosine may round otherwise.
   function normalKernel(m, seed) {
-    const random = twister(seed), { fround, sqrt } = Math;
+    const random = twister(seed), { cos, fround, log1p, PI, sin, sqrt } = Math;
+    const pair = (angle, radius) => [0.1 * radius * cos(angle), 0.1 * radius * sin(angle)];
     if (m < 16) {
       const uniform = () => ((random() & 0x1fffff) * 2 ** 32 + random()) * 2 ** -53;
       const values = [];
-      while (values.length < m) {
-        const angle = 2 * Math.PI * uniform(), radius = sqrt(-2 * Math.log1p(-uniform()));
-        values.push(0.1 * radius * Math.cos(angle), 0.1 * radius * Math.sin(angle));
-      }
+      while (values.length < m) values.push(...pair(2 * PI * uniform(), sqrt(-2 * log1p(-uniform()))));
       return Float32Array.from(values.slice(0, m));
     }
-    const add = (x, y, z) => fround(x * y + z);
-    const polynomial = (x, [first, ...others]) => others.reduce((y, c) => add(y, x, fround(c)), fround(first));
-    const logarithm = (x) => {
-      let e = Math.floor(Math.log2(x)) + 1;
-      x = x / 2 ** e;
-      if (x < fround(Math.SQRT1_2)) [x, e] = [fround(2 * x - 1), e - 1];
-      else x = fround(x - 1);
-      const z = fround(x * x);
-      let y = polynomial(x, [
-        7.0376836292e-2, -1.151461031e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-        -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
-      ]);
-      y = add(z, -0.5, add(e, fround(-2.1219444e-4), fround(fround(y * x) * z)));
-      return add(e, 0.693359375, fround(x + y));
-    };
-    const cosineAndSine = (x) => {
-      const octant = (Math.trunc(fround(x * fround(1.27323954473516))) + 1) & ~1;
-      for (const part of [-0.78515625, -2.4187564849853515625e-4, fround(-3.77489497744594108e-8)]) x = add(octant,
-        part, x);
-      const z = fround(x * x);
-      let c = polynomial(z, [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]);
-      c = fround(add(fround(c * z), z, -fround(z * 0.5)) + 1);
-      const s = add(fround(polynomial(z, [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]) * z), x, x);
-      const [cosine, sine] = octant & 2 ? [s, c] : [c, s];
-      return [(octant + 2) & 4 ? -cosine : cosine, octant & 4 ? -sine : sine];
-    };
     const draw = () => (random() & 0xffffff) * 2 ** -24;
     const values = Float32Array.from({ length: m }, draw);
     const fill = (at) => {
       for (let i = at; i < at + 8; i++) {
-        const radius = fround(sqrt(fround(-2 * logarithm(fround(1 - values[i])))));
-        const [cosine, sine] = cosineAndSine(fround(fround(2 * Math.PI) * values[i + 8]));
-        values[i] = fround(radius * cosine) * fround(0.1);
-        values[i + 8] = fround(radius * sine) * fround(0.1);
+        const radius = fround(sqrt(-2 * log1p(-values[i])));
+        [values[i], values[i + 8]] = pair(fround(fround(2 * PI) * values[i + 8]), radius);
       }
     };
     for (let at = 0; at + 16 <= m; at += 16) fill(at);
     if (m % 16) {
-      for (let i = m - 16; i < m; i++) values[i] = draw();
+      values.set(Float32Array.from({ length: 16 }, draw), m - 16);
       fill(m - 16);
     }
     return values;

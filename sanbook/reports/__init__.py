@@ -1,9 +1,9 @@
 """What each page computes and says: one module for each notebook, with one class for its page.
 
 A notebook shows the science: it loads, trains, chooses and measures in a few visible lines. Its
-report takes what they gave; each method of the report is a section and returns what is shown, a
-`sanbook.show.Shown` or a list of several. ``write_results`` leaves the results of the page for
-other pages and does nothing without a folder. So a notebook reads::
+report takes what they gave. Each method of the report is a section and returns a
+`sanbook.show.Shown`. ``write_results`` leaves the results of the page for other pages, and does
+nothing without a folder. So a notebook reads::
 
     reports.check(globals())        # refuses a wrong parameter in one sentence
     recording = sanbook.data.load(database)
@@ -12,28 +12,36 @@ other pages and does nothing without a folder. So a notebook reads::
     report.findings()
     report.write_results(results)   # the last cell, tagged remove-cell
 
-Figures that two pages share are in `sanbook.show.figures`, all others stand in the module of their
-page, under ``@figures.style()``. Sentences with numbers are `sanbook.show.say`: no sentence is put
-together in a notebook, and prose without numbers stays there.
+Figures of one page stand in the module of the page, under ``@figures.style()``. Figures of several
+pages are in `sanbook.show.figures`. No sentence is put together in a notebook.
 
-A report reads what other pages left through `sanbook.reproduction.results.find`: in the folder that
-the notebook names, else in the build of the paper profile, else of the quick one. If there is none,
-the report falls back on the committed reference results where they suffice, or trains. The page
-says which.
+A report reads the results of other pages in the folder that the notebook names, else in the last
+build. If there are none, the report falls back on the committed reference results where they
+suffice, or trains. The page says which.
 """
 
 import ast
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
 
 import sanbook.data
 from sanbook import show
 from sanbook.data import DATABASES, MODES, NAMES
 from sanbook.data.dataset import DataSet
 from sanbook.data.verify import listed
-from sanbook.reproduction.results import PROFILES, find
+from sanbook.files import write_table
+from sanbook.reproduction.results import PROFILES, find, write_record
+from sanbook.show.names import NAMES as FUNCTIONS
+
+if TYPE_CHECKING:  # some pages need neither
+    from matplotlib.figure import Figure
+    from torch import Tensor
 
 LABELLED = tuple(name for name in NAMES if name not in DATABASES)
 
@@ -63,123 +71,81 @@ def check(namespace: Mapping) -> None:
     >>> check({"database": "mnist"})
     Traceback (most recent call last):
         ...
-    sanbook.reports.ParameterError: database: 'mnist' is unknown. Choose one of apnea-ecg, ...
+    sanbook.reports.ParameterError: database: 'mnist' cannot be used. Give one of apnea-ecg, ...
     """
     cells = namespace.get("In", [])
-    unknown = sorted(_assigned(cells, ast.Assign) - _assigned(cells, ast.AnnAssign))
-    if unknown:
-        known = ", ".join(sorted(_assigned(cells, ast.AnnAssign)))
+    known = _assigned(cells, ast.AnnAssign)
+    given = _assigned([cell for cell in cells if cell.startswith("# Parameters\n")], ast.Assign)
+    if unknown := sorted(given - known):
         raise ParameterError(
-            f"{', '.join(unknown)}: the notebook has no such parameter. Choose from {known}."
+            f"{', '.join(unknown)}: the notebook has no such parameter. Choose from "
+            f"{', '.join(sorted(known))}."
         )
-    for name, test in _TESTS.items():
-        if name in namespace:
-            test(name, namespace[name])
+    for name, (test, expected) in _PARAMETERS.items():
+        if name in namespace and not test(namespace[name]):
+            raise ParameterError(f"{name}: {namespace[name]!r} cannot be used. Give {expected}.")
 
 
 def _assigned(cells: Sequence[str], kind: type) -> set[str]:
-    """The names that the cell of parameters declares, or that papermill's cell assigns."""
+    """The names that cells assign of which every statement is of a kind, plain or annotated."""
     names = set()
     for cell in cells:
-        if kind is ast.Assign and not cell.startswith("# Parameters\n"):
-            continue
         try:
             statements = ast.parse(cell).body
         except SyntaxError:  # a line that only IPython understands
             continue
-        if statements and all(isinstance(statement, kind) for statement in statements):
-            for statement in statements:
-                target = statement.targets[0] if kind is ast.Assign else statement.target
-                names.add(target.id)
+        if all(isinstance(statement, kind) for statement in statements):
+            targets = [getattr(s, "target", None) or s.targets[0] for s in statements]
+            names |= {target.id for target in targets}
     return names
 
 
-def _one_of(choices: Sequence[str]) -> Callable:
-    def test(name: str, value) -> None:
-        if value not in choices:
-            raise ParameterError(
-                f"{name}: {value!r} is unknown. Choose one of {', '.join(choices)}."
-            )
-
-    return test
+def _several(values, test: Callable, least: int = 1) -> bool:
+    """Whether values are at least so many, all different, and pass a test."""
+    listed = isinstance(values, list | tuple | range) and len(values) >= least
+    return listed and all(map(test, values)) and len(set(values)) == len(values)
 
 
-def _some_of(choices: Sequence[str]) -> Callable:
-    def test(name: str, values) -> None:
-        if not isinstance(values, list | tuple) or not values:
-            raise ParameterError(
-                f"{name}: expected a list of names, but got {values!r}. "
-                f"Choose from {', '.join(choices)}."
-            )
-        for value in values:
-            _one_of(choices)(name, value)
-
-    return test
+def _one_of(names: Sequence[str]) -> tuple[Callable, str]:
+    return lambda value: value in names, f"one of {', '.join(names)}"
 
 
-def _whole_numbers(smallest: int, may_be_empty: bool = False) -> Callable:
-    def test(name: str, values) -> None:
-        usable = isinstance(values, list | tuple | range) and all(
-            type(value) is int and value >= smallest for value in values
-        )
-        if not usable or len(set(values)) < len(values) or not (values or may_be_empty):
-            raise ParameterError(
-                f"{name}: expected a list of different whole numbers from {smallest}, such as "
-                f"[{smallest}, {smallest + 1}], but got {values!r}. Change it in the first cell."
-            )
-
-    return test
+def _names_from(names: Sequence[str]) -> tuple[Callable, str]:
+    known = partial(_several, test=lambda value: value in names)
+    return known, f"a list of different names from {', '.join(names)}"
 
 
-def _whole_number(smallest: int) -> Callable:
-    def test(name: str, value) -> None:
-        if type(value) is not int or value < smallest:
-            raise ParameterError(
-                f"{name}: expected a whole number from {smallest}, but got {value!r}. "
-                "Change it in the first cell."
-            )
-
-    return test
+def _whole_number(value, smallest: int) -> bool:
+    return type(value) is int and value >= smallest
 
 
-def _text(name: str, value) -> None:
-    if not isinstance(value, str):
-        raise ParameterError(f"{name}: expected text in quotes, but got {value!r}. Add quotes.")
+def _whole_numbers(smallest: int, least: int = 1) -> tuple[Callable, str]:
+    test = partial(_several, test=partial(_whole_number, smallest=smallest), least=least)
+    return test, f"a list of different whole numbers from {smallest}, such as [{smallest}, 7]"
 
 
-def _folder(name: str, value) -> None:
-    _text(name, value)
-    if value and not Path(value).is_dir():
-        raise ParameterError(
-            f"{name}: there is no folder {value!r} in {Path.cwd()}. Create the folder, or leave "
-            "the parameter empty to use $SAN_DATA, otherwise data/."
-        )
+def _path(there: Callable, kind: str, instead: str) -> tuple[Callable, str]:
+    test = lambda value: isinstance(value, str) and (not value or there(Path(value)))  # noqa: E731
+    return test, f"the absolute path of a {kind} that exists; empty: {instead}"
 
 
-def _file(name: str, value) -> None:
-    _text(name, value)
-    if value and not Path(value).is_file():
-        raise ParameterError(
-            f"{name}: there is no file {value!r} in {Path.cwd()}. Give the absolute path of a "
-            "file, or leave the parameter empty for the recording of the paper."
-        )
-
-
-_TESTS = {
+_TEXT = lambda value: isinstance(value, str), "text in quotes"
+# What each parameter may be: a test, and the same in words.
+_PARAMETERS = {
     "database": _one_of(DATABASES),
-    "databases": _some_of(DATABASES),
+    "databases": _names_from(DATABASES),
     "dataset": _one_of(LABELLED),
-    "datasets": _some_of(NAMES),
+    "datasets": _names_from(NAMES),
     "profile": _one_of(PROFILES),
     "data": _one_of(MODES),
-    "data_directory": _folder,
+    "data_directory": _path(Path.is_dir, "folder", "$SAN_DATA, otherwise data/"),
     "seeds": _whole_numbers(0),
-    "seed": _whole_number(0),
-    "kernel_sizes": _whole_numbers(1, may_be_empty=True),
-    "path": _file,
-    "column": _text,
-    "window": _whole_number(8),
-    "results": _text,
+    "seed": (partial(_whole_number, smallest=0), "a whole number from 0"),
+    "kernel_sizes": _whole_numbers(1, least=0),
+    "path": _path(Path.is_file, "file", "the recording of the paper"),
+    "column": _TEXT,
+    "window": (partial(_whole_number, smallest=8), "a whole number from 8"),
+    "results": _TEXT,
 }
 
 
@@ -195,20 +161,34 @@ def load(
     return accepted or loaded
 
 
+def cards(used: Mapping[str, DataSet]) -> dict[str, dict]:
+    """The provenance of each data set, as the results files of pages have it."""
+    return {name: vars(part.card) for name, part in used.items()}
+
+
 def data_line(used: Mapping[str, DataSet]) -> show.Shown:
     """The data line of a page with several data sets."""
-    return show.data_line([vars(part.card) for part in used.values()])
+    return show.data_line(list(cards(used).values()))
 
 
 def left_out(names: Sequence[str], used: Mapping[str, DataSet]) -> show.Shown | None:
     """Which data sets a page leaves out because the paper's data are not available, or nothing."""
-    absent = [name for name in names if name not in used]
-    if not absent:
+    if not (absent := [name for name in names if name not in used]):
         return None
     return show.say(f"**Left out**, because the paper's data are not available: {listed(absent)}.")
 
 
-# --- what several pages say -----------------------------------------------------------------------
+# --- what several pages show ----------------------------------------------------------------------
+
+
+class Page:
+    """What the reports of pages share. ``sources`` are the sources of the data that they show."""
+
+    sources: Collection[str]
+
+    def figure_of(self, name: str, drawn: "Figure", caption: str, alt: str) -> show.Shown:
+        """A figure of the data of the page, see `sanbook.show.figure`."""
+        return show.figure(drawn, name=name, caption=caption, alt=alt, sources=self.sources)
 
 
 def quick(profile: str, cut: str) -> show.Shown | None:
@@ -225,17 +205,29 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def between(values, form: str = "{:.3f}") -> str:
-    """The range of numbers.
+def scores(values: Mapping[str, float], form: str = "{:.2f}") -> str:
+    """Numbers with their names as a sentence lists them; activation functions as readers know them.
+
+    >>> scores({"relu": 1.234, "DCT": 0.5})
+    'ReLU 1.23 and DCT 0.50'
+    """
+    each = dict(values).items()
+    return listed([f"{FUNCTIONS.get(name, name)} {form.format(value)}" for name, value in each])
+
+
+def between(values, form: str = "{:.3f}") -> str | None:
+    """The range of numbers, None if some are missing.
 
     >>> between([5, 5], "{}"), between([0.25, 0.5])
     ('5', '0.250 to 0.500')
     """
+    if pd.isna(values).any():
+        return None
     low, high = form.format(min(values)), form.format(max(values))
     return low if low == high else f"{low} to {high}"
 
 
-# --- the results of other pages -------------------------------------------------------------------
+# --- results files --------------------------------------------------------------------------------
 
 
 class Found(NamedTuple):
@@ -253,3 +245,16 @@ def find_results(page: str, directory: str = "") -> Found | None:
         return None
     content = json.loads((folder / f"{page}.json").read_text())
     return Found(content, f"the results in `{Path(*folder.parts[-3:])}`")
+
+
+def rounded(values: "Tensor", decimals: int = 5) -> np.ndarray:
+    """Numbers that are short as text."""
+    return values.detach().double().numpy().round(decimals)
+
+
+def leave(directory: str, page: str, results: dict, table: pd.DataFrame | None = None) -> None:
+    """Leave the results of a page as JSON and its table as CSV; nothing without a directory."""
+    if directory and table is not None:
+        write_table(f"{directory}/{page}.csv", table)
+    if directory:
+        write_record(f"{directory}/{page}.json", results)

@@ -1,36 +1,41 @@
 """SANs against standard methods, by the metric of the paper and by encoded size."""
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
+import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 import sanbook.methods
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.files import write_table
 from sanbook.methods import ABSENT, ALL, SCALED, SIGNALS_ONLY, Measurement
+from sanbook.methods.base import Method
 from sanbook.methods.coder import lossless_bytes, raw_bytes
 from sanbook.methods.networks import TrainedMultiscaleSAN
-from sanbook.reports import baselines_figures as figures
 from sanbook.reports import scales
 from sanbook.reports.networks import PaperSANs, multiscale_sans
-from sanbook.reproduction.results import write_record
 from sanbook.scales import MultiscaleSAN
+from sanbook.show import figures
 from sanbook.show.names import METRICS, NAMES
-from sanbook.training import PROTOCOLS
 
 SANS = {activation: f"SAN, {name}" for activation, name in NAMES.items()}
 MULTISCALE = "multiscale SAN"
 METHODS = [*SANS.values(), MULTISCALE, *ALL]
-LABELLED_SIZES = {"uci-epilepsy": range(8, 23, 2), "mnist": range(1, 7),
-                  "fashion-mnist": range(1, 7)}  # fmt: skip
-EXAMPLES = {
-    "paper": {"train": 1_000, "validation": 60, "test": 200},
-    "quick": {"train": 200, "validation": 20, "test": 20},
-}  # of labelled data
+EXAMPLES = {"paper": {"train": 1_000, "validation": 60, "test": 200},
+            "quick": {"train": 200, "validation": 20, "test": 20}}  # of labelled data  # fmt: skip
+LIMIT = 1.05  # of the planes
+FIXED = [m for m in ALL if m.startswith(("DCT", "wavelets"))]
+SAMPLES = [m for m in ALL if "sampling" in m or "linear" in m]
+KINDS = {  # marker, colour and methods
+    "SANs of the paper": ("o", "#0072B2", list(SANS.values())),
+    "fixed transforms": ("s", "#E69F00", FIXED),
+    "learned": ("^", "#009E73", ["PCA", "dictionary, OMP", "convolutional dictionary"]),
+    "samples and lines": ("x", "#000000", SAMPLES),
+    "pursuits of kernels": ("D", "#D55E00", [m for m in SCALED if m in SIGNALS_ONLY]),
+    "multiscale SAN": ("*", "#CC79A7", [MULTISCALE]),
+}
 #: Each mean of a method in a table: the column of the results file and its label.
 COUNTS = {
     "phi": "φ̄",
@@ -61,13 +66,7 @@ class Candidates:
 
     def __init__(self, used: Mapping[str, DataSet], results: str, seed: int, profile: str) -> None:
         self.used, self.profile = used, profile
-        of_images = replace(PROTOCOLS["mnist"], epochs=10, batch_size=16)
-        protocols = {
-            name: of_images if part.labels else PROTOCOLS["physionet"]
-            for name, part in used.items()
-        }
-        sizes = {name: LABELLED_SIZES.get(name, range(1, 250, 12)) for name in used}
-        self.sans = PaperSANs(used, results, seed, protocols, sizes)
+        self.sans = PaperSANs(used, results, seed)
         self.multiscale = multiscale_sans(used, results)
 
     def of(self, name: str) -> dict[str, Callable]:
@@ -77,8 +76,7 @@ class Candidates:
             for activation, label in SANS.items()
         }
         if self.used[name].train.ndim == 3:
-            others = {method: ALL[method] for method in ALL if method not in SIGNALS_ONLY}
-            return sans | others
+            return sans | {method: ALL[method] for method in ALL if method not in SIGNALS_ONLY}
         return sans | {MULTISCALE: self._multiscale(name)} | ALL
 
     def with_scale_charged(self, name: str) -> dict[str, Callable]:
@@ -102,7 +100,7 @@ class Candidates:
         return candidates
 
 
-class Report:
+class Report(reports.Page):
     """What every method gives on every data set.
 
     Args:
@@ -114,7 +112,7 @@ class Report:
 
     Attributes:
         rows: the rows of the results file.
-        phi: φ̄ of networks that are not dead, method × data set.
+        phi: φ̄ of methods that are not dead, method × data set; ``others`` of those without SANs.
     """
 
     def __init__(
@@ -134,6 +132,9 @@ class Report:
         self.phi = self._matrix("phi")
         self.best_san = self.phi.loc[list(SANS.values())].min()
         self.signals = [name for name, part in used.items() if part.test.ndim == 2]
+        self.others = self.phi.drop(index=[*SANS.values(), MULTISCALE])
+        lossless = {name: lossless_bytes(part.test) for name, part in used.items()}
+        self.lossless_bytes = pd.DataFrame(lossless).rename_axis("compressor")
 
     def _row(self, name: str, method: str) -> dict:
         """The means over the test examples of a data set."""
@@ -154,45 +155,39 @@ class Report:
             "bytes_phi": bytes_phi,
             "seconds_fit": found.seconds_fit,
             "seconds_encode": found.seconds_encode,
+            "settings": describe_settings(found.method),
             "data_source": self.used[name].card.data_source,
         }
 
     def _matrix(self, column: str) -> pd.DataFrame:
-        """A column of the rows of living networks, method × data set."""
+        """A column of the rows that are not dead, method × data set."""
         table = self.living.pivot(index="method", columns="dataset", values=column)
         return table.reindex(index=METHODS, columns=list(self.used)).rename_axis(columns=None)
 
     def findings(self) -> show.Shown:
         """Whether a SAN of the paper is the best method, which method is, and by which count."""
-        ratio = (self.best_san / self._others().min()).median()
-        kind = "signals" if self.signals else "images"
+        best_other = self.others.min()
+        wins, count = (self.best_san < best_other).sum(), len(self.used)
+        first = f"A SAN of the paper is the best method on {wins} of {count} data sets."
+        if count == 1:
+            first = f"On {self.phi.columns[0]}, a SAN of the paper is "
+            first += f"{'' if wins else 'not '}the best method."
         chosen = self.signals or list(self.used)
         means = {count: self._matrix(count)[chosen].mean(axis=1) for count in COUNTS}
-        verdicts = [
-            f"**{self._where_sans_win()}** The φ̄ of the best SAN is {ratio:.1f} times the φ̄ of the "
-            f"best other method{', in the median' if len(self.used) > 1 else ''}.",
-            f"**Smallest mean φ̄ on the {kind}:** "
+        found = [
+            f"**{first}** The φ̄ of the best SAN is {(self.best_san / best_other).median():.1f} "
+            f"times the φ̄ of the best other method{', in the median' if count > 1 else ''}.",
+            f"**Smallest mean φ̄ on the {'signals' if self.signals else 'images'}:** "
             + describe_smallest(means["phi"], means["scale_charged_phi"], means["bytes_phi"]),
         ]
         if self.signals:
             ours = [means[count][MULTISCALE] for count in ("phi", "scale_charged_phi")]
-            verdicts.append(
+            found.append(
                 f"**The multiscale SAN**, which goes beyond the paper, scores {ours[0]:.3f} on the "
                 f"signals, and {ours[1]:.3f} with the scale charged. The best SAN of the paper "
                 f"scores {self.best_san[chosen].mean():.3f}."
             )
-        return show.findings(*verdicts)
-
-    def _where_sans_win(self) -> str:
-        wins, count = (self.best_san < self._others().min()).sum(), len(self.used)
-        if count == 1:
-            (name,) = self.used
-            return f"On {name}, a SAN of the paper is {'' if wins else 'not '}the best method."
-        return f"A SAN of the paper is the best method on {wins} of {count} data sets."
-
-    def _others(self) -> pd.DataFrame:
-        """φ̄ of the methods that are no SANs."""
-        return self.phi.drop(index=[*SANS.values(), MULTISCALE])
+        return show.findings(*found)
 
     def phi_table(self) -> show.Shown:
         """φ̄ of every method on every data set."""
@@ -212,24 +207,23 @@ class Report:
 
     def against_the_best_san(self) -> show.Shown:
         """Some methods beside the best SAN of each data set."""
-        compared = {"best SAN of the paper": self.best_san}
-        compared |= {
-            method: self.phi.loc[method]
-            for method in ("wavelets", "down-sampling", "convolutional dictionary")
-        }
-        compared["best method that is no SAN"] = self._others().min()
-        table = pd.DataFrame(
-            {
-                "method": list(compared),
-                "mean φ̄": [phis.mean() for phis in compared.values()],
-                "better than the best SAN": [
-                    f"{(phis < self.best_san).sum()} of {len(self.used)}"
-                    for phis in compared.values()
-                ],
-            }
+        some = [m for m in ("wavelets", "down-sampling", "convolutional dictionary") if m in ALL]
+        compared = pd.concat(
+            [
+                self.best_san.to_frame("best SAN of the paper"),
+                self.phi.loc[some].T,
+                self.others.min().to_frame("best method that is no SAN"),
+            ],
+            axis=1,
         )
+        better = compared.lt(self.best_san, axis=0).sum()
+        table = {
+            "method": compared.columns,
+            "mean φ̄": compared.mean().array,
+            "better than the best SAN": [f"{count} of {len(compared)}" for count in better],
+        }
         return show.table(
-            table,
+            pd.DataFrame(table),
             name="tab-baselines-best",
             caption="Methods beside the best SAN of the paper, and the number of data sets on "
             "which their φ̄ is smaller.",
@@ -255,17 +249,15 @@ class Report:
 
     def planes(self) -> show.Shown:
         """Every method in the plane of loss and compression."""
-        outside = int((self.rows.inverse_compression_ratio > figures.LIMIT).sum())
+        outside = int((self.rows.inverse_compression_ratio > LIMIT).sum())
         means = self.phi.mean(axis=1).sort_values()
-        scores = "; ".join(f"{method} {value:.2f}" for method, value in means.items())
-        return show.figure(
-            figures.plot_planes(self.living, list(self.used)),
-            name="fig-baselines-plane",
-            caption=f"CR⁻¹ against L̃ of {reports.counted(len(METHODS), 'method')}, one panel for "
+        return self.figure_of(
+            "fig-baselines-plane",
+            plot_planes(self.living, list(self.used)),
+            f"CR⁻¹ against L̃ of {reports.counted(len(METHODS), 'method')}, one panel for "
             f"each data set. Arcs have equal φ. {reports.counted(outside, 'point')} with CR⁻¹ "
-            f"above {figures.LIMIT} {'is' if outside == 1 else 'are'} not shown.",
-            alt=f"Scatter plots of CR⁻¹ against L̃. Mean φ̄: {scores}.",
-            sources=self.sources,
+            f"above {LIMIT} {'is' if outside == 1 else 'are'} not shown.",
+            f"Scatter plots of CR⁻¹ against L̃. Mean φ̄: {reports.scores(means)}.",
         )
 
     def examples(self) -> show.Shown:
@@ -273,9 +265,7 @@ class Report:
         images = [name for name in self.used if name not in self.signals]
         shown = [names[0] for names in (self.signals, images) if names]
         return show.figure(
-            figures.plot_examples(
-                {name: self.used[name] for name in shown}, self.measured, self.phi
-            ),
+            plot_examples({name: self.used[name] for name in shown}, self.measured, self.phi),
             name="fig-baselines-examples",
             caption=f"Test examples of {reports.listed(shown)} (grey, or above) and their "
             "reconstructions by the best method of each kind: the first example, and the example "
@@ -287,52 +277,30 @@ class Report:
     def lossless(self) -> show.Shown:
         """What a general compressor without loss makes of the examples."""
         return show.table(
-            self._lossless().map("{:.0f}".format, na_action="ignore").reset_index(),
+            self.lossless_bytes.map("{:.0f}".format, na_action="ignore").reset_index(),
             name="tab-baselines-lossless",
             caption="Bytes of an example as stored and after lossless compression, mean over the "
             "test examples.",
         )
 
-    def _lossless(self) -> pd.DataFrame:
-        sizes = {name: lossless_bytes(part.test) for name, part in self.used.items()}
-        return pd.DataFrame(sizes).rename_axis("compressor")
-
     def encoded_size(self) -> show.Shown:
         """Bytes against CR⁻¹."""
         size, ratio = self.living.bytes_ratio, self.living.inverse_compression_ratio
         share = (size / ratio).groupby(self.living.method).median()
-        return show.figure(
-            figures.plot_bytes(self.living),
-            name="fig-baselines-bytes",
-            caption="Encoded size, relative to the stored size, against CR⁻¹; on the line both "
+        return self.figure_of(
+            "fig-baselines-bytes",
+            plot_bytes(self.living),
+            "Encoded size, relative to the stored size, against CR⁻¹; on the line both "
             f"agree. The correlation is {size.corr(ratio):.2f}, the rank correlation "
             f"{size.corr(ratio, method='spearman'):.2f}. The encoded size is "
             f"{(size / ratio).median():.2f} times CR⁻¹ in the median, from {share.min():.2f} times "
             f"for {share.idxmin()} to {share.max():.2f} times for {share.idxmax()}.",
-            alt=f"Scatter plot of encoded size against CR⁻¹ for {len(self.living)} pairs of method "
+            f"Scatter plot of encoded size against CR⁻¹ for {len(self.living)} pairs of method "
             "and data set.",
-            sources=self.sources,
         )
 
     def write_results(self, directory: str) -> None:
-        """Write ``baselines.csv`` and ``baselines.json``; nothing if ``directory`` is empty."""
-        if not directory:
-            return
-        write_table(f"{directory}/baselines.csv", self.rows)
-        chosen = [
-            {
-                "dataset": name,
-                "method": method,
-                "settings": {
-                    key: value
-                    for key, value in vars(found.method).items()
-                    if isinstance(value, int | float | str)
-                },
-                "weights": [list(weight.shape) for weight in found.method.weights],
-                "step": found.step,
-            }
-            for (name, method), found in self.measured.items()
-        ]
+        """Leave ``baselines.csv`` and ``baselines.json``; nothing without a directory."""
         record = {
             "profile": self.profile,
             "seed": self.seed,
@@ -340,12 +308,15 @@ class Report:
                 name: [len(part.train), len(part.validation), len(part.test)]
                 for name, part in self.used.items()
             },
-            "cards": {name: vars(part.card) for name, part in self.used.items()},
-            "rows": self.rows,
-            "chosen": pd.DataFrame(chosen),
-            "lossless": self._lossless().T.reset_index().astype(object).replace(np.nan, None),
+            "cards": reports.cards(self.used),
         }
-        write_record(f"{directory}/baselines.json", record)
+        reports.leave(directory, "baselines", record, self.rows)
+
+
+def describe_settings(method: Method) -> str:
+    """The settings of a method that are numbers or words, such as "wavelet: sym4, level: 5"."""
+    settings = vars(method).items()
+    return ", ".join(f"{k}: {v}" for k, v in settings if isinstance(v, int | float | str))
 
 
 def describe_smallest(phi: pd.Series, charged: pd.Series, coded: pd.Series) -> str:
@@ -358,12 +329,108 @@ def describe_smallest(phi: pd.Series, charged: pd.Series, coded: pd.Series) -> s
     '*wavelets*, 0.200; with the scale charged *wavelets*, 0.200; from bytes *DCT*, 0.600.'
     """
     first, second, third = phi.idxmin(), charged.idxmin(), coded.idxmin()
+    smallest = phi.min(), charged.min(), coded.min()
     if first == second == third:
-        return (
-            f"*{first}*, {phi.min():.3f}; also with the scale charged, {charged.min():.3f}, and "
-            f"from bytes, {coded.min():.3f}."
-        )
+        form = "*{}*, {:.3f}; also with the scale charged, {:.3f}, and from bytes, {:.3f}."
+        return form.format(first, *smallest)
     return (
-        f"*{first}*, {phi.min():.3f}; with the scale charged *{second}*, {charged.min():.3f}; "
-        f"from bytes *{third}*, {coded.min():.3f}."
+        f"*{first}*, {smallest[0]:.3f}; with the scale charged *{second}*, {smallest[1]:.3f}; "
+        f"from bytes *{third}*, {smallest[2]:.3f}."
     )
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def draw_kinds(axes, rows: pd.DataFrame, x: str, y: str) -> None:
+    """A point for each row of a table, one marker and colour for each kind."""
+    for kind, (marker, color, methods) in KINDS.items():
+        points = rows[rows.method.isin(methods)]
+        axes.scatter(points[x], points[y], s=22, marker=marker, color=color, alpha=0.8, label=kind)
+
+
+@figures.style()
+def plot_planes(rows: pd.DataFrame, names: list[str]) -> Figure:
+    """CR⁻¹ against L̃: a panel for each data set, a point for each method."""
+    across = min(5, len(names))
+    down = -(-len(names) // across)
+    figure, panels = plt.subplots(
+        down, across, figsize=(2.2 * across, 2.05 * down + 0.7), squeeze=False, sharex=True,
+        sharey=True,
+    )  # fmt: skip
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(panels.flat, names, strict=False):
+        figures.draw_arcs(axes, (0.2, 0.4, 0.6, 0.8, 1.0))
+        of_data = rows[rows.dataset == name]
+        draw_kinds(axes, of_data, "normalized_reconstruction_loss", "inverse_compression_ratio")
+        axes.set(title=name, xlim=(0, LIMIT), ylim=(0, LIMIT), aspect="equal")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("CR⁻¹")
+    for axes in panels.flat[max(0, len(names) - across) : len(names)]:
+        axes.set_xlabel("L̃")
+    legend = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside upper center", ncols=min(6, across + 1), fontsize=9)
+    return figure
+
+
+@figures.style()
+def plot_bytes(rows: pd.DataFrame) -> Figure:
+    """Encoded over stored size against CR⁻¹, a point for each method and data set."""
+    figure, axes = plt.subplots(figsize=(8, 3.4))
+    draw_kinds(axes, rows, "inverse_compression_ratio", "bytes_ratio")
+    limits = [0.5 * rows.bytes_ratio.min(), 1.5 * rows.inverse_compression_ratio.max()]
+    axes.plot(limits, limits, color="0.6", linewidth=0.8)
+    axes.set(xscale="log", yscale="log", xlabel="CR⁻¹", ylabel="encoded size / stored size")
+    axes.legend(fontsize=8)
+    return figure
+
+
+@figures.style()
+def plot_examples(
+    shown: Mapping[str, DataSet],
+    measured: Mapping[tuple[str, str], Measurement],
+    phi: pd.DataFrame,
+) -> Figure:
+    """A panel for each data set: examples and reconstructions by the best method of each kind.
+
+    ``phi`` has the mean φ of each method (index) on each data set (columns).
+    """
+    figure = plt.figure(figsize=(11, 5.2))
+    panels = figure.subfigures(1, len(shown), squeeze=False)
+    for panel, (name, data) in zip(panels.flat, shown.items(), strict=True):
+        there = phi[name].dropna()
+        of_kinds = {c: there.reindex(methods).dropna() for _, c, methods in KINDS.values()}
+        methods = {values.idxmin(): color for color, values in of_kinds.items() if len(values)}
+        draw = _draw_signals if data.test.ndim == 2 else _draw_images
+        draw(panel, {m: (c, measured[name, m]) for m, c in methods.items()}, data)
+    return figure
+
+
+def _examples(found: Measurement, data: DataSet) -> Iterator[tuple]:
+    """The first test example and the one with the largest φ: data, reconstruction, title."""
+    for example in (0, int(found.metrics[:, 2].argmax())):
+        x = data.test[example]
+        x_hat = found.method.decode(found.method.encode(x[None]), x.shape)[0]
+        yield x, x_hat, f"{'worst: ' if example else ''}φ {found.metrics[example, 2]:.2f}"
+
+
+def _draw_signals(panel, methods: Mapping[str, tuple], data: DataSet) -> None:
+    grid = panel.subplots(len(methods), 2, squeeze=False)
+    for row, (method, (color, found)) in zip(grid, methods.items(), strict=True):
+        for axes, (x, x_hat, title) in zip(row, _examples(found, data), strict=True):
+            axes.plot(x, color="0.7", linewidth=1.2)
+            figures.draw(axes, x_hat, color)
+            axes.set_title(title, fontsize=9)
+        style = {"fontsize": 9, "rotation": 0, "ha": "right", "va": "center"}
+        row[0].set_ylabel(method.replace(" ", "\n"), **style)
+
+
+def _draw_images(panel, methods: Mapping[str, tuple], data: DataSet) -> None:
+    grid = panel.subplots(4, len(methods), squeeze=False)
+    for column, (method, (_, found)) in zip(grid.T, methods.items(), strict=True):
+        for i, (x, x_hat, title) in enumerate(_examples(found, data)):
+            figures.draw(column[2 * i], x, "#000000")
+            figures.draw(column[2 * i + 1], x_hat, "#000000")
+            column[2 * i + 1].set_title(title, fontsize=9)
+        column[0].set_title(method.replace(" ", "\n"), fontsize=9)

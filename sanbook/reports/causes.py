@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 import sanbook.data
-from sanbook import show
+from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.reports.comparison import readable
 from sanbook.reproduction.causes import EXPLAINED, by_san
 from sanbook.reproduction.criteria import NOT_RUN, UNEXPLAINED, compare_numbers, unmatched
 from sanbook.reproduction.published import KEYS
 from sanbook.reproduction.reference import describe_reference, read_reference, reference
-from sanbook.reproduction.results import write_record
 
 FURTHER = 20  # seeds of the first experiment, for each seed of the others
 
@@ -23,9 +22,9 @@ class Causes:
     def __init__(
         self, profile: str, seeds: Sequence[int], data: str, directory: str | None
     ) -> None:
-        self.profile, self.where = profile, {"data": data, "directory": directory}
-        self.epochs = None if profile == "paper" else 1
-        count = len(seeds) * (FURTHER if profile == "paper" else 1)
+        self.quick, self.where = profile == "quick", {"data": data, "directory": directory}
+        self.epochs = 1 if self.quick else None
+        count = len(seeds) * (1 if self.quick else FURTHER)
         self.further = range(seeds[0], seeds[0] + count)
         self.numbers = compare_numbers(reference())
         self.unmatched = unmatched(self.numbers)
@@ -48,14 +47,14 @@ class Causes:
         """The unmatched numbers of each SAN, and the data set; few of both in the quick profile."""
         shown, examples = set(), None
         for (table, database, *_), numbers in by_san(self.unmatched):
-            if self.profile == "quick" and table in shown:
+            if self.quick and table in shown:
                 continue
             shown.add(table)
             if database not in self.cards:
                 examples = None  # two data sets are never in memory together
                 examples = sanbook.data.load(database, **self.where)
                 self.cards[database] = vars(examples.card)
-                if self.profile == "quick" and examples.labels:
+                if self.quick and examples.labels:
                     examples = examples.first(train=500, validation=100, test=100)
             self.labels = examples.labels and examples.labels["test"]
             yield numbers, examples
@@ -66,23 +65,19 @@ class Causes:
 
     def data_line(self) -> show.Shown:
         """Which data the experiments used."""
-        if self.profile == "quick":
+        if self.quick:
             return show.quick("few examples, seeds and epochs, one SAN of each table")
         return show.data_line(list(self.cards.values()))
 
-    def rows(self) -> pd.DataFrame:
-        """All numbers with causes."""
-        return pd.concat(self.explained, ignore_index=True)
-
     def table(self) -> show.Shown:
         """What each experiment reaches."""
-        rows = self.rows()
-        named = ["database", "metric", "activation", "m", "paper"]
-        explained = rows[EXPLAINED].rename(columns={"tested_by": "tested by"})
-        if self.profile == "quick":  # too little to name a cause
-            explained = explained[["tested by"]]
+        rows = pd.concat(self.explained, ignore_index=True)
+        # The quick profile has too few runs to name a cause.
+        causes = rows[["tested_by"] if self.quick else EXPLAINED]
         return show.table(
-            readable(rows)[named].join(explained),
+            readable(rows)[["database", "metric", "activation", "m", "paper"]].join(
+                causes.rename(columns={"tested_by": "tested by"})
+            ),
             sortable=True,
             name="tab-causes",
             caption="The numbers that no reference run matches, and which experiments reach them.",
@@ -90,8 +85,6 @@ class Causes:
 
     def write_results(self, results: str) -> None:
         """Leave causes.json for the reference results; nothing without a folder."""
-        if not results:
-            return
-        made = {"profile": self.profile, "cards": self.cards}
-        made["rows"] = self.rows()[[*KEYS, "metric", *EXPLAINED]]
-        write_record(f"{results}/causes.json", made)
+        rows = pd.concat(self.explained, ignore_index=True)[[*KEYS, "metric", *EXPLAINED]]
+        profile = "quick" if self.quick else "paper"
+        reports.leave(results, "causes", {"profile": profile, "cards": self.cards, "rows": rows})

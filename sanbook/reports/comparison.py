@@ -2,12 +2,9 @@
 
 import pandas as pd
 
-from sanbook import show
+from sanbook import reports, show
 from sanbook.reproduction.criteria import (
-    ACCURACY_TOLERANCE,
-    CRITERIA,
     NOT_RUN,
-    TOLERANCE,
     UNEXPLAINED,
     compare_numbers,
     describe_shares,
@@ -21,8 +18,10 @@ from sanbook.show import figures
 from sanbook.show.names import NAMES
 
 
-class Comparison:
+class Comparison(reports.Page):
     """The reference results beside every published number."""
+
+    sources = ("real",)  # nothing else enters
 
     def __init__(self) -> None:
         self.numbers = compare_numbers(reference())
@@ -48,24 +47,6 @@ class Comparison:
             f"{len(self.causes)} ({{doc}}`how </causes>`).",
         )
 
-    def criteria(self) -> show.Shown:
-        """The three criteria by which a number agrees."""
-        return show.say(
-            f"**{CRITERIA['mean_matches'].capitalize()}**: the mean of our runs differs from the "
-            f"published number by at most {TOLERANCE:g}, an accuracy by at most "
-            f"{ACCURACY_TOLERANCE:g} points. These runs have the published kernel size and normal "
-            "weights at the start.\n\n"
-            f"**{CRITERIA['run_matches'].capitalize()}**: at least one run differs by at most that "
-            "much. Runs from weights of 0.1 and runs of the last epoch count too. On PhysioNet the "
-            "outcomes of {doc}`the whole procedure </procedure>` count as well.\n\n"
-            f"**{CRITERIA['inside_interval'].capitalize()}**: the published number lies inside the "
-            "95 % prediction interval for one further run, "
-            r"$\bar{y} \pm t\, s \sqrt{1 + 1/N}$. Here $\bar{y}$ and $s$ are the mean and the "
-            "standard deviation of $N$ runs, and $t$ is the quantile of Student's distribution "
-            "with $N - 1$ degrees of freedom. The interval is wider by half a unit of the "
-            "published rounding. On PhysioNet the outcomes of the procedure have an interval too."
-        )
-
     def shares(self) -> show.Shown:
         """How many numbers meet each criterion, by table and metric."""
         table = shares_in_words(self.numbers, ["table", "metric"]).reset_index()
@@ -78,18 +59,15 @@ class Comparison:
     def figure(self) -> show.Shown:
         """Ours against published."""
         run = self.numbers[self.numbers.verdict != NOT_RUN]
-        apart = (run["mean"] - run.published).abs().groupby(run.metric).median()
-        return show.figure(
+        apart = run.difference.abs().groupby(run.metric, sort=False).median()
+        return self.figure_of(
+            "fig-ledger",
             figures.plot_ledger(run, LABELS),
-            name="fig-ledger",
-            caption="Our results against the published ones, one panel per metric. Points are "
+            "Our results against the published ones, one panel per metric. Points are "
             "means over the seeds at the published kernel size, and bars their range. On the "
             "diagonal, both agree.",
-            alt="Four scatter plots of our numbers against the published ones. Median absolute "
-            "difference of our mean: "
-            + "; ".join(f"{label} {apart[metric]:.3f}" for metric, label in LABELS.items())
-            + ".",
-            sources=["real"],  # nothing else enters
+            "Four scatter plots of our numbers against the published ones. Median absolute "
+            f"difference of our mean: {reports.scores(apart.rename(LABELS), '{:.3f}')}.",
         )
 
     def differing(self) -> show.Shown:
@@ -106,21 +84,12 @@ class Comparison:
 
     def every(self) -> show.Shown:
         """All published numbers."""
-        runs = [
-            reason
-            if isinstance(reason, str)
-            else (clusters if isinstance(clusters, str) else f"{runs - dead}")
-            + (f", {dead} dead" if dead else "")
-            for reason, clusters, runs, dead in zip(
-                self.numbers.reason,
-                self.numbers.clusters,
-                self.numbers.runs,
-                self.numbers.dead,
-                strict=True,
-            )
-        ]
+        numbers = self.numbers
+        runs = numbers.clusters.fillna((numbers.runs - numbers.dead).astype(str))
+        runs = runs.str.cat((", " + numbers.dead.astype(str) + " dead").where(numbers.dead > 0, ""))
+        runs = numbers.reason.fillna(runs)
         return show.table(
-            readable(self.numbers).assign(runs=runs),
+            readable(numbers).assign(runs=runs),
             sortable=True,
             name="tab-ledger",
             caption="Every published number beside ours. Ours: mean and range at the published "

@@ -1,10 +1,8 @@
 """The recordings of the first experiment (article Sec. IV-A): what they are and how clean."""
 
-import itertools
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -16,11 +14,11 @@ from sanbook.data.manifest import MANIFEST
 from sanbook.show import figures
 
 PARTS = ("train", "validation", "test")
-KINDS = {"real": "{} of the paper", "substitute": "{} substitute", "unverified": "{} unverified",
-         "simulated": "{} simulated"}  # fmt: skip
+KINDS = {"real": "of the paper", "substitute": "substitute", "unverified": "unverified",
+         "simulated": "simulated"}  # fmt: skip
 
 
-class Report:
+class Report(reports.Page):
     """The recordings by name, see `sanbook.data.load`."""
 
     def __init__(self, recordings: Mapping[str, DataSet]) -> None:
@@ -33,14 +31,13 @@ class Report:
         """Signs of lost or coarse signal."""
         recording = self.recordings[name]
         windows = [*recording.train, *recording.validation, *recording.test]
+        deviation = max(window.abs().max().item() for window in windows)
         return {
             "database": name,
             "data": recording.card.source,
             "longest constant stretch (samples)": max(map(longest_run, windows)),
             "distinct values per window": sum(len(w.unique()) for w in windows) // len(windows),
-            "largest deviation (standard deviations)": (
-                f"{max(w.abs().max().item() for w in windows):.1f}"
-            ),
+            "largest deviation (standard deviations)": f"{deviation:.1f}",
         }
 
     def _seconds(self) -> dict[str, float]:
@@ -51,8 +48,11 @@ class Report:
 
     def findings(self) -> show.Shown:
         """Which recordings are the paper's, how long they last, where signal is lost."""
-        kinds = [kind for kind in KINDS if kind in self.sources]
-        counts = [KINDS[kind].format(self.sources.count(kind)) for kind in kinds]
+        counts = [
+            f"{count} {words}"
+            for kind, words in KINDS.items()
+            if (count := self.sources.count(kind))
+        ]
         seconds = self._seconds()
         shortest, longest = min(seconds, key=seconds.get), max(seconds, key=seconds.get)
         stretch = self.clean.set_index("database")["longest constant stretch (samples)"]
@@ -90,13 +90,12 @@ class Report:
     def windows(self) -> show.Shown:
         """The windows of every recording."""
         signals = reports.listed([f"{n} {r.card.signal}" for n, r in self.recordings.items()])
-        return show.figure(
+        return self.figure_of(
+            "fig-recordings",
             plot_recordings(self.recordings),
-            name="fig-recordings",
-            caption="The twelve standardized windows of each recording in the order of time: six "
+            "The twelve standardized windows of each recording in the order of time: six "
             "for training, two for validation and four for testing.",
-            alt=f"{reports.counted(len(self.recordings), 'line plot')}: {signals}.",
-            sources=self.sources,
+            f"{reports.counted(len(self.recordings), 'line plot')}: {signals}.",
         )
 
     def quality(self) -> show.Shown:
@@ -114,9 +113,7 @@ def longest_run(window: Tensor) -> int:
     >>> longest_run(Tensor([1, 2, 2, 2, 1]))
     3
     """
-    changes = (window.diff() != 0).nonzero().flatten() + 1
-    edges = [0, *changes.tolist(), len(window)]
-    return max(end - start for start, end in itertools.pairwise(edges))
+    return int(window.unique_consecutive(return_counts=True)[1].max())
 
 
 @figures.style()
@@ -125,8 +122,7 @@ def plot_recordings(recordings: Mapping[str, DataSet]) -> Figure:
     count = len(recordings)
     figure, panels = plt.subplots(count, figsize=(8, count), sharex=True, squeeze=False)
     for axes, (name, recording) in zip(panels.flat, recordings.items(), strict=True):
-        parts: dict[str, np.ndarray] = {part: getattr(recording, part).numpy() for part in PARTS}
-        figures.draw_windows(axes, parts)
+        figures.draw_windows(axes, {part: getattr(recording, part).numpy() for part in PARTS})
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         axes.set_yticks([])
     panels[-1, 0].set_xlabel("sample")

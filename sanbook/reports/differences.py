@@ -10,7 +10,7 @@ from torch import Tensor
 
 import sanbook.data
 from san_core import SAN, inverse_compression_ratio_from_counts, normalized_loss
-from sanbook import show
+from sanbook import reports, show
 from sanbook.data import DATABASES
 from sanbook.data.dataset import DataSet
 from sanbook.reports.labelled import QUICK, table_name
@@ -22,7 +22,7 @@ from sanbook.show.names import METRICS, NAMES, over_seeds
 from sanbook.training import PROTOCOLS, Protocol, Trained
 from sanbook.training.classifiers import CNN, classify
 
-LABELLED = ("uci_epilepsy", "mnist", "fashion_mnist")
+LABELLED = tuple(TABLES)[1:]
 # What differs, in the order of the sections: its name, text, code, what published numbers follow.
 DISCREPANCIES = {
     "starts": ("initial weights", "normal, deviation 0.1", "every weight 0.1", "text"),
@@ -98,23 +98,26 @@ class Report:
         trained = Trained(pd.DataFrame(), {key: kernels}, {}, activation, PROTOCOLS[table])
         return trained.model(*key)
 
-    def _measured(self, table: str, activation: str, kernel_size: int) -> pd.Series:
-        """Means of the metrics of the runs that the page of a data set made, batches of 64."""
-        rows = self.runs[table].query(
-            "selection == 'published_m' and batch_size == 64 and activation == @activation "
-            "and kernel_size == @kernel_size"
+    def _measured(self, table: str, activation: str, kernel_size: int) -> dict:
+        """`means` of the runs that the page of a data set made, batches of 64."""
+        return means(
+            self.runs[table].query(
+                "selection == 'published_m' and batch_size == 64 and activation == @activation "
+                "and kernel_size == @kernel_size"
+            )
         )
-        return rows[list(METRICS)].mean()
+
+    def _table(self, rows: list[dict], name: str, caption: str) -> show.Shown:
+        """Rows with `means`; the column of dead networks is shown if there are any."""
+        table = pd.DataFrame(rows).rename(columns=METRICS)
+        table = table if table.dead.any() else table.drop(columns="dead")
+        caption = f"{caption}; {over_seeds(self.seeds)}, dead networks left out."
+        return show.table(table, name=name, caption=caption)
 
     # --- sections ---------------------------------------------------------------------------------
 
     def starts(self, constant: Mapping[tuple[str, str], Trained]) -> show.Shown:
-        """Normal weights against weights of 0.1.
-
-        Args:
-            constant: SANs of one kernel size that started with weights of 0.1, by table and
-                activation function.
-        """
+        """Normal weights against 0.1: SANs of one kernel size, by table and activation function."""
         rows, apart = [], []
         for (table, a), trained in constant.items():
             (m,) = {kernel_size for kernel_size, _ in trained.last}
@@ -123,7 +126,7 @@ class Report:
             row = {"data": TABLES[table], "activation": NAMES[a], "m": m}
             row["published φ̄"] = f"{printed:.2f}"
             rows.append(row | {"start": "normal", **self._measured(table, a, m)})
-            rows.append(row | {"start": "0.1", **means(trained)})
+            rows.append(row | {"start": "0.1", **means(best_epochs(trained))})
             rows[-1]["kernels differ by"] = f"{apart[-1]:g}"
         largest = max(apart)
         self.effects["starts"] = f"from 0.1 two kernels stay alike: they differ by {largest:g}"
@@ -132,18 +135,14 @@ class Report:
             f"{largest:g} after training. The published numbers of two kernels need the normal "
             "weights of the text."
         )
-        return show.table(
-            pd.DataFrame(rows).rename(columns=METRICS),
-            name="tab-start",
-            caption="Two kernels, started with normal weights or with weights of 0.1; "
-            f"{over_seeds(self.seeds)}.",
-        )
+        caption = "Two kernels, started with normal weights or with weights of 0.1"
+        return self._table(rows, "tab-start", caption)
 
     def range(self, trained: Mapping[str, Trained], accuracy: pd.Series) -> show.Shown:
         """UCI-epilepsy scaled to [−1, 1] against [0, 1].
 
         Args:
-            trained: SANs with kernels of 15 samples of data from 0 to 1, by activation function.
+            trained: SANs of data from 0 to 1, m = 15, by activation function.
             accuracy: of the baseline on these data, from `classify`.
         """
         printed = published("uci_epilepsy").set_index(["kernel_size", "activation"]).phi
@@ -151,7 +150,7 @@ class Report:
         for a, of_unit in trained.items():
             row = {"activation": NAMES[a], "published φ̄": f"{printed[15, a]:.2f}"}
             rows.append(row | {"range": "[−1, 1]", **self._measured("uci_epilepsy", a, 15)})
-            rows.append(row | {"range": "[0, 1]", **means(of_unit)})
+            rows.append(row | {"range": "[0, 1]", **means(best_epochs(of_unit))})
         unit, symmetric = accuracy.mean(), self.baseline.accuracy_percent.mean()
         self.effects["range"] = (
             f"accuracy on the original data {unit:.1f} % with [0, 1], {symmetric:.1f} % with "
@@ -162,39 +161,31 @@ class Report:
             f"range [0, 1] of the text. It reaches {symmetric:.1f} % in the range [−1, 1] of the "
             "code."
         )
-        return show.table(
-            pd.DataFrame(rows).rename(columns=METRICS),
-            name="tab-range",
-            caption=f"UCI-epilepsy scaled to either range, m = 15; {over_seeds(self.seeds)}.",
-        )
+        return self._table(rows, "tab-range", "UCI-epilepsy scaled to either range, m = 15")
 
     def split(self, trained: Trained, accuracy: pd.Series) -> show.Shown:
         """UCI-epilepsy split by rows against a split by recordings.
 
         Args:
-            trained: SANs with Extrema and kernels of 15 samples, of data split by recordings.
+            trained: SANs with Extrema, m = 15, of data split by recordings.
             accuracy: of the baseline on these data, from `classify`.
         """
-        published_split = self.baseline.accuracy_percent
-        rows, phi_of_rows = [], self._measured("uci_epilepsy", "extrema", 15).phi
-        for name, accuracies, phi in (
-            ("rows, as published", published_split, phi_of_rows),
-            ("recordings", accuracy, means(trained).phi),
+        by_rows = self.baseline.accuracy_percent
+        rows = []
+        for name, accuracies, found in (
+            ("rows, as published", by_rows, self._measured("uci_epilepsy", "extrema", 15)),
+            ("recordings", accuracy, means(best_epochs(trained))),
         ):
             row = {"split by": name, "accuracy (%)": f"{accuracies.mean():.1f}"}
             if len(self.seeds) > 1:
-                row["range"] = f"{accuracies.min():.1f} to {accuracies.max():.1f}"
-            rows.append(row | {"φ̄ of Extrema, m = 15": phi})
-        change = accuracy.mean() - published_split.mean()
+                row["range"] = reports.between(accuracies, "{:.1f}")
+            rows.append(row | {"φ̄ of Extrema, m = 15": found["phi"], "dead": found["dead"]})
+        change = accuracy.mean() - by_rows.mean()
         self.effects["split"] = (
             f"accuracy changes by {change:+z.1f} points where recordings are kept together"
         )
-        return show.table(
-            pd.DataFrame(rows),
-            name="tab-leak",
-            caption="Accuracy on UCI-epilepsy, its rows split in file order or by recordings; "
-            f"{over_seeds(self.seeds)}.",
-        )
+        caption = "Accuracy on UCI-epilepsy, its rows split in file order or by recordings"
+        return self._table(rows, "tab-leak", caption)
 
     def weights(self, m: int, n: int) -> show.Shown:
         """Two kernels of m by m weights, counted by the text and by the code, for n values."""
@@ -214,20 +205,20 @@ class Report:
             maps: its activations, ``(B, 2, height, width)``, as "all cells" and "first cell".
         """
         m, n = model.kernels[0].shape[0], images[0].numel()
-        rows, losses = [], {}
+        rows = []
         for name, a in maps.items():
-            with torch.no_grad():
-                losses[name] = normalized_loss(images, model.decode(a)).mean().item()
+            loss = normalized_loss(images, model.decode(a).detach()).mean().item()
             kept = a.count_nonzero(dim=(1, 2, 3)).double().mean()
             # Weights as the published table counts them.
             inverse_cr = inverse_compression_ratio_from_counts(kept, 2 * m, n, 2).item()
             row = {"kept": name, "activations of an image": f"{kept:.1f}"}
-            rows.append(row | {"CR⁻¹": inverse_cr, "L̃": losses[name]})
+            rows.append(row | {"CR⁻¹": inverse_cr, "L̃": loss})
+        every, first = (row["L̃"] for row in rows)
         paper = published("mnist").set_index(["kernel_size", "activation"])
         paper = paper.loc[m, model.activation]
         printed = {symbol: f"{paper[metric]:.2f}" for metric, symbol in [*METRICS.items()][:2]}
         rows.append({"kept": "published", **printed})
-        self.effects["cells"] = f"L̃ {losses['first cell']:.2f} instead of {losses['all cells']:.2f}"
+        self.effects["cells"] = f"L̃ {first:.2f} instead of {every:.2f}"
         return show.table(
             pd.DataFrame(rows),
             name="tab-first-cell",
@@ -236,11 +227,7 @@ class Report:
         )
 
     def epochs(self, trained: Mapping[tuple[str, str], Trained]) -> show.Shown:
-        """The change from the best epoch on validation to the last one.
-
-        Args:
-            trained: SANs of one kernel size, by recording and activation function.
-        """
+        """The change from the best epoch on validation to the last one, see `epoch_changes`."""
         changes = epoch_changes(trained, self.runs)
         groups = changes.groupby(["data", "activation"], sort=False)
         table = {
@@ -249,7 +236,7 @@ class Report:
             "runs": groups.size(),
         }
         table = pd.DataFrame(table).reset_index()
-        accuracy = changes.accuracy_percent
+        accuracy, dead = changes.accuracy_percent, changes.attrs["dead"]
         self.effects["epochs"] = (
             f"from the best to the last epoch φ̄ changes by {changes.phi.median():+z.3f} in the "
             f"median, accuracy by {accuracy.median():+z.1f} points, by {accuracy.abs().max():.1f} "
@@ -259,7 +246,7 @@ class Report:
             table.assign(activation=table.activation.map(NAMES)),
             name="tab-epoch",
             caption="From the best epoch on validation to the last one: median of the change "
-            "(smallest to largest).",
+            f"(smallest to largest). Left out: {reports.counted(dead, 'dead network')}.",
         )
 
     def reference_epochs(self) -> show.Shown:
@@ -287,14 +274,13 @@ class Report:
         honest, on_test = (swept[swept.selection == rule] for rule in ("validation", "test"))
         gap = honest.phi - on_test.phi
         moved = (honest.kernel_size != on_test.kernel_size).groupby("activation")
-        table = pd.DataFrame(
-            {
-                "φ̄ by validation, mean": honest.phi.groupby("activation").mean(),
-                "by test": on_test.phi.groupby("activation").mean(),
-                "largest gap": gap.groupby("activation").max(),
-                "another m": moved.agg(lambda other: f"{other.sum()} of {len(other)}"),
-            }
-        )
+        table = {
+            "φ̄ by validation, mean": honest.phi.groupby("activation").mean(),
+            "by test": on_test.phi.groupby("activation").mean(),
+            "largest gap": gap.groupby("activation").max(),
+            "another m": moved.agg(lambda other: f"{other.sum()} of {len(other)}"),
+        }
+        table = pd.DataFrame(table).reindex(list(NAMES)).rename(index=NAMES)
         self.effects["sizes"] = f"φ̄ on test lower by {gap.mean():.3f} in the mean, if chosen there"
         self.found["sizes"] = (
             "If the kernel size is chosen on test, as in the code, the mean φ̄ on test is "
@@ -302,7 +288,7 @@ class Report:
         )
         recordings = gap.index.unique(level="database").size
         return show.table(
-            table.reindex(list(NAMES)).rename(index=NAMES).reset_index(),
+            table.reset_index(),
             name="tab-choice",
             caption="φ̄ on test where the kernel size is chosen on validation or on test. Number of "
             f"recordings{' of the paper' if real.any() else ', all simulated'}: {recordings}.",
@@ -311,8 +297,7 @@ class Report:
     def counters(self, labels: Mapping[str, Tensor]) -> show.Shown:
         """The accuracy of the baseline, and the number that the published code prints.
 
-        Args:
-            labels: of UCI-epilepsy, by part.
+        ``labels`` are the labels of UCI-epilepsy, by part.
         """
         on_test = self.baseline.accuracy_percent
         validation, test = len(labels["validation"]), len(labels["test"])
@@ -333,33 +318,29 @@ class Report:
 
     def tolerance(self, trained: Mapping[int, Trained]) -> show.Shown:
         """Extrema on mitdb, by border tolerance: SANs of 10 samples and of the published size."""
-        rows = [found.select().assign(tolerance=samples) for samples, found in trained.items()]
-        best = pd.concat(rows).query("rule == 'best'")
-        table = best.groupby(["tolerance", "kernel_size"])[list(METRICS)].mean()
+        rows = [
+            {"tolerance": samples, "m": m, **means(of_size)}
+            for samples, found in sorted(trained.items())
+            for m, of_size in best_epochs(found).groupby("kernel_size")
+        ]
+        phi = {(row["tolerance"], row["m"]): row["phi"] for row in rows}
         self.effects["tolerance"] = (
-            f"φ̄ of Extrema on mitdb {table.phi[0, 10]:.2f} without, {table.phi[3, 10]:.2f} with "
-            "the tolerance"
+            f"φ̄ of Extrema on mitdb {phi[0, 10]:.2f} without, {phi[3, 10]:.2f} with the tolerance"
         )
-        return show.table(
-            table.reset_index().rename(columns={"kernel_size": "m", **METRICS}),
-            name="tab-tolerance",
-            caption="Extrema on mitdb with a border tolerance and without; "
-            f"{over_seeds(self.seeds)}.",
-        )
+        caption = "Extrema on mitdb with a border tolerance and without"
+        return self._table(rows, "tab-tolerance", caption)
 
     def relu(self) -> show.Shown:
         """The levels of CR⁻¹ at which the reference runs with ReLU end."""
         numbers = compare_numbers(reference())
         numbers = numbers.query("activation == 'relu' and metric == 'inverse_compression_ratio'")
         numbers = numbers[numbers.table.isin(LABELLED)].sort_values(["table", "kernel_size"])
-        alive = (numbers.runs - numbers.dead).astype(str)
+        one = (numbers.runs - numbers.dead).astype(str) + numbers["mean"].map(" × {:.2f}".format)
         table = {
             "data": numbers.table.map(TABLES),
             "m": numbers.kernel_size,
             "published CR⁻¹": numbers.published.map("{:.2f}".format),
-            "runs at each level": numbers.clusters.fillna(
-                alive + " × " + numbers["mean"].map("{:.2f}".format)
-            ),
+            "runs at each level": numbers.clusters.fillna(one),
             "dead": numbers.dead,
         }
         return show.table(
@@ -387,9 +368,24 @@ class Report:
 # --- what the sections compute --------------------------------------------------------------------
 
 
-def means(trained: Trained) -> pd.Series:
-    """Means on test of CR⁻¹, the normalized loss and φ over the seeds, of the best epochs."""
-    return trained.select().query("rule == 'best'")[list(METRICS)].mean()
+def with_dead(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Trained.select`, and which networks are ``dead``: their loss is the loss of zero."""
+    return rows.assign(dead=rows.normalized_reconstruction_loss == 1)
+
+
+def best_epochs(trained: Trained) -> pd.DataFrame:
+    """The rows of the best epochs on validation, see `with_dead`."""
+    return with_dead(trained.select()).query("rule == 'best'")
+
+
+def means(rows: pd.DataFrame) -> dict:
+    """Means on test of CR⁻¹, the normalized loss and φ of living networks, and how many are dead.
+
+    >>> rows = pd.DataFrame(dict.fromkeys(METRICS, [0.25, 1.0]) | {"dead": [False, True]})
+    >>> means(rows)["phi"], means(rows)["dead"]
+    (0.25, 1)
+    """
+    return {**rows[~rows.dead][list(METRICS)].mean(), "dead": int(rows.dead.sum())}
 
 
 def kernels_apart(kernels: Tensor) -> float:
@@ -407,28 +403,32 @@ def epoch_changes(
 ) -> pd.DataFrame:
     """The last epoch minus the best one on validation: phi and accuracy_percent of each run.
 
-    Dead networks are left out; recordings have no accuracy.
+    Dead networks are left out, and ``attrs["dead"]`` says how many. Recordings have no accuracy.
 
     Args:
         trained: SANs of one kernel size and one seed, by recording and activation function.
         runs: by table, the rows that the page of a data set left.
     """
-    of_recordings = []
+    tables, dead = [], 0
     for (_, activation), found in trained.items():
-        phi = found.select().set_index("rule").phi
+        rows = with_dead(found.select()).set_index("rule")
+        if rows.dead.any():
+            dead += 1
+            continue
         change = {"data": TABLES["physionet"], "activation": activation}
-        of_recordings.append(change | {"phi": phi["last"] - phi["best"]})
-    tables = [pd.DataFrame(of_recordings)]
+        tables.append(pd.DataFrame([change | {"phi": rows.phi["last"] - rows.phi["best"]}]))
     for table, rows in runs.items():
         keyed = rows.set_index(["kernel_size", "activation", "seed", "batch_size"])
         best, last = (
             keyed[keyed.selection == selection] for selection in ("published_m", "published_m_last")
         )
-        metrics = ["phi", "accuracy_percent"]
-        change = (last[metrics] - best[metrics])[~(best.dead | last.dead)]
+        metrics, lost = ["phi", "accuracy_percent"], best.dead | last.dead
+        change = (last[metrics] - best[metrics])[~lost]
         tables.append(change.reset_index().assign(data=TABLES[table]))
-    columns = ["data", "activation", "phi", "accuracy_percent"]
-    return pd.concat(tables)[columns].reset_index(drop=True)
+        dead += int(lost.sum())
+    changes = pd.concat(tables, ignore_index=True)
+    changes.attrs["dead"] = dead
+    return changes[["data", "activation", "phi", "accuracy_percent"]]
 
 
 def median_and_range(values: pd.Series, digits: int) -> str | None:
@@ -439,7 +439,5 @@ def median_and_range(values: pd.Series, digits: int) -> str | None:
     """
     if values.isna().all():
         return None
-    median, low, high = (
-        f"{number:+z.{digits}f}" for number in (values.median(), values.min(), values.max())
-    )
-    return f"{median} ({low} to {high})"
+    each = (f"{number:+z.{digits}f}" for number in values.quantile([0.5, 0, 1]))
+    return "{} ({} to {})".format(*each)

@@ -1,11 +1,11 @@
 """A live figure with a slider for the kernel size: what each trained SAN makes of an example."""
 
-import numpy as np
 import pandas as pd
 import torch
 
 from san_core import SAN, inverse_compression_ratio, normalized_loss, phi
 from sanbook import show
+from sanbook.reports import rounded
 from sanbook.show.names import describe_activations
 
 
@@ -37,7 +37,7 @@ def explorer(
         of_activation = of_activation[order].round(4)
         networks[activation] = {
             "chosen": chosen[activation],
-            "kernels": {m: [_rounded(w) for w in model.kernels] for m, model in of_size.items()},
+            "kernels": {m: [rounded(w) for w in model.kernels] for m, model in of_size.items()},
             "metrics": {m: of_activation.loc[m].to_numpy() for m in of_size},
             "points": of_activation[order[:2]].to_numpy(),
         }
@@ -53,7 +53,7 @@ def explorer(
             "border_tolerance": models[first][chosen[first]].border_tolerance,
             "label": label,
             "examples": examples,
-            "example": _rounded(x),
+            "example": rounded(x),
             "kernel_sizes": sorted(models[first]),
             "first": first,
             "networks": networks,
@@ -70,14 +70,9 @@ def _maps(model: SAN, x: torch.Tensor) -> dict:
     loss = normalized_loss(x[None], x_hat)
     metrics = torch.cat([loss, inverse_cr, phi(inverse_cr, loss)])
     return {
-        "s": _rounded(s[0], 3),
+        "s": rounded(s[0], 3),
         "kept": (a[0] != 0).int().numpy(),
         "activations": int(a.count_nonzero()),
-        "x_hat": _rounded(x_hat[0], 3),
-        "metrics": _rounded(metrics),
+        "x_hat": rounded(x_hat[0], 3),
+        "metrics": rounded(metrics),
     }
-
-
-def _rounded(values: torch.Tensor, decimals: int = 5) -> np.ndarray:
-    """Numbers that are short as text."""
-    return values.detach().double().numpy().round(decimals)

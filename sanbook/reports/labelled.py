@@ -1,6 +1,6 @@
 """Reconstruct, then classify: a data set with labels (article Sec. IV-B and IV-C)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -8,10 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.files import write_table
 from sanbook.reports import drawings
 from sanbook.reports.explorer import explorer
 from sanbook.reports.labelled_tables import (
@@ -21,7 +19,6 @@ from sanbook.reports.labelled_tables import (
     select_kernel_sizes,
 )
 from sanbook.reproduction.published import PUBLISHED, published
-from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import COLORS, NAMES, over_seeds
 from sanbook.training import Trained
@@ -36,7 +33,7 @@ QUICK = {"train": 2000, "validation": 300, "test": 300}  # examples
 
 
 class Run(NamedTuple):
-    """What `classify_reconstructions` gives of the SANs of a batch size and activation function."""
+    """SANs of a batch size and activation function, and what `classify_reconstructions` gives."""
 
     trained: Trained
     table: pd.DataFrame
@@ -76,20 +73,16 @@ def preparation(examples: DataSet) -> show.Shown:
 
 def parts(examples: DataSet) -> show.Shown:
     """How many examples each part has, by class, and how many are in the training part too."""
-    classes, card = examples.card.classes, examples.card
+    card, rows = examples.card, []
     training = {hash(example.numpy().tobytes()) for example in examples.train}
-    rows = []
     for part, labels in examples.labels.items():
-        inputs = getattr(examples, part)
-        duplicates = sum(hash(example.numpy().tobytes()) in training for example in inputs)
+        inputs = [example.numpy().tobytes() for example in getattr(examples, part)]
+        duplicates = sum(hash(example) in training for example in inputs)
+        counts = labels.bincount(minlength=len(card.classes)).tolist()
         rows.append(
-            {
-                "part": part,
-                **dict(zip(classes, labels.bincount(minlength=len(classes)).tolist(), strict=True)),
-                "all": len(labels),
-                "all zero, excluded": card.blank[part],
-                "exact duplicates of training": None if part == "train" else duplicates,
-            }
+            {"part": part, **dict(zip(card.classes, counts, strict=True)), "all": len(labels)}
+            | {"all zero, excluded": card.blank[part]}
+            | {"exact duplicates of training": None if part == "train" else duplicates}
         )
     return show.table(
         pd.DataFrame(rows).astype({"exact duplicates of training": "Int64"}),
@@ -106,9 +99,8 @@ def some_examples(examples: DataSet) -> show.Shown:
         name=f"fig-examples-{card.name}",
         caption=f"The first test {kind} of each class of {card.name} ({card.signal}), on one "
         "scale.",
-        alt=f"Grid of {kind}, six of each of {len(card.classes)} classes: "
-        f"{reports.listed(card.classes)}. Mean absolute value of the test {kind}: "
-        f"{examples.test.abs().mean():.2f}.",
+        alt=f"Grid of {kind} of {len(card.classes)} classes: {reports.listed(card.classes)}. Mean "
+        f"absolute value of the test {kind}: {examples.test.abs().mean():.2f}.",
         sources=[card.source],
     )
 
@@ -118,7 +110,7 @@ def things(examples: DataSet) -> str:
     return "segments" if examples.train.ndim == 2 else "images"
 
 
-class Report:
+class Report(reports.Page):
     """What SANs and classifiers give on a data set, beside the published table.
 
     Args:
@@ -133,7 +125,8 @@ class Report:
         main: SANs of the first batch size, from the best epoch on validation.
         models: the SAN of each activation function with the smallest φ̄ on validation, among the
             networks that are not dead.
-        winner: the activation function of the smallest φ̄ on validation.
+        winner: the activation function of the smallest φ̄ on validation; `best_model` is its SAN.
+        original: the mean accuracy on the original data, in percent.
     """
 
     def __init__(
@@ -146,6 +139,7 @@ class Report:
     ) -> None:
         self.examples, self.runs, self.profile = examples, dict(runs), profile
         self.card, self.things = examples.card, things(examples)
+        self.sources = [self.card.source]
         self.name, self.baseline = examples.card.name, baseline
         self.published = published(table_name(self.name))
         tables = [run.table.assign(activation=a, batch_size=b) for (b, a), run in runs.items()]
@@ -164,14 +158,19 @@ class Report:
             a: self._trained(a).model(row.kernel_size, row.seed) for a, row in self.best.iterrows()
         }
         self.winner = self.best.validation_phi.idxmin()
+        self.best_model = self.models[self.winner]
+        self.original = baseline.accuracy_percent.mean()
 
     def _trained(self, activation: str) -> Trained:
         return self.runs[self.batch_sizes[0], activation].trained
 
-    @property
-    def best_model(self) -> SAN:
-        """The SAN of `winner`."""
-        return self.models[self.winner]
+    def _of_first_seed(self, of_size: Callable) -> dict[str, dict]:
+        """What SANs of the first seed give, by activation function and kernel size."""
+        sizes = self.main.kernel_size.unique().tolist()
+        return {
+            a: {m: of_size(self._trained(a), m, self.seeds[0]) for m in sizes}
+            for a in self.activations
+        }
 
     def findings(self) -> show.Shown:
         """Which function scores best, which classifier is most accurate, which SANs are dead."""
@@ -180,8 +179,7 @@ class Report:
         at_size = of_winner.phi.idxmin()
         means = self.living.groupby(["activation", "kernel_size"]).accuracy_percent.mean()
         best_activation, best_size = means.idxmax()
-        original = self.baseline.accuracy_percent.mean()
-        gain = round(means.max() - original, 1)
+        gain = round(means.max() - self.original, 1)
         difference = f"{abs(gain):.1f} points {'above' if gain > 0 else 'below'}"
         difference = difference if gain else "as much as"
         return show.findings(
@@ -190,7 +188,7 @@ class Report:
             f"reaches {of_winner.accuracy_percent[at_size]:.1f} %.",
             f"**The most accurate classifier** sees reconstructions by {NAMES[best_activation]} "
             f"with m = {best_size}. It reaches {means.max():.1f} %, {difference} the baseline on "
-            f"the original data ({original:.1f} %).",
+            f"the original data ({self.original:.1f} %).",
             describe_dead(self.ours),
         )
 
@@ -206,7 +204,7 @@ class Report:
     def accuracy_table(self) -> show.Shown:
         """Accuracies, published and ours."""
         return show.table(
-            compare_accuracy(self.main, self.published, self._original),
+            compare_accuracy(self.main, self.published, self.original),
             name=f"tab-{self.name}-accuracy",
             caption=f"Accuracy on {self.name} after reconstruction: published results, and ours on "
             f"the test {self.things} ({over_seeds(self.seeds)}).",
@@ -217,8 +215,8 @@ class Report:
         if len(self.batch_sizes) == 1:
             return None
         article = self.ours[self.ours.batch_size == self.batch_sizes[1]]
+        accuracy = compare_accuracy(article, self.published.iloc[:0], self.original)
         table = compare_phi(article, self.published.iloc[:0])
-        accuracy = compare_accuracy(article, self.published.iloc[:0], self._original)
         table = table.join(accuracy.drop(columns=["activation", "m"]))
         return show.table(
             table[[name for name in table if not name.startswith("published")]],
@@ -226,10 +224,6 @@ class Report:
             caption="Our results with the kernel sizes and the batch size of the article. The "
             "published table repeats the thesis, so these have no published counterpart.",
         )
-
-    @property
-    def _original(self) -> float:
-        return self.baseline.accuracy_percent.mean()
 
     def original_data(self) -> show.Shown:
         """The accuracy on the original data."""
@@ -244,23 +238,17 @@ class Report:
 
     def by_size(self) -> show.Shown:
         """φ̄ and accuracy over the kernel sizes."""
-        scores = reports.listed(
-            [
-                f"{NAMES[a]} φ̄ {row.phi:.2f} and {row.accuracy_percent:.1f} % with m = "
-                f"{row.kernel_size}"
-                for a, row in self.best.iterrows()
-            ]
-        )
         band = ", with a band from the smallest to the largest" if len(self.seeds) > 1 else ""
         unit = "samples" if self.things == "segments" else "pixels"
-        return show.figure(
-            plot_phi_and_accuracy(self.living, self._original, unit),
-            name=f"fig-phi-{self.name}",
-            caption=f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel "
-            f"size ({over_seeds(self.seeds)}{band}). Dead networks are not shown.",
-            alt=f"Two line plots against the kernel size. Selected on validation: {scores}. The "
-            f"original data give {self._original:.1f} %.",
-            sources=[self.card.source],
+        return self.figure_of(
+            f"fig-phi-{self.name}",
+            plot_phi_and_accuracy(self.living, self.original, unit),
+            f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel size "
+            f"({over_seeds(self.seeds)}{band}). Dead networks are not shown.",
+            "Two line plots against the kernel size. Selected on validation: φ̄ "
+            f"{reports.scores(self.best.phi)}; accuracy "
+            f"{reports.scores(self.best.accuracy_percent, '{:.1f} %')}. The original data give "
+            f"{self.original:.1f} %.",
         )
 
     def feed_forward(self) -> show.Shown:
@@ -268,70 +256,50 @@ class Report:
         example = self.examples.test[0]
         kept = int(self.best_model.encode(example[None]).count_nonzero())
         label = self.card.classes[self.examples.labels["test"][0]]
-        size = self.best.kernel_size[self.winner]
-        return show.figure(
+        return self.figure_of(
+            f"fig-feed-forward-{self.name}",
             drawings.plot_feed_forward(self.best_model, example),
-            name=f"fig-feed-forward-{self.name}",
-            caption=f"The first of the test {self.things} in the SAN with {NAMES[self.winner]} and "
-            f"m = {size}, one row for each kernel.",
-            alt=f"Six columns: the example, of class {label}; the two kernels; their similarities; "
+            f"The first of the test {self.things} in the SAN with {NAMES[self.winner]} and "
+            f"m = {self.best.kernel_size[self.winner]}, one row for each kernel.",
+            f"Six columns: the example, of class {label}; the two kernels; their similarities; "
             f"{reports.counted(kept, 'activation')} in all; the two partial reconstructions; their "
             "sum.",
-            sources=[self.card.source],
         )
 
     def kernels(self) -> show.Shown:
         """The kernels of every SAN of the first seed."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
-        return show.figure(
-            plot_kernels_by_size(self._kernels()),
-            name=f"fig-kernels-{self.name}",
-            caption=f"The two kernels of each SAN trained on {self.name}, seed {self.seeds[0]}.",
-            alt=f"Grid of kernels, {len(self.activations)} activation functions by "
+        return self.figure_of(
+            f"fig-kernels-{self.name}",
+            plot_kernels_by_size(self._of_first_seed(lambda found, *key: found.best[key])),
+            f"The two kernels of each SAN trained on {self.name}, seed {self.seeds[0]}.",
+            f"Grid of kernels, {len(self.activations)} activation functions by "
             f"{reports.counted(of_seed.kernel_size.nunique(), 'size')}. "
             f"{reports.counted(int(of_seed.dead.sum()), 'network')} of this seed without "
             "activations.",
-            sources=[self.card.source],
         )
-
-    def _kernels(self) -> dict[str, dict[int, Tensor]]:
-        sizes = self.main.kernel_size.unique().tolist()
-        return {
-            a: {m: self._trained(a).best[m, self.seeds[0]] for m in sizes} for a in self.activations
-        }
 
     def reconstructions(self) -> show.Shown:
         """The first test examples and their reconstructions."""
-        losses = reports.listed(
-            [
-                f"{NAMES[a]} {row.normalized_reconstruction_loss:.2f}"
-                for a, row in self.best.iterrows()
-            ]
-        )
-        return show.figure(
+        return self.figure_of(
+            f"fig-reconstructions-{self.name}",
             drawings.plot_reconstructions(self.models, self.examples.test[:3]),
-            name=f"fig-reconstructions-{self.name}",
-            caption=f"Three test {self.things} of {self.name} (left) and their reconstructions by "
+            f"Three test {self.things} of {self.name} (left) and their reconstructions by "
             "the SAN of each activation function, with the kernel size selected on validation.",
-            alt=f"Three rows of {self.things}. L̃ on test: {losses}.",
-            sources=[self.card.source],
+            f"Three rows of {self.things}. L̃ on test: "
+            f"{reports.scores(self.best.normalized_reconstruction_loss)}.",
         )
 
     def explorer(self) -> show.Shown:
         """A live figure: any of the SANs of the first seed on the first test example."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
         smallest = of_seed.loc[of_seed.groupby("activation").validation_phi.idxmin()]
-        sizes = of_seed.kernel_size.unique().tolist()
-        networks = {
-            a: {m: self._trained(a).model(m, self.seeds[0]) for m in sizes}
-            for a in self.activations
-        }
         return explorer(
             f"{self.name}: {self.card.signal}, {self.card.source}",
             self.things,
             self.examples.test[0],
             of_seed,
-            networks,
+            self._of_first_seed(Trained.model),
             smallest.set_index("activation").kernel_size,
             self.winner,
         )
@@ -356,21 +324,18 @@ class Report:
                 xticks_rotation=45,
                 ax=axes,
             )
-        return show.figure(
+        return self.figure_of(
+            f"fig-confusion-{self.name}",
             fig,
-            name=f"fig-confusion-{self.name}",
-            caption=f"True and predicted classes of the test {self.things} of {self.name}, "
-            f"classified after reconstruction by {NAMES[top.activation]} with m = "
-            f"{top.kernel_size}. {top.accuracy_percent:.1f} % are right.",
-            alt=f"Table of counts of true and predicted classes; {top.accuracy_percent:.1f} % of "
-            f"the {self.things} lie on the diagonal.",
-            sources=[self.card.source],
+            f"True and predicted classes of the test {self.things} of {self.name}, classified "
+            f"after reconstruction by {NAMES[top.activation]} with m = {top.kernel_size}. "
+            f"{top.accuracy_percent:.1f} % are right.",
+            f"Table of counts of true and predicted classes; {top.accuracy_percent:.1f} % of the "
+            f"{self.things} lie on the diagonal.",
         )
 
     def write_results(self, directory: str) -> None:
-        """Write ``<table>.csv`` and ``<table>.json``; nothing if ``directory`` is empty."""
-        if not directory:
-            return
+        """Leave ``<table>.csv`` and ``<table>.json``; nothing without a directory."""
         columns = [*self.published.columns, "seed", "init", "selection", "data_source",
                    "batch_size", "dead", "validation_phi", "inverse_compression_ratio_qm",
                    "phi_qm"]  # fmt: skip
@@ -380,21 +345,15 @@ class Report:
         ]
         init = self._trained(self.winner).protocol.init
         table = pd.concat(selected).assign(init=init, data_source=self.card.data_source)[columns]
-        path = f"{directory}/{table_name(self.name)}"
-        write_table(f"{path}.csv", table)
-        kernels = {
-            a: {str(m): pair.numpy() for m, pair in of_size.items()}
-            for a, of_size in self._kernels().items()
-        }
         record = {
             "dataset": self.name,
             "cards": {self.name: vars(self.card)},
             "profile": self.profile,
             "baseline": self.baseline,
             "rows": table,
-            "kernels": kernels,
+            "kernels": self._of_first_seed(lambda found, *key: found.best[key].numpy()),
         }
-        write_record(f"{path}.json", record)
+        reports.leave(directory, table_name(self.name), record, table)
 
 
 @figures.style()
@@ -414,11 +373,10 @@ def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Fig
         axes.set(xlabel=f"kernel size m ({unit})", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylim(0, None)
-    panels[1].axhline(
-        baseline, color="0.4", linewidth=1, linestyle="--", label="the data themselves"
-    )
-    handles, labels = panels[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=6, fontsize=9)
+    line = {"color": "0.4", "linewidth": 1, "linestyle": "--", "label": "the data themselves"}
+    panels[1].axhline(baseline, **line)
+    legend = panels[1].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside upper center", ncols=6, fontsize=9)
     return figure
 
 

@@ -1,5 +1,7 @@
 """Tables and sentences about SANs whose reconstructions are classified."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -27,24 +29,19 @@ def describe_dead(rows: pd.DataFrame) -> str:
     )
 
 
-def _over_seeds(rows: pd.DataFrame, published: pd.DataFrame):
-    """Published rows, means, smallest and largest values of living networks, in one order."""
+def _over_seeds(rows: pd.DataFrame, published: pd.DataFrame, metric: str, form: str):
+    """Labels, published rows, and means and ranges of a metric of living networks, in one order."""
     keys = ["kernel_size", "activation"]
     order = rows.groupby(keys, sort=False).size().index
+    m, activation = order.get_level_values(0), order.get_level_values(1)
     living = rows[~rows.dead].groupby(keys)
-    tables = published.set_index(keys), living.mean(numeric_only=True), living.min(), living.max()
-    labels = {
-        "activation": order.get_level_values(1).map(NAMES),
-        "m": order.get_level_values(0),
-    }
-    return labels, *(table.reindex(order) for table in tables)
+    ranges = living[metric].agg(reports.between, form=form)
+    found = published.set_index(keys), living.mean(numeric_only=True), ranges
+    return {"activation": activation.map(NAMES), "m": m}, *(each.reindex(order) for each in found)
 
 
-def _ranges(low: pd.Series, high: pd.Series, form: str) -> list[str | None]:
-    return [
-        None if np.isnan(a) else reports.between([a, b], form)
-        for a, b in zip(low, high, strict=True)
-    ]
+def _table(columns: Mapping[str, Sequence]) -> pd.DataFrame:
+    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
 
 
 def compare_phi(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -52,36 +49,33 @@ def compare_phi(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
     Ours are means over the seeds whose network is not dead. ``rows`` are `Report.main`.
     """
-    columns, paper, means, low, high = _over_seeds(rows, published)
+    columns, paper, means, ranges = _over_seeds(rows, published, "phi", "{:.3f}")
     for metric, symbol in METRICS.items():
         columns[f"published {symbol}"] = paper[metric].map("{:.2f}".format, na_action="ignore")
     columns |= {symbol: means[metric] for metric, symbol in METRICS.items()}
     if rows.seed.nunique() > 1:
-        columns["φ̄, range"] = _ranges(low.phi, high.phi, "{:.3f}")
+        columns["φ̄, range"] = ranges
     if (rows.phi_qm != rows.phi).any():  # images
         columns["CR⁻¹ (W = qm)"] = means.inverse_compression_ratio_qm
         columns["φ̄ (W = qm)"] = means.phi_qm
-    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+    return _table(columns)
 
 
 def compare_accuracy(rows: pd.DataFrame, published: pd.DataFrame, original: float) -> pd.DataFrame:
-    """Published and our accuracies; ``original`` is that on the original data, in percent."""
-    columns, paper, means, low, high = _over_seeds(rows, published)
-    points = means.accuracy_percent - original
-    in_percent = {
+    """Published and our accuracies; ``original`` is the accuracy on the original data, all in %."""
+    columns, paper, means, ranges = _over_seeds(rows, published, "accuracy_percent", "{:.1f}")
+    accuracies = {
         "published accuracy (%)": paper.accuracy_percent,
         "accuracy (%)": means.accuracy_percent,
-        "minus baseline (points)": points,
+        "minus baseline (points)": means.accuracy_percent - original,
     }
-    for name, values in in_percent.items():
+    for name, values in accuracies.items():
         columns[name] = values.map("{:z.1f}".format, na_action="ignore")
-    dead = rows.groupby(["kernel_size", "activation"], sort=False).dead.agg(["sum", "size"])
     if rows.seed.nunique() > 1:
-        columns["accuracy, range (%)"] = _ranges(
-            low.accuracy_percent, high.accuracy_percent, "{:.1f}"
-        )
+        columns["accuracy, range (%)"] = ranges
+    dead = rows.groupby(["kernel_size", "activation"], sort=False).dead.agg(["sum", "size"])
     columns["dead seeds"] = [f"{count} of {size}" for count, size in dead.to_numpy()]
-    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+    return _table(columns)
 
 
 def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:

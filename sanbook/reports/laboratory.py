@@ -1,6 +1,7 @@
 """The laboratory: what the page brings along for training in the reader's browser."""
 
 import base64
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,28 +10,29 @@ import pandas as pd
 import pywt
 import torch
 
-import sanbook.data
 from sanbook import show
 from sanbook.data import WINDOW, DataSet
+from sanbook.reproduction.reference import read_reference
 from sanbook.show.names import describe_activations
 from sanbook.signals.compare import WINDOWS
 from sanbook.signals.events import TIE
+from sanbook.signals.formats import KINDS, csv, edf, layout, recording, times, wfdb
 from sanbook.training import PROTOCOLS
 
-RUNS = Path(__file__).parents[2] / "data" / "reproduced" / "runs.csv"
 FIRST = "mitdb"  # the recording with which the page opens
 WAVELETS = [f"db{i}" for i in range(2, 9)]  # the family of Daubechies
 
 
 def laboratory(data_sets: Iterable[DataSet]) -> show.Shown:
     """The live figure, which offers the windows of these recordings in exact single precision."""
-    runs = pd.read_csv(RUNS)
+    runs = read_reference("runs")
     return show.live(
         "laboratory",
         {
             "activations": describe_activations(),
             "first": FIRST,
             "filters": {name: _filters(name) for name in WAVELETS},
+            "formats": describe_formats(),
             "most": WINDOWS,
             "protocol": vars(PROTOCOLS["physionet"]),
             "recordings": [_describe(data, runs) for data in data_sets],
@@ -42,6 +44,34 @@ def laboratory(data_sets: Iterable[DataSet]) -> show.Shown:
         "the same windows, and what there is to take away.",
         uses=("trainer", "methods", "readers"),
     )
+
+
+def describe_formats() -> dict:
+    """The tables and patterns of `sanbook.signals.formats` that ``readers.js`` needs."""
+    return {
+        "bytes": wfdb.BYTES,
+        "common": times.COMMON,
+        "counter": _pattern(layout.COUNTER),
+        "fields": edf.FIELDS,
+        "foreign": {begin.decode("latin-1"): what for begin, what in csv.FOREIGN.items()},
+        "kinds": KINDS,
+        "longest_gap": recording.LONGEST_GAP,
+        "missing": sorted(layout.MISSING),
+        "number": _pattern(layout.NUMBER),
+        "record": _pattern(wfdb.RECORD),
+        "seconds": times.UNITS,
+        "separators": layout.SEPARATORS,
+        "short": sorted(times.SHORT),
+        "signal": _pattern(wfdb.SIGNAL),
+        "unit": _pattern(layout.UNIT),
+        "words": sorted(times.WORDS),
+    }
+
+
+def _pattern(pattern: re.Pattern) -> str:
+    """A pattern as JavaScript writes it, where case is ignored."""
+    text = re.sub(r"\s+", "", pattern.pattern) if pattern.flags & re.VERBOSE else pattern.pattern
+    return text.removeprefix("(?i)").replace("(?P<", "(?<")
 
 
 def _filters(name: str) -> list[list[float]]:
@@ -82,8 +112,3 @@ def _results(database: str, runs: pd.DataFrame) -> dict[str, dict]:
         }
         for activation, of_activation in rows.groupby("activation")
     }
-
-
-def load(databases: list[str], data: str, directory: str) -> list[DataSet]:
-    """The recordings of the book."""
-    return [sanbook.data.load(name, data=data, directory=directory or None) for name in databases]

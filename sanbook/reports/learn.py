@@ -1,7 +1,7 @@
-"""What the lessons show: a drawing for each idea, and whether a change gave what it should.
+"""What the lessons show: a drawing for each idea, and whether a change gave the right value.
 
-The lessons compute with `san_core` in view of the reader and hand over what they have: a SAN, a
-window of a recording, what an activation function kept. Axes as in `san_core`.
+The lessons compute with `san_core` in view of the reader and hand over a SAN, a window of a
+recording, or what an activation function kept. Axes as in `san_core`.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from sanbook import show
 from sanbook.data import DataSet
 from sanbook.methods import base as methods
 from sanbook.methods.fixed import Wavelets
-from sanbook.reports import drawings
+from sanbook.reports import drawings, listed, physionet, rounded, scores
 from sanbook.show import figures
 from sanbook.show.names import COLORS, NAMES, describe_activations
 from sanbook.training import Protocol, evaluate, initial_san, orders_of_epochs, sweep
@@ -29,7 +29,7 @@ from sanbook.training import kernels as compiled
 
 
 def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Shown:
-    """Whether a change gave what it should, to a hundredth.
+    """Say whether a change gave the expected value, to a hundredth.
 
     >>> check("φ", 0.739, 0.93), check("φ", 0.931, 0.93)
     (φ is 0.739. After your change it should be 0.930., φ is 0.931: **right**.)
@@ -45,9 +45,7 @@ def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Sh
 
 def regions(points: Mapping[str, tuple[float, float]]) -> show.Shown:
     """Descriptions in the plane of φ: ``(CR⁻¹, L̃)`` by name."""
-    described = "; ".join(
-        f"{name} at L̃ {y:.2f} and CR⁻¹ {x:.2f}" for name, (x, y) in points.items()
-    )
+    described = [f"{name} at L̃ {y:.2f} and CR⁻¹ {x:.2f}" for name, (x, y) in points.items()]
     return show.figure(
         plot_regions(points),
         name="fig-regions-of-phi",
@@ -56,7 +54,7 @@ def regions(points: Mapping[str, tuple[float, float]]) -> show.Shown:
         alt="Plane with the normalized loss to the right and the inverse compression ratio "
         "upwards. A quarter disc around the origin is φ below 1; above CR⁻¹ = 1 it is worse than "
         "the data, right of L̃ = 1 worse than a constant, above CR⁻¹ = 2 not sparse. "
-        f"{described}.",
+        f"{listed(described)}.",
         sources=[],  # a drawing, no data
     )
 
@@ -83,13 +81,13 @@ def live_plane(recording: DataSet) -> show.Shown:
     sizes = [4, 7, 10, 15, 22, 33, 50, 75, 110, 160, 229]
     swept = {a: sweep(recording, a, sizes, seeds=[0], protocol=protocol) for a in ACTIVATIONS}
     networks = [
-        {"activation": a, "kernel": _short(swept[a].best[m, 0][0])} for a in swept for m in sizes
+        {"activation": a, "kernel": rounded(swept[a].best[m, 0][0])} for a in swept for m in sizes
     ]
     counts = [k for k in methods.kept_counts(len(x), ndim=1) if k <= 400][::2]
     points, drawn = [], []
     for k in counts:
         wavelets = Wavelets(wavelet="sym4", level=5, k=k)
-        drawn.append(_short(wavelets.decode(wavelets.encode(x[None]), x.shape)[0], 2))
+        drawn.append(rounded(wavelets.decode(wavelets.encode(x[None]), x.shape)[0], 2))
         inverse_cr, loss, _ = methods.evaluate(wavelets, x[None])[0].tolist()
         points.append([loss, inverse_cr])
     with torch.no_grad():
@@ -97,7 +95,7 @@ def live_plane(recording: DataSet) -> show.Shown:
     return show.live(
         "plane",
         {
-            "x": _short(x, 4),
+            "x": rounded(x, 4),
             "networks": networks,
             "wavelets": {"name": "sym4", "counts": counts, "points": points, "x_hat": drawn},
             "activations": describe_activations(),
@@ -118,13 +116,12 @@ def live_plane(recording: DataSet) -> show.Shown:
 
 def kept(s: Tensor, of: Mapping[str, Tensor], *, name: str, caption: str) -> show.Shown:
     """Similarities ``(n,)`` or ``(height, width)``, and what each activation function keeps."""
-    counts = "; ".join(f"{NAMES[a]} {int(values.count_nonzero())}" for a, values in of.items())
     draw = plot_activations if s.ndim == 1 else plot_activations_2d
     return show.figure(
         draw(s, of),
         name=name,
         caption=caption,
-        alt=f"The similarities and what is kept of their {s.numel()} entries: {counts}.",
+        alt=f"The similarities and what is kept of their {s.numel()} entries: {_counts(of)}.",
         sources=[],  # numbers made up for the lesson
     )
 
@@ -133,7 +130,7 @@ def live_suppression(s: Tensor, distance: int, of: Tensor, source: str) -> show.
     """How Extrema thins out its candidates on a similarity map ``(n,)``, step by step."""
     return show.live(
         "suppression",
-        {"s": _short(s, 4), "distance": distance, "color": COLORS["extrema"]},
+        {"s": rounded(s, 4), "distance": distance, "color": COLORS["extrema"]},
         label="fig-suppression",
         caption="Extrema thins its candidates out: the strongest is kept and suppresses those "
         "within the minimum distance, then the strongest of the rest, and so on.",
@@ -147,11 +144,10 @@ def live_densities(
     s: Tensor, size: int, border_tolerance: int, of: Mapping[str, Tensor], source: str
 ) -> show.Shown:
     """The five activation functions on one similarity map, with a slider for the kernel size."""
-    counts = "; ".join(f"{NAMES[a]} {int(values.count_nonzero())}" for a, values in of.items())
     return show.live(
         "densities",
         {
-            "s": _short(s, 4),
+            "s": rounded(s, 4),
             "size": size,
             "border_tolerance": border_tolerance,
             "activations": describe_activations(),
@@ -160,9 +156,13 @@ def live_densities(
         caption="The five activation functions on one similarity map. The slider sets the kernel "
         "size, and with it the density of all.",
         still=plot_activations(s, of),
-        alt=f"Five plots of the same similarity. Kept of {len(s)} at m = {size}: {counts}.",
+        alt=f"Five plots of the same similarity. Kept of {len(s)} at m = {size}: {_counts(of)}.",
         sources=[source],
     )
+
+
+def _counts(of: Mapping[str, Tensor]) -> str:
+    return scores({a: int(kept.count_nonzero()) for a, kept in of.items()}, "{}")
 
 
 @figures.style()
@@ -213,7 +213,7 @@ def live_slide(model: SAN, x: Tensor, source: str) -> show.Shown:
     (kernel,) = model.kernels
     return show.live(
         "slide",
-        {"x": _short(x, 3), "kernel": _short(kernel), "color": COLORS[model.activation]},
+        {"x": rounded(x, 3), "kernel": rounded(kernel), "color": COLORS[model.activation]},
         label="fig-slide",
         caption="A kernel slides along a recording; underneath grows the similarity. Drag the "
         "kernel, or move the slider with the arrow keys.",
@@ -233,7 +233,7 @@ def live_mirror(model: SAN, source: str) -> show.Shown:
         drawn = model.decode(one)[0]
     return show.live(
         "mirror",
-        {"kernel": _short(kernel), "n": n, "color": COLORS[model.activation]},
+        {"kernel": rounded(kernel), "n": n, "color": COLORS[model.activation]},
         label="fig-mirror",
         caption="One activation draws the mirror image of the kernel. Draw it sample by sample, "
         "or move the activation.",
@@ -277,8 +277,8 @@ def plot_mirror(kernel, drawn, place: int) -> Figure:
 def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
     """A window ``(n,)`` and two reconstructions of it."""
     figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    drawn = {"a network": by_san, "wavelets": by_wavelets}
-    for axes, (name, x_hat) in zip(panels, drawn.items(), strict=True):
+    drawn = (("a network", by_san), ("wavelets", by_wavelets))
+    for axes, (name, x_hat) in zip(panels, drawn, strict=True):
         axes.plot(x, color="0.7", linewidth=1.5)
         axes.plot(x_hat, color="#0072B2", linewidth=1)
         axes.set_title(name, loc="left")
@@ -298,18 +298,17 @@ def live_training(recording: DataSet, size: int = 100) -> show.Shown:
         orders = orders_of_epochs(len(images), seed, protocol).numpy()
         rates = protocol.batch_size, protocol.learning_rate
         after_epoch, *_ = compiled.train(model, images, orders, *rates)
-        kernels = [model.kernels[0].detach().clone(), *after_epoch[:, 0]]
-        measured = []
+        kernels, measured = [model.kernels[0].detach().clone(), *after_epoch[:, 0]], []
         for kernel in kernels:
             model.kernels[0].data = kernel
             measured.append(evaluate(model, recording.validation).mean(dim=0).numpy().round(4))
         _, loss, phis = np.transpose(measured)
-        runs[a].append({"kernels": [_short(k, 3) for k in kernels], "loss": loss, "phi": phis})
+        runs[a].append({"kernels": [rounded(k, 3) for k in kernels], "loss": loss, "phi": phis})
     ends = {a: sorted(round(float(run["phi"][-1]), 2) for run in runs[a]) for a in runs}
     return show.live(
         "training",
         {
-            "x": _short(recording.test[0], 4),
+            "x": rounded(recording.test[0], 4),
             "runs": runs,
             "activations": describe_activations(),
             "border_tolerance": protocol.border_tolerance,
@@ -340,15 +339,7 @@ def plot_runs(phis: dict[str, Sequence]) -> Figure:
 
 def windows(recording: DataSet) -> show.Shown:
     """The windows of a recording, one after the other."""
-    parts = {part: getattr(recording, part).numpy() for part in ("train", "validation", "test")}
-    card = recording.card
-    return show.figure(
-        figures.plot_windows(parts),
-        name="fig-windows",
-        caption=f"The first 12,000 samples of {card.name} as twelve standardized windows.",
-        alt=f"Line plot of {card.name}, {card.signal}: 6 training, 2 validation, 4 test windows.",
-        sources=[card.source],
-    )
+    return physionet.signal(recording, "fig-windows")
 
 
 def sizes(chosen: pd.DataFrame, recording: DataSet) -> show.Shown:
@@ -367,12 +358,10 @@ def sizes(chosen: pd.DataFrame, recording: DataSet) -> show.Shown:
 
 def places(samples: Tensor, amplitudes: Tensor, rate: float | None) -> show.Shown:
     """The events of a window as a table: where they are, and how strong."""
-    columns = {"sample": samples.numpy(), "amplitude": amplitudes.numpy()}
+    table = pd.DataFrame({"sample": samples.numpy(), "amplitude": amplitudes.numpy()})
     if rate:
-        columns = {"seconds": columns["sample"] / rate, **columns}
-    return show.table(
-        pd.DataFrame(columns), name="tab-events", caption=f"The {len(samples)} events."
-    )
+        table.insert(0, "seconds", table["sample"] / rate)
+    return show.table(table, name="tab-events", caption=f"The {len(samples)} events.")
 
 
 def reconstructions(models: Mapping[str, SAN], x: Tensor, source: str) -> show.Shown:
@@ -407,7 +396,7 @@ def pulses(seconds: int, rate: int, seed: int) -> str:
     return str(path)
 
 
-def listed(events) -> show.Shown:
+def table_of(events) -> show.Shown:
     """The events of a recording as a table, without the means of the windows."""
     table = pd.DataFrame([event for event in events if event.kernel not in ("mean", "gap")])
     table = table.drop(columns=["kernel", "length"])
@@ -425,8 +414,3 @@ def events(model, window) -> show.Shown:
         alt=f"A window of {model.window} samples and, below, its {count} events.",
         sources=["own"],
     )
-
-
-def _short(values: Tensor, decimals: int = 5) -> np.ndarray:
-    """Numbers that are short as text."""
-    return values.detach().double().numpy().round(decimals)

@@ -1,6 +1,7 @@
 """Networks that another page trained, or that are trained here if that page was not made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import torch
 
@@ -9,8 +10,11 @@ from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.methods.networks import TrainedSAN, trained_sans
 from sanbook.scales import MultiscaleSAN
-from sanbook.training import Protocol, sweep
+from sanbook.training import PROTOCOLS, sweep
 
+# How the SANs are trained here.
+OF_LABELLED = replace(PROTOCOLS["mnist"], epochs=10, batch_size=16)
+SIZES = {"uci-epilepsy": range(8, 23, 2), "mnist": range(1, 7), "fashion-mnist": range(1, 7)}
 HERE = "SANs that this page trains with a coarse grid of kernel sizes"
 
 
@@ -24,20 +28,10 @@ class PaperSANs:
         used: the data sets.
         results: folder of the results, see `sanbook.reports.find_results`.
         seed: of the SANs that are trained here.
-        protocols: of each data set, for the SANs that are trained here.
-        kernel_sizes: of each data set, likewise.
     """
 
-    def __init__(
-        self,
-        used: Mapping[str, DataSet],
-        results: str,
-        seed: int,
-        protocols: Mapping[str, Protocol],
-        kernel_sizes: Mapping[str, Sequence[int]],
-    ) -> None:
+    def __init__(self, used: Mapping[str, DataSet], results: str, seed: int) -> None:
         self.used, self.seed = used, seed
-        self.protocols, self.kernel_sizes = protocols, kernel_sizes
         found = {name: reports.find_results(f"physionet/{name}", results) for name in used}
         self.found = {
             name: page
@@ -47,14 +41,15 @@ class PaperSANs:
 
     def candidates(self, name: str, activation: str) -> Iterator[TrainedSAN]:
         """The SANs of a data set and activation function."""
-        protocol = self.protocols[name]
+        examples = self.used[name]
+        protocol = OF_LABELLED if examples.labels else PROTOCOLS["physionet"]
         if name in self.found:
             kernel = torch.tensor(self.found[name].results["kernels"][activation])
             model = SAN([len(kernel)], activation, border_tolerance=protocol.border_tolerance)
             yield TrainedSAN(model).with_weights((kernel,))
             return
-        sizes, seeds = self.kernel_sizes[name], [self.seed]
-        trained = sweep(self.used[name], activation, sizes, seeds=seeds, protocol=protocol)
+        sizes = SIZES.get(name, range(1, 250, 12))
+        trained = sweep(examples, activation, sizes, seeds=[self.seed], protocol=protocol)
         yield from trained_sans(trained)
 
     def all_candidates(self, name: str) -> Iterator[TrainedSAN]:

@@ -11,7 +11,6 @@ import sanbook.data
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet, Provenance
 from sanbook.data.manifest import MANIFEST, data_folder
-from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 from sanbook.signals.compare import Comparison
@@ -64,7 +63,7 @@ def kernel_sizes(window: int, profile: str) -> list[int]:
     return default_kernel_sizes(window)[:: 1 if profile == "paper" else 8]
 
 
-class Report:
+class Report(reports.Page):
     """What a comparison of methods says about a signal, and the events of its SANs.
 
     Args:
@@ -87,6 +86,7 @@ class Report:
         self.signal, self.dataset, self.compared = signal, dataset, compared
         self.usable, self.profile, self.seeds = usable, profile, seeds
         self.card = signal.of(dataset.card)
+        self.sources = [self.card.source]
         self.few = compared.models[compared.few_events.method]
         self.close = compared.models[compared.events.method]
         self.window = dataset.train.shape[1]
@@ -113,16 +113,11 @@ class Report:
 
     def by_seed(self) -> show.Shown:
         """φ̄ on validation of the seeds of each activation function."""
-        table = self.compared.table.set_index("method").loc[list(NAMES.values())]
+        names = {"method": "activation", "kernel_size": "m", "low": "φ̄, smallest of the seeds",
+                 "high": "φ̄, largest of the seeds"}  # fmt: skip
+        table = self.compared.table.set_index("method").loc[list(NAMES.values())].reset_index()
         return show.table(
-            pd.DataFrame(
-                {
-                    "activation": table.index,
-                    "m": table.kernel_size.astype(int).array,
-                    "φ̄, smallest of the seeds": table.low.array,
-                    "φ̄, largest of the seeds": table.high.array,
-                }
-            ),
+            table[list(names)].astype({"kernel_size": int}).rename(columns=names),
             name="tab-own-seeds",
             caption="φ̄ on validation at the selected kernel size, with shared weights "
             f"({reports.counted(len(self.seeds), 'seed')}).",
@@ -151,16 +146,14 @@ class Report:
         units = "" if model.units == "unknown" else f" {model.units}"
         events = reports.counted(len(found) - 1, "event")
         amplitudes = [event.amplitude for event in found[1:]] or [0]
-        return show.figure(
+        return self.figure_of(
+            name,
             figures.plot_events(model, self.last_window),
-            name=name,
-            caption=f"The last window of {self.card.name} (grey), its reconstruction from {events} "
+            f"The last window of {self.card.name} (grey), its reconstruction from {events} "
             f"by {method}, and the events. {describe(error.sum() / deviation.sum())} The mean "
             f"error is {error.mean():.3g}{units}, the largest {error.max():.3g}{units}.",
-            alt=f"Line plot of {self.window} samples of {self.card.name} and of their "
-            f"reconstruction; below, a line for each of {events}, with amplitudes from "
-            f"{min(amplitudes):.2g} to {max(amplitudes):.2g}{units}.",
-            sources=[self.card.source],
+            f"A window of {self.window} samples and its reconstruction; below, a line for each "
+            f"of {events}, with amplitudes of {reports.between(amplitudes, '{:.2g}')}{units}.",
         )
 
     def _message(self) -> dict[str, int]:
@@ -176,27 +169,19 @@ class Report:
         """What the shortest list of events consists of."""
         sent = self._message()
         windows, total = sent["means, one per window"], sum(sent.values())
+        rows = [(part, f"{n:,}", f"{100 * n / total:.1f}") for part, n in sent.items()]
+        rows.append(("for comparison: the samples", f"{windows * self.window:,}", None))
         return show.table(
-            pd.DataFrame(
-                {
-                    "part": [*sent, "for comparison: the samples"],
-                    "numbers": [f"{n:,}" for n in [*sent.values(), windows * self.window]],
-                    "share of the message (%)": [f"{100 * n / total:.1f}" for n in sent.values()]
-                    + [None],
-                }
-            ),
+            pd.DataFrame(rows, columns=["part", "numbers", "share of the message (%)"]),
             name="tab-own-message",
             caption=f"The message that describes the {windows:,} windows of {self.card.name}.",
         )
 
     def write_results(self, directory: str) -> None:
-        """Write ``own_signal.json`` and the model; nothing if ``directory`` is empty."""
+        """Leave ``own_signal.json`` and the model; nothing without a directory."""
         if not directory:
             return
-        path = Path(directory) / "own_signal.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.few.save(path)
-        table = self.compared.table
+        table, name = self.compared.table, "own_signal.safetensors"
         record = {
             "cards": {self.card.name: vars(self.card)},
             "profile": self.profile,
@@ -205,10 +190,11 @@ class Report:
             "advice": self.compared.advice,
             "flags": self.compared.flags,
             "sent": self._message(),
-            "model": path.name,
+            "model": name,
             "few": self.compared.few_events.method,
         }
-        write_record(path.with_suffix(".json"), record)
+        reports.leave(directory, "own_signal", record)
+        self.few.save(Path(directory) / name)
 
 
 def reconstruct(model: EventModel, window: Window) -> tuple[list[Event], np.ndarray, np.ndarray]:
@@ -224,8 +210,5 @@ def describe(loss: float) -> str:
     >>> describe(0.2), describe(0.9)
     ('The events reconstruct nearly all of it.', 'The events reconstruct little of it.')
     """
-    if loss < 0.25:
-        return "The events reconstruct nearly all of it."
-    if loss < 0.6:
-        return "The events reconstruct its main pattern and leave out the details."
-    return "The events reconstruct little of it."
+    much = "nearly all of it" if loss < 0.25 else "its main pattern and leave out the details"
+    return f"The events reconstruct {much if loss < 0.6 else 'little of it'}."

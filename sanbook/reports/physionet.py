@@ -14,7 +14,6 @@ from sanbook.reports import drawings
 from sanbook.reports.explorer import explorer
 from sanbook.reproduction.criteria import TOLERANCE, within
 from sanbook.reproduction.published import published as published_table
-from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import COLORS, METRICS, NAMES
 from sanbook.training import Trained
@@ -39,15 +38,15 @@ def kernel_sizes(database: str, profile: str) -> list[int]:
     return sorted({*range(1, 250, 24), *published(database).kernel_size})
 
 
-def signal(recording: DataSet) -> show.Shown:
-    """The windows of a recording, in the order of time."""
+def signal(recording: DataSet, name: str = "") -> show.Shown:
+    """The windows of a recording, in the order of time; ``name`` is the label of the figure."""
     card = recording.card
     windows = {part: getattr(recording, part).numpy() for part in PARTS}
     six, two, four = (len(part) for part in windows.values())
     samples = sum(part.size for part in windows.values())
     return show.figure(
         figures.plot_windows(windows),
-        name=f"fig-signal-{card.name}",
+        name=name or f"fig-signal-{card.name}",
         caption=f"The first {samples:,} samples of {card.name} ({card.signal}), cut into "
         f"{six + two + four} standardized windows: {six} for training, {two} for validation and "
         f"{four} for testing.",
@@ -57,7 +56,7 @@ def signal(recording: DataSet) -> show.Shown:
     )
 
 
-class Report:
+class Report(reports.Page):
     """What the SANs of a recording give, beside Table I.
 
     Args:
@@ -73,7 +72,8 @@ class Report:
             test after the last epoch, as in the published code.
         chosen: the rows selected on validation, by activation function.
         models: the SAN of each of these rows.
-        winner: the activation function of the row with the smallest φ̄ on test.
+        winner: the activation function of the row with the smallest φ̄ on test; `best_model` is its
+            SAN.
     """
 
     def __init__(
@@ -85,14 +85,13 @@ class Report:
         profile: str,
     ) -> None:
         self.recording, self.trained, self.profile = recording, trained, profile
-        self.database = recording.card.name
+        self.database, self.sources = recording.card.name, [recording.card.source]
         self.activations = list(trained)
         table = published(self.database).set_index("activation", drop=False)
         self.published = table.loc[self.activations]
         self.seed = next(iter(trained.values())).table.seed.iloc[0]
-        swept = pd.concat(
-            [t.select().assign(activation=a, init=t.protocol.init) for a, t in trained.items()]
-        )
+        swept = {a: t.select().assign(init=t.protocol.init) for a, t in trained.items()}
+        swept = pd.concat(swept, names=["activation"]).reset_index("activation")
         self.best = swept.query("rule == 'best'").reset_index(drop=True)
         last = swept.query("rule == 'last'").reset_index(drop=True)
         by_validation = self.best.loc[self.best.groupby("activation").validation_phi.idxmin()]
@@ -102,26 +101,18 @@ class Report:
             for (a, init), t in at_published_size.items()
             if a in trained
         ]
-        self.runs = pd.concat(
-            [
-                by_validation.assign(selection="validation"),
-                by_test.assign(selection="test"),
-                *(rows.assign(selection="published_m") for rows in at_published_m),
-            ],
-            ignore_index=True,
-        )[COLUMNS].assign(database=self.database, data_source=recording.card.data_source)
-        self.same_m = self.runs.query("selection == 'published_m'")
+        self.same_m = pd.concat(at_published_m).assign(selection="published_m")
+        rows = [by_validation.assign(selection="validation"), by_test.assign(selection="test")]
+        self.runs = pd.concat([*rows, self.same_m], ignore_index=True)[COLUMNS]
+        card = recording.card
+        self.runs = self.runs.assign(database=self.database, data_source=card.data_source)
         self.by_test = by_test.set_index("activation")
         self.chosen = by_validation.set_index("activation").loc[self.activations]
         sizes = self.chosen.kernel_size
         self.models = {a: of_a.model(sizes[a], self.seed) for a, of_a in trained.items()}
         self.winner = self.chosen.phi.idxmin()
+        self.best_model = self.models[self.winner]
         self.medians = self.same_m.groupby(["activation", "init"]).phi.median().unstack()
-
-    @property
-    def best_model(self) -> SAN:
-        """The SAN of `winner`."""
-        return self.models[self.winner]
 
     def findings(self) -> show.Shown:
         """Which function scores best, what the initialization changes, what agrees."""
@@ -147,19 +138,16 @@ class Report:
         if source != "real":
             return f"**No comparison with the paper:** the data on this page are {source}."
         protocol = next(iter(self.trained.values())).protocol
-        means = self.same_m.query("init == @protocol.init").groupby("activation").phi.mean()
-        printed = self.published.phi
-        runs = self.same_m.groupby("activation").phi
-        met_by_mean = sum(within(means[a], printed[a], "phi").item() for a in self.activations)
-        met_by_one = sum(
-            within(of_runs.to_numpy(), printed[a], "phi").any().item() for a, of_runs in runs
-        )
-        seeds = self.same_m.seed.nunique()
+        rows, printed = self.same_m, self.published.phi
+        means = rows.query("init == @protocol.init").groupby("activation").phi.mean()
+        near = within(rows.phi, rows.activation.map(printed), "phi")
+        seeds = rows.seed.nunique()
         mean = "the run" if seeds == 1 else f"the mean over {seeds} seeds"
         return (
             f"**Agreement with the paper:** {mean} with {protocol.init} initialization matches "
-            f"{met_by_mean} of the {len(printed)} published φ̄ within {TOLERANCE:g}, and at least "
-            f"one run matches {met_by_one}."
+            f"{within(means, printed, 'phi').sum()} of the {len(printed)} published φ̄ within "
+            f"{TOLERANCE:g}, and at least one run matches "
+            f"{near.groupby(rows.activation).any().sum()}."
         )
 
     def published_and_ours(self) -> show.Shown:
@@ -194,49 +182,38 @@ class Report:
 
     def walk(self) -> show.Shown:
         """The first test window through the SAN of each activation function."""
-        scores = reports.listed(
-            [
-                f"{NAMES[a]} {row.phi:.2f} with {reports.counted(row.kernel_size, 'sample')}"
-                for a, row in self.chosen.iterrows()
-            ]
-        )
-        return show.figure(
+        return self.figure_of(
+            f"fig-walk-{self.database}",
             drawings.plot_walk(self.models, self.recording.test[0]),
-            name=f"fig-walk-{self.database}",
-            caption=f"The first test window of {self.database} in the SAN of each activation "
-            "function, with the kernel size selected on validation. From left to right: the "
-            "kernel; the similarity (grey) and the activations; the window (grey) and its "
-            "reconstruction.",
-            alt=f"One row for each activation function. φ̄ on test and kernel size: {scores}.",
-            sources=[self.recording.card.source],
+            f"The first test window of {self.database} in the SAN of each activation function, "
+            "with the kernel size selected on validation. From left to right: the kernel; the "
+            "similarity (grey) and the activations; the window (grey) and its reconstruction.",
+            "One row for each activation function. Kernel sizes in samples: "
+            f"{reports.scores(self.chosen.kernel_size, '{}')}.",
         )
 
     def plane(self) -> show.Shown:
         """Every SAN in the plane of loss and compression."""
-        useful = (self.best.phi < 1).mean()
-        return show.figure(
+        phi = self.best.phi
+        return self.figure_of(
+            f"fig-plane-{self.database}",
             plot_plane(self.best, self.models),
-            name=f"fig-plane-{self.database}",
-            caption=f"CR⁻¹ against L̃ on the test windows of {self.database}, one point for each "
-            f"kernel size. Stars mark the kernel size selected on validation, and the kernels on "
-            f"the right belong to them. {useful:.0%} of the points score φ̄ below 1.",
-            alt=f"Scatter plot of CR⁻¹ against L̃ for {self.best.kernel_size.nunique()} kernel "
-            f"sizes. φ̄ on test lies between {self.best.phi.min():.2f} and "
-            f"{self.best.phi.max():.2f}.",
-            sources=[self.recording.card.source],
+            f"CR⁻¹ against L̃ on the test windows of {self.database}, one point for each kernel "
+            "size. Stars mark the kernel size selected on validation, and the kernels on the right "
+            f"belong to them. {(phi < 1).mean():.0%} of the points score φ̄ below 1.",
+            f"Scatter plot of CR⁻¹ against L̃ for {self.best.kernel_size.nunique()} kernel sizes. "
+            f"φ̄ on test lies between {phi.min():.2f} and {phi.max():.2f}.",
         )
 
     def by_size(self) -> show.Shown:
         """φ̄ over the kernel sizes."""
-        smallest = self.best.groupby("activation").phi.min()
-        scores = reports.listed([f"{NAMES[a]} {smallest[a]:.2f}" for a in self.activations])
-        return show.figure(
+        smallest = self.best.groupby("activation").phi.min()[self.activations]
+        return self.figure_of(
+            f"fig-phi-{self.database}",
             figures.plot_phi(self.best, "kernel_size", "kernel size m (samples)"),
-            name=f"fig-phi-{self.database}",
-            caption=f"φ̄ on the test windows of {self.database} against the kernel size, one line "
-            "for each activation function. Below the dotted line a representation is useful.",
-            alt=f"Line plot of φ̄ against kernel size. Smallest values: {scores}.",
-            sources=[self.recording.card.source],
+            f"φ̄ on the test windows of {self.database} against the kernel size, one line for each "
+            "activation function. Below the dotted line a representation is useful.",
+            f"Line plot of φ̄ against kernel size. Smallest values: {reports.scores(smallest)}.",
         )
 
     def explorer(self) -> show.Shown:
@@ -256,9 +233,7 @@ class Report:
         )
 
     def write_results(self, directory: str) -> None:
-        """Write ``physionet/<database>.json``; nothing if ``directory`` is empty."""
-        if not directory:
-            return
+        """Leave ``physionet/<database>.json``; nothing without a directory."""
         card = self.recording.card
         epochs = pd.concat([t.table.assign(activation=a) for a, t in self.trained.items()])
         of_chosen = epochs.kernel_size == epochs.activation.map(self.chosen.kernel_size)
@@ -272,7 +247,7 @@ class Report:
             "epochs": epochs[["activation", "epoch", *METRICS]],
             "kernels": {a: m.kernels[0].detach().numpy() for a, m in self.models.items()},
         }
-        write_record(f"{directory}/physionet/{self.database}.json", record)
+        reports.leave(directory, f"physionet/{self.database}", record)
 
 
 @figures.style()

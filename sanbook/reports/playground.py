@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import torch
 
 from san_core import ACTIVATIONS, SAN
-from sanbook import show
+from sanbook import reports, show
 from sanbook.data import DataSet
-from sanbook.reproduction.results import write_record
 from sanbook.show.names import NAMES, describe_activations
 from sanbook.training import PROTOCOLS, Protocol, evaluate, sweep
 
@@ -39,7 +38,7 @@ class Report:
             "signals": {
                 name: {
                     "label": f"{name}: {data.card.signal}, {data.card.source}",
-                    "x": data.test[0].double().numpy().round(5),
+                    "x": reports.rounded(data.test[0]),
                 }
                 for name, data in recordings.items()
             },
@@ -70,7 +69,7 @@ class Report:
         return show.live(
             "drawing",
             {
-                "digits": [x.double().numpy().round(2) for x in self.images.test[:10]],
+                "digits": [reports.rounded(x, 2) for x in self.images.test[:10]],
                 "kernels": _kernels(self.images, SIZES_OF_IMAGES, protocol, 4),
                 "activations": describe_activations(),
                 "border_tolerance": protocol.border_tolerance,
@@ -100,16 +99,14 @@ class Report:
 
     def write_results(self, results: str) -> None:
         """Leave what the page offers, for those who check it."""
-        if results:
-            cards = {name: vars(data.card) for name, data in self.recordings.items()}
-            record = {"profile": self.profile, "cards": cards, **self.offered}
-            write_record(f"{results}/playground.json", record)
+        record = {"profile": self.profile, "cards": reports.cards(self.recordings), **self.offered}
+        reports.leave(results, "playground", record)
 
 
 def _kernels(data: DataSet, sizes, protocol: Protocol, decimals: int) -> dict[str, dict]:
     """Trained kernels ``(q, *(m,) * ndim)`` of each activation function and size."""
     swept = {a: sweep(data, a, sizes, seeds=[0], protocol=protocol) for a in ACTIVATIONS}
     return {
-        a: {m: trained.best[m, 0].double().numpy().round(decimals) for m in sizes}
+        a: {m: reports.rounded(trained.best[m, 0], decimals) for m in sizes}
         for a, trained in swept.items()
     }

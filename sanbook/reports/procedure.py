@@ -8,9 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from sanbook import show
+from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.files import write_table
 from sanbook.methods.coder import choose_step, evaluate_bytes
 from sanbook.methods.networks import TrainedSAN
 from sanbook.reproduction.criteria import TOLERANCE
@@ -18,12 +17,16 @@ from sanbook.reproduction.procedure import KERNEL_SIZES, choose, sizes_after_las
 from sanbook.reproduction.published import TABLES, published
 from sanbook.reproduction.ranks import BINS, counts, published_ranks, uniformity
 from sanbook.reproduction.reference import describe_reference, read_reference, reference
-from sanbook.reproduction.results import write_record
-from sanbook.show.figures import style
+from sanbook.show import figures
 from sanbook.show.names import COLORS, METRICS, NAMES
 from sanbook.training import Trained
 
+PAIR = ["database", "activation"]
 STARTS = ("normal", "constant", "segment")
+START_WORDS = dict(
+    zip(STARTS, ("normal weights", "weights of 0.1", "segments of the signal"), strict=True)
+)
+TITLES = {"normal": "normal", "constant": "0.1"}  # the starts of the published runs
 FUNCTIONS = [name for name in NAMES if name != "identity"]  # whose phi is not all rounding
 SPARSE = FUNCTIONS[1:]
 DRAWN = ("apnea-ecg", "mitdb")  # the recordings of the figure of all kernel sizes
@@ -69,31 +72,24 @@ class Runs:
 
     def chosen(self) -> show.Shown:
         """What this build's sweeps choose, on test and on validation."""
+        names = {"init": "start", "selection": "chosen on", "kernel_size": "m", **METRICS}
+        columns = ["database", "activation", "init", "selection", "seed", "kernel_size", *METRICS]
         rows = pd.concat(self.rows, ignore_index=True)
         rows = rows[rows.selection.isin(["test", "validation"])]
-        columns = ["database", "activation", "init", "selection", "seed", "kernel_size", *METRICS]
+        rows = rows.assign(activation=rows.activation.map(NAMES))
         return show.table(
-            rows[columns]
-            .assign(activation=rows.activation.map(NAMES))
-            .rename(
-                columns={"kernel_size": "m", "init": "start", "selection": "chosen on", **METRICS}
-            ),
+            rows[columns].rename(columns=names),
             sortable=True,
             name="tab-procedure-build",
             caption="What the sweeps of this build choose.",
         )
 
     def write_results(self, results: str) -> None:
-        """Leave procedure.json and procedure.csv for other pages; nothing without a folder."""
-        if not results:
-            return
-        tables = {
-            name: pd.concat(getattr(self, name), ignore_index=True) for name in ("rows", "starts")
-        }
+        """Leave procedure.json and procedure.csv; nothing without a folder."""
+        rows, starts = pd.concat(self.rows), pd.concat(self.starts, ignore_index=True).round(5)
         sizes = pd.concat(self.sizes, ignore_index=True) if self.sizes else pd.DataFrame()
-        tables["starts"] = tables["starts"].round(5)
-        write_table(f"{results}/procedure.csv", tables["rows"])
-        write_record(f"{results}/procedure.json", self.made | tables | {"sizes": sizes})
+        tables = {"rows": rows, "starts": starts, "sizes": sizes}
+        reports.leave(results, "procedure", self.made | tables, rows)
 
 
 def bytes_of(model, recording: DataSet) -> float:
@@ -104,17 +100,17 @@ def bytes_of(model, recording: DataSet) -> float:
     return evaluate_bytes(method, recording.test, code, step)[:, 0].mean().item()
 
 
-class Procedure:
+class Procedure(reports.Page):
     """The reference results of the procedure beside the published PhysioNet table."""
 
+    sources = ("real",)  # nothing else enters
+
     def __init__(self) -> None:
-        runs = reference().runs
-        self.runs = runs[runs.table == "physionet"]
-        self.every_run = runs
-        table = published("physionet").set_index(["database", "activation"])
+        self.every_run = reference().runs
+        self.runs = self.every_run.query("table == 'physionet'")
         self.recordings = list(self.runs[self.runs.selection == "validation"].database.unique())
-        pairs = pd.MultiIndex.from_product([self.recordings, FUNCTIONS])
-        self.table = table.loc[pairs]
+        pairs = pd.MultiIndex.from_product([self.recordings, FUNCTIONS], names=PAIR)
+        self.table = published("physionet").set_index(PAIR).loc[pairs]
         self.seeds = self.chosen("normal").seed.nunique()
 
     def chosen(self, init: str, selection: str = "test") -> pd.DataFrame:
@@ -123,16 +119,15 @@ class Procedure:
 
     def within_range(self, init: str) -> int:
         """Of how many pairs the published phi lies in the range of ours, widened by 0.02."""
-        drawn = self.chosen(init).groupby(["database", "activation"]).phi
-        low, high = drawn.min().loc[self.table.index], drawn.max().loc[self.table.index]
-        phi = self.table.phi
-        return int(((low - TOLERANCE <= phi) & (phi <= high + TOLERANCE)).sum())
+        drawn = self.chosen(init).groupby(PAIR).phi.agg(["min", "max"]).loc[self.table.index]
+        low, high = drawn["min"] - TOLERANCE, drawn["max"] + TOLERANCE
+        return int(self.table.phi.between(low, high).sum())
 
     def sizes_chosen(self, init: str) -> int:
         """Of how many pairs some seed chooses the published kernel size."""
-        drawn = self.chosen(init).set_index(["database", "activation"])
-        met = drawn.kernel_size == self.table.kernel_size.reindex(drawn.index)
-        return int(met.groupby(level=[0, 1]).any().loc[self.table.index].sum())
+        drawn = self.chosen(init).set_index(PAIR).kernel_size
+        met = drawn == self.table.kernel_size.reindex(drawn.index)
+        return int(met.groupby(PAIR).any().loc[self.table.index].sum())
 
     def nearer(self) -> tuple[int, int, float]:
         """Pairs whose starts differ in their distance to the published phi, and the nearer start.
@@ -142,68 +137,56 @@ class Procedure:
             normal weights are nearer, and the p-value of the sign test.
         """
         distance = {}
-        for init in ("normal", "constant"):
-            drawn = self.chosen(init).set_index(["database", "activation"]).phi
-            apart = (drawn - self.table.phi.reindex(drawn.index)).abs()
-            distance[init] = apart.groupby(level=[0, 1]).mean().loc[self.table.index]
+        for init in TITLES:
+            phi = self.chosen(init).set_index(PAIR).phi
+            apart = (phi - self.table.phi.reindex(phi.index)).abs()
+            distance[init] = apart.groupby(PAIR).mean().loc[self.table.index]
         gain = distance["constant"] - distance["normal"]
         differ, normal = int((gain.abs() > APART).sum()), int((gain > APART).sum())
         return differ, normal, binomtest(normal, differ).pvalue if differ else 1.0
 
     def findings(self) -> show.Shown:
         """Which start the published table was made from, and whether it is a plausible draw."""
-        pairs = len(self.table)
-        within = {init: self.within_range(init) for init in ("normal", "constant")}
-        sizes = {init: self.sizes_chosen(init) for init in ("normal", "constant")}
-        p = {
-            init: uniformity(self.ranks(init)["rank"].to_numpy()) for init in ("normal", "constant")
-        }
-        differ, normal, sign = self.nearer()
+        within, constant_within = map(self.within_range, TITLES)
+        sizes, constant_sizes = map(self.sizes_chosen, TITLES)
+        p, constant_p = (
+            uniformity(published_ranks(self.runs, init).query("metric == 'phi'")["rank"].to_numpy())
+            for init in TITLES
+        )
+        differ, nearer, sign = self.nearer()
         return show.findings(
             f"The published φ̄ lies within the range of our {self.seeds} seeds (± {TOLERANCE:g}) "
-            f"for {within['normal']} of {pairs} pairs of recording and function from normal "
-            f"weights, and for {within['constant']} from weights of 0.1. Some seed chooses the "
-            f"published kernel size for {sizes['normal']} and {sizes['constant']} pairs. "
+            f"for {within} of {len(self.table)} pairs of recording and function from normal "
+            f"weights, and for {constant_within} from weights of 0.1. Some seed chooses the "
+            f"published kernel size for {sizes} and {constant_sizes} pairs. "
             f"{describe_reference()}",
-            "The ranks of the published φ̄ among ours have p = "
-            f"{p['normal']:.2g} against a uniform distribution from normal weights, and p = "
-            f"{p['constant']:.2g} from weights of 0.1.",
+            f"The ranks of the published φ̄ among ours have p = {p:.2g} against a uniform "
+            f"distribution from normal weights, and p = {constant_p:.2g} from weights of 0.1.",
             "The mean distances of the two starts to the published φ̄ differ by more than "
-            f"{APART:g} for {differ} pairs. Normal weights are nearer for {normal} of them (sign "
+            f"{APART:g} for {differ} pairs. Normal weights are nearer for {nearer} of them (sign "
             f"test, p = {sign:.2g}).",
         )
 
-    def ranks(self, init: str) -> pd.DataFrame:
-        """The ranks of the published phi of PhysioNet from a start."""
-        return published_ranks(self.runs, init).query("metric == 'phi'")
-
     def all_sizes(self) -> show.Shown:
         """Every kernel size of two recordings, and the smallest phi of each sweep."""
-        sizes = read_reference("sizes")
-        table = published("physionet").set_index(["database", "activation"])
-        lowest = {
-            name: self.chosen("normal")
-            .query("database == @name and activation in @SPARSE")
-            .phi.min()
-            for name in DRAWN
-        }
-        return show.figure(
+        sizes, table = read_reference("sizes"), published("physionet").set_index(PAIR)
+        sparse = self.chosen("normal").query("activation in @SPARSE")
+        lowest = sparse.groupby("database").phi.min()[list(DRAWN)]
+        return self.figure_of(
+            "fig-procedure",
             plot_sizes(sizes, table),
-            name="fig-procedure",
-            caption=f"φ̄ on test after the last epoch for every kernel size and "
+            f"φ̄ on test after the last epoch for every kernel size and "
             f"{sum(name.startswith('seed_') for name in sizes)} seeds from normal weights (dots). "
             "Filled: the smallest φ̄ of each sweep, which the procedure prints. Hollow: the "
             "published number.",
-            alt="Six scatter plots of φ̄ against the kernel size, two recordings by three "
-            "functions. The smallest φ̄ of all sweeps: "
-            + "; ".join(f"{name} {value:.2f}" for name, value in lowest.items())
-            + ". The published numbers lie among the smallest of each sweep.",
-            sources=["real"],
+            "Six scatter plots of φ̄ against the kernel size, two recordings by three "
+            f"functions. The smallest φ̄ of all sweeps: {reports.scores(lowest)}. The published "
+            "numbers lie among the smallest of each sweep.",
         )
 
     def curse(self) -> show.Shown:
         """One run at the published kernel size beside the procedure, by function."""
-        columns = {"published": self.table.phi.groupby(level=1).mean()}
+        columns = {"published": self.table.phi.groupby("activation").mean()}
         names = {
             "test": "whole procedure, choice on test",
             "published_m_last": "one run at the published m, last epoch",
@@ -212,10 +195,9 @@ class Procedure:
         }
         for selection, name in names.items():
             columns[name] = self.chosen("normal", selection).groupby("activation").phi.mean()
-        table = pd.DataFrame(columns).loc[FUNCTIONS]
-        table.insert(0, "function", [NAMES[name] for name in table.index])
+        table = pd.DataFrame(columns).loc[FUNCTIONS].rename(index=NAMES).rename_axis("function")
         return show.table(
-            table,
+            table.reset_index(),
             name="tab-curse",
             caption=f"Mean φ̄ over {len(self.recordings)} recordings and {self.seeds} seeds from "
             "normal weights.",
@@ -223,24 +205,22 @@ class Procedure:
 
     def histograms(self) -> show.Shown:
         """The ranks of each table and start."""
-        parts = {}
-        for init in ("normal", "constant"):
-            ranks = published_ranks(self.every_run, init)
-            for (table, metric), part in ranks.groupby(["table", "metric"], sort=False):
-                parts[init, table, metric] = part
-        said = [
-            f"{describe_part(*key)}: {', '.join(map(str, counts(part['rank'])))}"
-            for key, part in parts.items()
-        ]
-        return show.figure(
+        parts = {
+            (init, *key): part
+            for init in TITLES
+            for key, part in published_ranks(self.every_run, init).groupby(
+                ["table", "metric"], sort=False
+            )
+        }
+        fifths = [f"{describe_part(*key)}: {counts(part['rank'])}" for key, part in parts.items()]
+        return self.figure_of(
+            "fig-ranks",
             plot_ranks(parts),
-            name="fig-ranks",
-            caption="Ranks of the published numbers among ours, in fifths. If the published "
+            "Ranks of the published numbers among ours, in fifths. If the published "
             "numbers and ours are draws of the same distribution, each fifth has about as many "
             "(dashed). Left: the published number is smaller than most of ours. p: test of "
             "Kolmogorov and Smirnov against the uniform distribution.",
-            alt="Histograms of ranks in fifths. " + "; ".join(said) + ".",
-            sources=["real"],
+            f"Histograms of ranks in fifths. {'; '.join(fifths)}.",
         )
 
     def beside(self) -> show.Shown:
@@ -253,7 +233,7 @@ class Procedure:
                 "paper's m": row.kernel_size,
                 **{f"paper's {symbol}": f"{row[name]:.2f}" for name, symbol in METRICS.items()},
             }
-            for init, title in (("normal", "normal"), ("constant", "0.1")):
+            for init, title in TITLES.items():
                 drawn = self.chosen(init).query(
                     "database == @database and activation == @activation"
                 )
@@ -274,11 +254,9 @@ class Procedure:
     def rankings(self) -> show.Shown:
         """Which functions are better than which, in every run at the published kernel size."""
         at_m = self.runs[self.runs.selection == "published_m"]
-        phi = at_m.pivot_table(
-            index=["database", "init", "seed"], columns="activation", values="phi"
-        )
-        paper = published("physionet").pivot(index="database", columns="activation", values="phi")
-        paper, rows = paper.loc[self.recordings], []
+        phi = at_m.pivot_table("phi", ["database", "init", "seed"], "activation")
+        paper = published("physionet").pivot_table("phi", "database", "activation")
+        paper, count, rows = paper.loc[self.recordings], len(self.recordings), []
         for better, worse in (
             ("relu", "identity"),
             *((function, "relu") for function in SPARSE),
@@ -287,7 +265,6 @@ class Procedure:
             ("extrema", "extrema-pool indices"),
         ):
             holds = phi[better] < phi[worse]
-            count = len(self.recordings)
             rows.append(
                 {
                     "φ̄": f"{NAMES[better]} < {NAMES[worse]}",
@@ -307,11 +284,11 @@ class Procedure:
 
 def describe_part(init: str, table: str, metric: str) -> str:
     """A table, a metric and a start in words."""
-    start = {"normal": "normal weights", "constant": "weights of 0.1"}[init]
-    return f"{TABLES[table]}, {'accuracy' if metric == 'accuracy_percent' else 'φ̄'}, {start}"
+    metric = {"accuracy_percent": "accuracy", "phi": "φ̄"}[metric]
+    return f"{TABLES[table]}, {metric}, {START_WORDS[init]}"
 
 
-@style()
+@figures.style()
 def plot_sizes(sizes: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """phi after the last epoch against m, a panel for each recording (row) and function (column).
 
@@ -338,16 +315,10 @@ def plot_sizes(sizes: pd.DataFrame, table: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@figures.style()
 def plot_ranks(parts: dict[tuple[str, str, str], pd.DataFrame]) -> Figure:
     """Histograms of ranks in fifths, one for each start, table and metric."""
-    columns = 4
-    figure, grid = plt.subplots(
-        -(-len(parts) // columns), columns, figsize=(10, 2.4 * -(-len(parts) // columns)),
-        squeeze=False,
-    )  # fmt: skip
-    for axes in grid.flat[len(parts) :]:
-        axes.set_visible(False)
+    figure, grid = figures.panels(len(parts), across=4, width=10, height=2.4)
     for axes, (key, part) in zip(grid.flat, parts.items(), strict=False):
         of_fifths = counts(part["rank"])
         color = "#0072B2" if key[0] == "normal" else "#D55E00"

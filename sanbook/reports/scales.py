@@ -15,19 +15,16 @@ import sanbook.data
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.data.manifest import MANIFEST, data_folder
-from sanbook.files import write_table
 from sanbook.methods import SCALED, Measurement, measure
 from sanbook.methods.base import Method, choose, evaluate, evaluate_code
 from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
 from sanbook.reports.networks import PaperSANs
-from sanbook.reproduction.results import write_record
 from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
 from sanbook.scales.pursuit import Atoms, code_of, pursue
 from sanbook.show import figures
 from sanbook.show.names import METRICS, over_seeds
 from sanbook.signals.formats import open_recording
 from sanbook.signals.windows import windows_of
-from sanbook.training import PROTOCOLS
 
 PAPER, JOINT, PURSUIT = "SAN of the paper", "joint amplitudes", "matching pursuit"
 LENGTHS, LEARNED = "many lengths", "learned prototypes"
@@ -45,9 +42,7 @@ def choose_sans(
     recordings: Mapping[str, DataSet], folder: str, seed: int
 ) -> tuple[dict[str, Method], show.Shown]:
     """The SAN of the paper with the smallest φ̄ on validation of each recording; their origin."""
-    protocols = dict.fromkeys(recordings, PROTOCOLS["physionet"])
-    sizes = dict.fromkeys(recordings, range(1, 250, 12))
-    sans = PaperSANs(recordings, folder, seed, protocols, sizes)
+    sans = PaperSANs(recordings, folder, seed)
     chosen = {
         name: choose(sans.all_candidates(name), recording.validation, 1)[0]
         for name, recording in recordings.items()
@@ -80,12 +75,11 @@ def measure_methods(
     for (name, recording), cost in itertools.product(recordings.items(), COSTS):
         charged = MultiscaleSAN(models[name].prototypes, models[name].lengths, cost)
         trained = [TrainedMultiscaleSAN(charged)]
-        others = {
-            method: functools.partial(SCALED[method], scale_paid=cost == 3)
-            for method in (GABOR, WAVELETS)
-        }
-        for method, candidates in {MULTISCALE: lambda *_, t=trained: t, **others}.items():
-            measured[name, method, cost] = measure(candidates, recording, seed)
+        candidates = {MULTISCALE: lambda *_, trained=trained: trained}
+        for method in (GABOR, WAVELETS):
+            candidates[method] = functools.partial(SCALED[method], scale_paid=cost == 3)
+        for method, of_method in candidates.items():
+            measured[name, method, cost] = measure(of_method, recording, seed)
     return measured
 
 
@@ -101,7 +95,7 @@ def later_windows(name: str, recording: DataSet, directory: str) -> Tensor | Non
     return torch.stack(usable) if usable else None
 
 
-class Report:
+class Report(reports.Page):
     """What multiscale SANs give on the recordings, step by step and beside other methods.
 
     Args:
@@ -132,25 +126,21 @@ class Report:
         self.seeds = list(dict.fromkeys(seed for _, seed in fitted))
         self.shown = {name: fitted[name, self.seeds[0]] for name in recordings}
         self.sources = [part.card.source for part in recordings.values()]
-        self.ablation = pd.DataFrame(
-            [
-                (name, seed, step, cost, found[:, 2].mean().item())
-                for (name, seed), fit in fitted.items()
-                for step, cost, found in ablation(sans[name], fit, recordings[name].test)
-            ],
-            columns=["dataset", "seed", "step", "cost", "phi"],
-        )
+        rows = [
+            (name, seed, step, cost, found[:, 2].mean().item())
+            for (name, seed), fit in fitted.items()
+            for step, cost, found in ablation(sans[name], fit, recordings[name].test)
+        ]
+        self.ablation = pd.DataFrame(rows, columns=["dataset", "seed", "step", "cost", "phi"])
         self.compared = pd.DataFrame([self._row(*key) for key in measured])
         later = {n: later_windows(n, part, data_directory) for n, part in recordings.items()}
         self.later = {name: windows for name, windows in later.items() if windows is not None}
-        self.confirmed = pd.DataFrame(
-            [
-                (*key, len(x), evaluate(found.method, x)[:, 2].mean().item())
-                for key, found in measured.items()
-                if (x := self.later.get(key[0])) is not None
-            ],
-            columns=["dataset", "method", "cost", "windows", "phi"],
-        )
+        rows = [
+            (*key, evaluate(found.method, self.later[key[0]])[:, 2].mean().item())
+            for key, found in measured.items()
+            if key[0] in self.later
+        ]
+        self.confirmed = pd.DataFrame(rows, columns=["dataset", "method", "cost", "phi"])
         by_step = self.ablation[self.ablation.cost == 2].groupby("step").phi.mean()
         self.by_step = by_step.loc[list(STEPS)]
 
@@ -173,7 +163,6 @@ class Report:
         """How far φ̄ falls, and how multiscale SANs compare with other methods."""
         weights = [fit.model.num_weights for fit in self.shown.values()]
         in_bytes = self.compared[self.compared.cost == 2].groupby("method").bytes_phi.mean()
-        scores = [f"{value:.3f} for *{name}*" for name, value in in_bytes.sort_values().items()]
         (first, *others), count = self.recordings, len(self.recordings)
         over = f"mean φ̄ over {count} recordings" if others else f"φ̄ on {first}"
         return show.findings(
@@ -182,7 +171,7 @@ class Report:
             f"{reports.between(weights, '{}')} weights.",
             compare(self.compared, 2),
             compare(self.compared, 3),
-            f"**Encoded size:** φ̄ computed from bytes is {reports.listed(scores)}.",
+            f"**Encoded size:** φ̄ computed from bytes is {scores_of(in_bytes)}.",
         )
 
     def steps(self) -> show.Shown:
@@ -201,15 +190,13 @@ class Report:
 
     def plot_steps(self) -> show.Shown:
         """The same as lines."""
-        scores = reports.listed([f"{step} {value:.3f}" for step, value in self.by_step.items()])
-        return show.figure(
+        return self.figure_of(
+            "fig-scales-ladder",
             plot_steps(self.ablation, self.compared),
-            name="fig-scales-ladder",
-            caption="φ̄ on the test windows after each step, with two numbers per activation: each "
+            "φ̄ on the test windows after each step, with two numbers per activation: each "
             "recording in grey, their mean in orange. Horizontal lines are the means of two other "
             "methods.",
-            alt=f"Line plot of φ̄ over the five steps. Means: {scores}.",
-            sources=self.sources,
+            f"Line plot of φ̄ over five steps. Means: {reports.scores(self.by_step, '{:.3f}')}.",
         )
 
     def effect_of_seed(self) -> show.Shown:
@@ -241,10 +228,10 @@ class Report:
         """φ̄ on windows that played no part in any choice."""
         if not self.later:
             return show.say("No recording of this build continues after sample 12,000.")
-        means = self.confirmed.pivot_table("phi", "method", "cost", sort=False)
-        first = self.confirmed[self.confirmed.cost == 2]
-        best = first.loc[first.groupby("dataset").phi.idxmin()].method.value_counts()
-        table = means.rename(columns={cost: f"φ̄, {label}" for cost, label in COSTS.items()})
+        table = self.confirmed.pivot_table("phi", "method", "cost", sort=False)
+        free = self.confirmed[self.confirmed.cost == 2]
+        best = free.loc[free.groupby("dataset").phi.idxmin()].method.value_counts()
+        table = table.rename(columns={cost: f"φ̄, {label}" for cost, label in COSTS.items()})
         table["recordings where best (2 numbers)"] = best.reindex(table.index, fill_value=0)
         windows = sum(map(len, self.later.values()))
         return show.table(
@@ -258,13 +245,12 @@ class Report:
         """The prototypes before and after learning."""
         sizes = [(name, *fit.initial.shape) for name, fit in self.shown.items()]
         each = reports.listed([f"{name} {q} of {m} weights" for name, q, m in sizes])
-        return show.figure(
+        return self.figure_of(
+            "fig-scales-prototypes",
             plot_prototypes(self.shown),
-            name="fig-scales-prototypes",
-            caption="Prototypes before (grey) and after learning (orange). Their number and their "
-            "number of weights were selected on validation.",
-            alt=f"Small line plots of the prototypes of each recording: {each}.",
-            sources=self.sources,
+            "Prototypes before (grey) and after learning (orange). Their number and their number "
+            "of weights were selected on validation.",
+            f"Small line plots of the prototypes of each recording: {each}.",
         )
 
     def kernels(self) -> show.Shown:
@@ -282,15 +268,14 @@ class Report:
             f"{inverse_cr:.3f}, L̃ {loss:.3f} and φ {score:.3f}.",
             alt=f"A window of {name}, its reconstruction, and {activations} drawn as kernels of "
             f"{reports.between(lengths.tolist(), '{}')} samples.",
-            sources=[self.recordings[name].card.source],
+            sources=self.sources[:1],
         )
 
     def pursuit(self) -> show.Shown:
         """A live figure: the pursuit of the same window, step by step."""
         name, x, model = self._first()
         exact = MultiscaleSAN(model.prototypes.double(), model.lengths)
-        (path,) = exact.follow(x)
-        kernels = exact.kernels()
+        (path,), kernels = exact.follow(x), exact.kernels()
         maps = (path.chosen // x.shape[1]).tolist()
         return show.live(
             "pursuit",
@@ -307,7 +292,7 @@ class Report:
             caption=f"The pursuit of a window of {name}, one activation at a time.",
             still=plot_kernels(model, x),
             alt="The window, its reconstruction and the kernels at their positions, as above.",
-            sources=[self.recordings[name].card.source],
+            sources=self.sources[:1],
         )
 
     def _first(self) -> tuple[str, Tensor, MultiscaleSAN]:
@@ -325,30 +310,31 @@ class Report:
         )
 
     def write_results(self, directory: str) -> None:
-        """Write ``scales.csv`` and ``scales.json``; nothing if ``directory`` is empty."""
-        if not directory:
-            return
-        write_table(f"{directory}/scales.csv", self.compared)
+        """Leave ``scales.csv`` and ``scales.json``; nothing without a directory."""
         history = [
             fit.history.assign(dataset=name, seed=seed) for (name, seed), fit in self.fitted.items()
         ]
         record = {
             "profile": self.profile,
             "seeds": self.seeds,
-            "cards": {name: vars(part.card) for name, part in self.recordings.items()},
+            "cards": reports.cards(self.recordings),
             "ablation": self.ablation,
-            "compared": self.compared,
             "confirmed": self.confirmed,
-            "networks": {
-                name: {
-                    "prototypes": fit.model.prototypes.detach().numpy(),
-                    "lengths": fit.model.lengths,
-                }
-                for name, fit in self.shown.items()
-            },
+            "networks": {name: as_facts(fit.model) for name, fit in self.shown.items()},
             "history": pd.concat(history).fillna(-1),
         }
-        write_record(f"{directory}/scales.json", record)
+        reports.leave(directory, "scales", record, self.compared)
+
+
+def as_facts(model: MultiscaleSAN) -> dict:
+    """A multiscale SAN as the results files of pages have it."""
+    return {"prototypes": model.prototypes.detach().numpy(), "lengths": model.lengths}
+
+
+def scores_of(phi: pd.Series) -> str:
+    """Means by method, the smallest first."""
+    smallest_first = phi.sort_values().items()
+    return reports.listed([f"{value:.3f} for *{method}*" for method, value in smallest_first])
 
 
 def compare(compared: pd.DataFrame, cost: int) -> str:
@@ -359,8 +345,7 @@ def compare(compared: pd.DataFrame, cost: int) -> str:
     '**2 numbers per activation:** φ̄ is 0.100 for *x* and 0.200 for *y*.'
     """
     table = compared[compared.cost == cost].pivot(index="method", columns="dataset", values="phi")
-    mean, wins = table.mean(axis=1).sort_values(), table.idxmin().value_counts()
-    scores = reports.listed([f"{value:.3f} for *{method}*" for method, value in mean.items()])
+    scores, wins = scores_of(table.mean(axis=1)), table.idxmin().value_counts()
     label = COSTS[cost][0].upper() + COSTS[cost][1:]
     if table.shape[1] == 1:
         return f"**{label}:** φ̄ is {scores}."
@@ -401,8 +386,9 @@ def plot_steps(ablation: pd.DataFrame, compared: pd.DataFrame) -> Figure:
 def plot_prototypes(shown: Mapping[str, Fitted]) -> Figure:
     """The prototypes of each recording at the start (grey) and learned."""
     most = max(len(fit.initial) for fit in shown.values())
-    size = (1.3 * len(shown) + 1, 1.3 * most + 0.4)
-    figure, grid = plt.subplots(most, len(shown), figsize=size, squeeze=False)
+    figure, grid = plt.subplots(
+        most, len(shown), figsize=(1.3 * len(shown) + 1, 1.3 * most + 0.4), squeeze=False
+    )
     for axes in grid.flat:
         axes.set_axis_off()
     for column, (name, fit) in zip(grid.T, shown.items(), strict=True):
@@ -422,8 +408,7 @@ def plot_kernels(model: MultiscaleSAN, x: Tensor) -> Figure:
     atoms = model.atoms(x.shape[1])
     numbers = a.flatten().nonzero().flatten()
     drawn = atoms.draw(numbers).float() * a.flatten()[numbers, None]
-    size = {"figsize": (8, 5), "height_ratios": [2, 3], "sharex": True}
-    figure, (above, below) = plt.subplots(2, 1, **size)
+    figure, (above, below) = plt.subplots(2, figsize=(8, 5), height_ratios=[2, 3], sharex=True)
     above.plot(x[0], color="0.7", linewidth=1.5)
     above.plot(model.decode(a)[0].detach(), color="#D55E00", linewidth=0.9)
     lengths = atoms.lengths[numbers // x.shape[1]]
@@ -432,7 +417,6 @@ def plot_kernels(model: MultiscaleSAN, x: Tensor) -> Figure:
         scaled = 0.8 * kernel[inside] / drawn.abs().max()
         below.plot(inside, np.log2(float(length)) + scaled, color="#0072B2", linewidth=0.7)
     above.set(ylabel="standard deviations")
-    ticks = range(1, 10, 2)
     below.set(xlabel="sample", ylabel="length (samples)")
-    below.set_yticks(ticks, [f"{2**tick}" for tick in ticks])
+    below.set_yticks(range(1, 10, 2), [f"{2**tick}" for tick in range(1, 10, 2)])
     return figure

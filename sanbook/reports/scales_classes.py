@@ -10,9 +10,8 @@ from torch import Tensor
 
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.files import write_table
+from sanbook.reports.scales import as_facts
 from sanbook.reproduction.reference import reference
-from sanbook.reproduction.results import write_record
 from sanbook.scales import MultiscaleSAN
 from sanbook.show import figures
 from sanbook.show.names import COLORS, METRICS, NAMES
@@ -39,25 +38,24 @@ def reconstruct(model: MultiscaleSAN, x: Tensor, at_once: int = 500) -> tuple[Te
 def functions(results: str) -> tuple[pd.DataFrame, str]:
     """SANs of the paper on UCI-epilepsy: the best kernel size of each function, and their origin.
 
-    Each (batch size, activation function, seed) has the kernel size with the smallest φ̄ on
-    validation, or on test where only the reference results are available, which have no
-    validation.
+    The kernel size has the smallest φ̄ on validation. The reference results have no validation:
+    there the kernel size has the smallest φ̄ on test.
     """
     keys = ["batch_size", "activation", "seed"]
     found = reports.find_results("uci_epilepsy", results)
     if found:
         rows, by = pd.DataFrame(found.results["rows"]), "validation_phi"
-        rows, origin = rows[rows.selection == "published_m"], f"from {found.origin}"
+        origin = found.origin
     else:
-        rows, by = reference().runs.query("table == 'uci_epilepsy'").assign(batch_size=32), "phi"
-        rows = rows[(rows.selection == "published_m") & (rows.init == "normal")]
-        origin = "from the committed reference results of the whole data set, with the kernel size "
+        rows, by = reference().runs.query("table == 'uci_epilepsy' and init == 'normal'"), "phi"
+        rows = rows.assign(batch_size=32)
+        origin = "the committed reference results of the whole data set, with the kernel size "
         origin += "selected on test"
-    living = rows[~rows.dead.astype(bool)]
+    living = rows[(rows.selection == "published_m") & ~rows.dead.astype(bool)]
     return living.loc[living.groupby(keys, sort=False)[by].idxmin()], origin
 
 
-class Report:
+class Report(reports.Page):
     """Multiscale SANs beside the SANs of the paper, by φ̄ and by accuracy.
 
     Args:
@@ -86,6 +84,7 @@ class Report:
         profile: str,
     ) -> None:
         self.segments, self.models, self.profile = segments, models, profile
+        self.sources = [segments.card.source]
         self.reconstructions, self.seeds = reconstructions, list(models)
         ours = pd.DataFrame(
             [(*key, *of_test.mean(dim=0).tolist()) for key, of_test in metrics.items()],
@@ -118,28 +117,19 @@ class Report:
 
     def about(self) -> show.Shown:
         """Where the SANs of the paper come from."""
-        return show.say(f"The results of the SANs of the paper come {self.origin}.")
+        return show.say(f"The results of the SANs of the paper come from {self.origin}.")
 
     def table(self) -> show.Shown:
         """φ̄ and accuracy of every network."""
         order = [*NAMES.values(), *OURS.values(), ORIGINAL]
         table = self.means.rename(columns={**METRICS, "accuracy_percent": "accuracy (%)"})
         table["accuracy (%)"] = table["accuracy (%)"].map("{:.1f}".format)
-        several = {"φ̄, range": ("phi", "{:.3f}"),
-                   "accuracy, range (%)": ("accuracy_percent", "{:.1f}")}  # fmt: skip
-        for label, (column, form) in several.items():
-            ranges = self.groups[column].agg(["min", "max"])
-            table[label] = [
-                reports.between([low, high], form) if low == low else None
-                for low, high in ranges.to_numpy()
-            ]
-        table = table.reset_index()
-        table = table.sort_values(
-            ["batch_size", "network"],
-            key=lambda column: column.map(order.index) if column.name == "network" else column,
-        )
+        table["φ̄, range"] = self.groups.phi.agg(reports.between)
+        accuracies = self.groups.accuracy_percent
+        table["accuracy, range (%)"] = accuracies.agg(reports.between, form="{:.1f}")
+        table = table.reindex(order, level="network").sort_index(level=0, sort_remaining=False)
         return show.table(
-            table.rename(columns={"batch_size": "batch size"}),
+            table.reset_index().rename(columns={"batch_size": "batch size"}),
             name="tab-scales-classes",
             caption="φ̄ on the test segments of UCI-epilepsy and accuracy after reconstruction "
             f"({reports.counted(len(self.seeds), 'seed')} of the multiscale SANs).",
@@ -147,56 +137,41 @@ class Report:
 
     def plane(self) -> show.Shown:
         """Accuracy against φ̄."""
-        said = self.means.drop(ORIGINAL, level="network").reset_index()
-        scores = "; ".join(
-            f"{row.network} in batches of {row.batch_size}: φ̄ {row.phi:.2f}, "
-            f"{row.accuracy_percent:.1f} %"
-            for row in said.itertuples()
-        )
-        return show.figure(
+        means = self.means.loc[32].drop(ORIGINAL)
+        return self.figure_of(
+            "fig-scales-classes",
             plot_classes(self.compared, self.means),
-            name="fig-scales-classes",
-            caption="Accuracy after reconstruction against φ̄ on the test segments. Large marks are "
+            "Accuracy after reconstruction against φ̄ on the test segments. Large marks are "
             "means, small marks single seeds; the dashed line is the accuracy on the original "
             "segments. Networks on the upper left are best.",
-            alt=f"Two scatter plots of accuracy against φ̄. {scores}.",
-            sources=[self.segments.card.source],
+            "Two scatter plots of accuracy against φ̄. In batches of 32: φ̄ "
+            f"{reports.scores(means.phi)}; accuracy "
+            f"{reports.scores(means.accuracy_percent, '{:.1f} %')}.",
         )
 
     def examples(self) -> show.Shown:
         """A test segment of each class and its reconstructions."""
         drawn = [self.reconstructions[cost, self.seeds[0]]["test"] for cost in OURS]
-        classes = self.segments.card.classes
-        return show.figure(
+        return self.figure_of(
+            "fig-scales-segments",
             plot_segments(self.segments, drawn),
-            name="fig-scales-segments",
-            caption="The first test segment of each class (grey) and its reconstruction by a "
+            "The first test segment of each class (grey) and its reconstruction by a "
             "multiscale SAN, with two numbers per activation (light) and with the scale charged "
             "(dark).",
-            alt=f"Line plots, one for each of {reports.listed(classes)}; both reconstructions "
-            "follow the segments and leave out fast, small waves.",
-            sources=[self.segments.card.source],
+            f"Line plots, one for each of {reports.listed(self.segments.card.classes)}; both "
+            "reconstructions follow the segments and leave out fast, small waves.",
         )
 
     def write_results(self, directory: str) -> None:
-        """Write the two ``scales_classes`` files; nothing if ``directory`` is empty."""
-        if not directory:
-            return
-        write_table(f"{directory}/scales_classes.csv", self.compared)
+        """Leave the two ``scales_classes`` files; nothing without a directory."""
+        card = self.segments.card
         record = {
             "profile": self.profile,
             "seeds": self.seeds,
-            "cards": {self.segments.card.name: vars(self.segments.card)},
-            "compared": self.compared.astype(object).where(self.compared.notna(), None),
-            "networks": {
-                str(seed): {
-                    "prototypes": model.prototypes.detach().numpy(),
-                    "lengths": model.lengths,
-                }
-                for seed, model in self.models.items()
-            },
+            "cards": {card.name: vars(card)},
+            "networks": {seed: as_facts(model) for seed, model in self.models.items()},
         }
-        write_record(f"{directory}/scales_classes.json", record)
+        reports.leave(directory, "scales_classes", record, self.compared)
 
 
 @figures.style()

@@ -68,14 +68,14 @@ class Report:
 
     def sweeps(self) -> show.Shown:
         """A sweep of each activation function."""
-        ratios = [f"{name} {self.bench.ratio[f'e1-{a}']:.0f}" for a, name in NAMES.items()]
+        cases = self.bench.loc[[f"e1-{a}" for a in NAMES]].set_axis(list(NAMES))
         return show.figure(
-            plot_sweeps(self.bench.loc[[f"e1-{a}" for a in NAMES]]),
+            plot_sweeps(cases),
             name="fig-speed",
             caption="Seconds for 249 kernel sizes on noise with the shape of one database: in a "
             "sweep (coloured), and one network after the other (grey).",
             alt="Horizontal bars on a logarithmic axis of seconds. Times faster than one by one: "
-            f"{reports.listed(ratios)}.",
+            f"{reports.scores(cases.ratio, '{:.0f}')}.",
             sources=[],  # of time, not of data
         )
 
@@ -85,15 +85,11 @@ class Report:
         images = self._number("mnist-epoch-identity")
         correlation = images * 2 * 2 * 784 * sum(m * m for m in range(1, 7)) / 1e9
         counts = pd.Series({a: correlation * (5 if a in DENSE else 1) for a in NAMES})
+        columns = {"time (s)": seconds, "operations (10⁹)": counts,
+                   "operations (10⁹ per second)": counts / seconds}  # fmt: skip
+        table = pd.DataFrame(columns).rename(index=NAMES).rename_axis("activation")
         return show.table(
-            pd.DataFrame(
-                {
-                    "activation": list(NAMES.values()),
-                    "time (s)": seconds.array,
-                    "operations (10⁹)": counts.array,
-                    "operations (10⁹ per second)": (counts / seconds).array,
-                }
-            ),
+            table.reset_index(),
             name="tab-operations",
             caption=f"An epoch of {images:,.0f} images with six kernel sizes: the operations of "
             "its correlations.",

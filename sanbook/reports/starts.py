@@ -10,12 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from san_core import SAN, inverse_compression_ratio, normalized_loss, phi
-from sanbook import show
+from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.reports.procedure import APART, FUNCTIONS, STARTS
+from sanbook.reports.procedure import APART, FUNCTIONS, PAIR, START_WORDS, STARTS
 from sanbook.reproduction.procedure import best_of
-from sanbook.reproduction.reference import REPRODUCED, describe_reference, read_reference
-from sanbook.reproduction.results import write_record
+from sanbook.reproduction.reference import describe_reference, read_reference
 from sanbook.show.names import NAMES
 from sanbook.training import PROTOCOLS, Protocol, batches, initial_san, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
@@ -29,8 +28,6 @@ CLASSES_SEEDS = 2
 VARIANTS = ("as published", "annealed distance", "adjoint decoding")
 VARIANTS_SIZES = (17, 65, 129)  # odd, so that the flipped kernel is the adjoint
 VARIANTS_SEEDS = 2
-# Before the first `make record` with this page there is nothing to show.
-NOT_YET = "The reference results have no runs of this yet: `make record` makes them."
 
 
 # --- computing ------------------------------------------------------------------------------------
@@ -139,30 +136,28 @@ class Starts:
         self.rows = rows[rows.activation.isin(FUNCTIONS)]
         self.recordings = list(self.rows.database.unique())
         self.seeds = self.rows.seed.nunique()
-        each = self.rows.groupby(["database", "activation", "init"])
-        self.phi = each.phi.mean().unstack()[list(STARTS)]
+        self.phi = self.rows.groupby([*PAIR, "init"]).phi.mean().unstack()[list(STARTS)]
 
     def findings(self) -> show.Shown:
         """Which start is best, what restarts add, and where a start does harm."""
         mean = self.phi.mean()
         best = mean.idxmin()
-        said = ", ".join(f"{mean[init]:.3f} from {say_start(init)}" for init in STARTS)
+        said = ", ".join(f"{mean[init]:.3f} from {START_WORDS[init]}" for init in STARTS)
         loss = (self.phi[best] - self.phi.drop(columns=best).min(axis=1)).sort_values()
         database, activation = loss.index[-1]
-        both = self.restarts_of(STARTS, 2)
-        alone = self.restarts_of([best], 6)
-        compared = (
-            f" Two of each start, chosen on validation, reach {both:.3f}, and six of the best "
-            f"start alone {alone:.3f}, at equal cost."
-            if self.seeds >= 6
-            else ""
-        )
+        compared = ""
+        if self.seeds >= 6:
+            compared = (
+                " Two of each start, chosen on validation, reach "
+                f"{self.restarts_of(STARTS, 2):.3f}, and six of the best start alone "
+                f"{self.restarts_of([best], 6):.3f}, at equal cost."
+            )
         return show.findings(
             f"Mean φ̄ on {len(self.recordings)} recordings and four functions is {said}, with the "
             f"kernel size chosen on validation. {describe_reference()}",
             f"The best start alone is not the best everywhere: on {database} with "
-            f"{NAMES[activation]}, {say_start(best)} end {loss.iloc[-1]:.2f} above the best other "
-            "start.",
+            f"{NAMES[activation]}, {START_WORDS[best]} end {loss.iloc[-1]:.2f} above the best "
+            "other start.",
             f"One network chosen on validation among one of each start reaches "
             f"{self.restarts_of(STARTS, 1):.3f}.{compared}",
         )
@@ -170,29 +165,25 @@ class Starts:
     def restarts_of(self, inits: Sequence[str], count: int) -> float:
         """Mean test phi of the best by validation of ``count`` seeds of each of some starts."""
         teams = best_of(self.rows[self.rows.init.isin(inits)], count)
-        keys = ["database", "activation"]
-        place = teams.sort_values("seed").groupby([*keys, "init"]).cumcount()
+        place = teams.sort_values("seed").groupby([*PAIR, "init"]).cumcount()
         teams = teams.assign(team=place)
-        chosen = teams.loc[teams.groupby([*keys, "team"]).validation_phi.idxmin()]
-        return chosen.groupby(keys).phi.mean().mean()
+        chosen = teams.loc[teams.groupby([*PAIR, "team"]).validation_phi.idxmin()]
+        return chosen.groupby(PAIR).phi.mean().mean()
 
     def table(self) -> show.Shown:
         """phi by function and start, with the number of recordings where each start is best."""
-        rows = []
-        sizes = self.rows.groupby(["activation", "init"]).bytes.mean()
-        for activation in FUNCTIONS:
-            phi_of = self.phi.xs(activation, level="activation")
-            near = phi_of.le(phi_of.min(axis=1) + APART, axis=0)
-            row = {"function": NAMES[activation]}
-            for init in STARTS:
-                row[f"φ̄, {TITLES[init]}"] = phi_of[init].mean()
-            for init in STARTS:
-                row[f"best, {TITLES[init]}"] = f"{near[init].sum()} of {len(phi_of)}"
-            for init in STARTS:
-                row[f"bytes, {TITLES[init]}"] = f"{sizes[activation, init]:.0f}"
-            rows.append(row)
+        near = self.phi.le(self.phi.min(axis=1) + APART, axis=0).groupby("activation").sum()
+        means = self.phi.groupby("activation").mean()
+        sizes = self.rows.groupby(["activation", "init"]).bytes.mean().unstack()
+        of_all = f"{{}} of {len(self.recordings)}".format
+        table = {
+            **{f"φ̄, {TITLES[init]}": means[init] for init in STARTS},
+            **{f"best, {TITLES[init]}": near[init].map(of_all) for init in STARTS},
+            **{f"bytes, {TITLES[init]}": sizes[init].map("{:.0f}".format) for init in STARTS},
+        }
+        table = pd.DataFrame(table).loc[FUNCTIONS].rename(index=NAMES).rename_axis("function")
         return show.table(
-            pd.DataFrame(rows),
+            table.reset_index(),
             name="tab-starts",
             caption=f"Mean φ̄ on test over {len(self.recordings)} recordings and {self.seeds} seeds "
             f"from each start. Best: recordings on which a start is best or within {APART:g} of "
@@ -202,17 +193,13 @@ class Starts:
 
     def restarts(self) -> show.Shown:
         """What restarts alone give at equal cost."""
-        counts = [count for count in RESTARTS if count <= self.seeds]
+        inits = {START_WORDS[init]: [init] for init in STARTS} | {"each start": STARTS}
         rows = [
-            {"networks": f"{count} from {say_start(init)}", "trainings": count,
-             "φ̄": self.restarts_of([init], count)}
-            for init in STARTS
-            for count in counts
-        ]  # fmt: skip
-        rows += [
-            {"networks": f"{count} of each start", "trainings": 3 * count,
-             "φ̄": self.restarts_of(STARTS, count)}
-            for count in counts
+            {"networks": f"{count} {'of' if len(some) > 1 else 'from'} {words}",
+             "trainings": count * len(some), "φ̄": self.restarts_of(some, count)}
+            for words, some in inits.items()
+            for count in RESTARTS
+            if count <= self.seeds
         ]  # fmt: skip
         return show.table(
             pd.DataFrame(rows),
@@ -239,20 +226,13 @@ class Starts:
 
     def harm(self) -> show.Shown:
         """Where the choice on validation goes wrong: test beside validation."""
-        keys = ["database", "activation", "init"]
-        means = self.rows.groupby(keys)[["validation_phi", "phi"]].mean()
+        means = self.rows.groupby([*PAIR, "init"])[["validation_phi", "phi"]].mean()
         gap = (means.phi - means.validation_phi).sort_values(ascending=False).head(6)
-        rows = means.loc[gap.index].reset_index()
+        names = {"activation": "function", "init": "start", "validation_phi": "φ̄ on validation",
+                 "phi": "φ̄ on test"}  # fmt: skip
+        table = means.loc[gap.index].rename(index=NAMES | TITLES).reset_index()
         return show.table(
-            pd.DataFrame(
-                {
-                    "database": rows.database,
-                    "function": rows.activation.map(NAMES),
-                    "start": rows.init.map(TITLES),
-                    "φ̄ on validation": rows.validation_phi,
-                    "φ̄ on test": rows.phi,
-                }
-            ),
+            table.rename(columns=names),
             name="tab-harm",
             caption="The six largest gaps between validation, where the kernel size is chosen, and "
             "test.",
@@ -260,55 +240,38 @@ class Starts:
 
     def classes(self) -> show.Shown:
         """Segments of EEG and images from normal weights and from patches."""
-        if not (REPRODUCED / "starts_classes.csv").exists():
-            return show.say(NOT_YET)
         rows = read_reference("starts_classes")
         each = rows.groupby(["dataset", "activation", "init"], sort=False)
-        means = each[["phi", "accuracy_percent"]].mean().unstack()
-        table = pd.DataFrame(
-            {
-                "data": means.index.get_level_values(0),
-                "function": means.index.get_level_values(1).map(NAMES),
-                **{
-                    f"{name}, {TITLES[init]}": means[column, init].map(form.format).to_numpy()
-                    for column, name, form in (
-                        ("phi", "φ̄", "{:.3f}"),
-                        ("accuracy_percent", "accuracy (%)", "{:.1f}"),
-                    )
-                    for init in CLASSES_STARTS
-                },
-            }
-        )
-        dead = each.dead.sum().unstack()
-        for init in CLASSES_STARTS:
-            table[f"dead, {TITLES[init]}"] = dead[init].to_numpy()
+        forms = {"phi": ("φ̄", "{:.3f}"), "accuracy_percent": ("accuracy (%)", "{:.1f}"),
+                 "dead": ("dead", "{}")}  # fmt: skip
+        found = each.agg({"phi": "mean", "accuracy_percent": "mean", "dead": "sum"}).unstack()
+        table = {
+            f"{name}, {TITLES[init]}": found[column, init].map(form.format)
+            for column, (name, form) in forms.items()
+            for init in CLASSES_STARTS
+        }
+        table = pd.DataFrame(table).rename(index=NAMES).rename_axis(["data", "function"])
+        sizes = ", ".join(f"{m} for {name.replace('_', '-')}" for name, m in CLASSES.items())
         return show.table(
-            table,
+            table.reset_index(),
             name="tab-starts-classes",
             caption=f"Two kernels from normal weights and from segments of the training data "
             f"(patches of images), {CLASSES_SEEDS} seeds each, dead networks included. m is "
-            + ", ".join(f"{m} for {name.replace('_', '-')}" for name, m in CLASSES.items())
-            + ".",
+            f"{sizes}.",
         )
 
     def variants(self) -> show.Shown:
         """The two changes that the paper's outlook suggests."""
-        if not (REPRODUCED / "variants.csv").exists():
-            return show.say(NOT_YET)
         rows = read_reference("variants")
         phi_of = rows.groupby(["database", "variant"]).phi.mean().unstack()[list(VARIANTS)]
-        table = pd.DataFrame(
-            {
-                "variant": VARIANTS,
-                "φ̄": [phi_of[variant].mean() for variant in VARIANTS],
-                "best on": [
-                    f"{(phi_of.idxmin(axis=1) == variant).sum()} of {len(phi_of)}"
-                    for variant in VARIANTS
-                ],
-            }
-        )
+        best = phi_of.idxmin(axis=1).value_counts().reindex(list(VARIANTS), fill_value=0)
+        table = {
+            "variant": VARIANTS,
+            "φ̄": phi_of.mean().array,
+            "best on": [f"{count} of {len(phi_of)}" for count in best],
+        }
         return show.table(
-            table,
+            pd.DataFrame(table),
             name="tab-variants",
             caption=f"Extrema from normal weights: mean φ̄ on test over {len(phi_of)} recordings "
             f"and {VARIANTS_SEEDS} seeds, m of {', '.join(map(str, VARIANTS_SIZES))} chosen on "
@@ -328,24 +291,9 @@ class Starts:
 
     def write_results(self, results: str) -> None:
         """Leave starts.json for the reference results; nothing without a folder."""
-        if not results:
-            return
         tables = {
             name: pd.concat(parts, ignore_index=True).round(5)
             for name, parts in self.parts.items()
             if parts
         }
-        write_record(f"{results}/starts.json", self.made | tables)
-
-
-def say_start(init: str) -> str:
-    """A start in words.
-
-    >>> say_start("segment")
-    'segments of the signal'
-    """
-    return {
-        "normal": "normal weights",
-        "constant": "weights of 0.1",
-        "segment": "segments of the signal",
-    }[init]
+        reports.leave(results, "starts", self.made | tables)

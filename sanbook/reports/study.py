@@ -17,7 +17,6 @@ from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import Provenance
 from sanbook.data.manifest import MANIFEST, data_folder
-from sanbook.reproduction.results import write_record
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 from sanbook.signals.compare import METHODS
@@ -105,18 +104,17 @@ def carry(done: Study, windows: dict[str, torch.Tensor], activation: str) -> pd.
     """φ̄ of the kernel of each recording (index) on windows of each recording (columns)."""
     matrix = pd.DataFrame(index=list(windows), columns=list(windows), dtype=float)
     tolerance = PROTOCOLS["physionet"].border_tolerance
-    for (name, channel), kernels in done.kernels.items():
-        if channel:
-            continue
-        kernel = torch.from_numpy(kernels[activation]).float()
-        model = SAN([kernel.shape[1]], activation, border_tolerance=tolerance)
-        model.kernels[0].data = kernel[0]
+    first = {name: kernels for (name, channel), kernels in done.kernels.items() if not channel}
+    for name, kernels in first.items():
+        (kernel,) = torch.from_numpy(kernels[activation]).float()
+        model = SAN([len(kernel)], activation, border_tolerance=tolerance)
+        model.kernels[0].data = kernel
         for target, x in windows.items():
             matrix.loc[name.split("/")[0], target] = evaluate(model, x)[:, 2].mean().item()
     return matrix
 
 
-class Report:
+class Report(reports.Page):
     """What whole records say beside four windows.
 
     Args:
@@ -138,10 +136,9 @@ class Report:
         self.carried = carried.loc[self.databases, self.databases]
         self.table = done.table.assign(database=done.table.record.str.split("/").str[0])
         self.first = self.table[self.table.channel == 0]
-        four = self.first[self.first.part == "test"].groupby(["database", "method"]).phi.mean()
-        whole = self.first.groupby(["database", "method"]).phi.mean()
         self.four, self.whole = (
-            phis.unstack().loc[self.databases, ORDER] for phis in (four, whole)
+            rows.groupby(["database", "method"]).phi.mean().unstack().loc[self.databases, ORDER]
+            for rows in (self.first[self.first.part == "test"], self.first)
         )
         of_one = self.first[self.first.method == "identity"]
         self.windows = of_one.groupby("database").size()[self.databases]
@@ -155,12 +152,8 @@ class Report:
         gap = (self.whole - self.four)[SPARSE].abs()
         near, pairs = int((gap < NEAR).sum().sum()), gap.size
         name, method = gap.stack().idxmax()
-        functions = list(NAMES)
-        orders = [
-            [list(phis.loc[d, functions].sort_values().index) for d in self.databases]
-            for phis in (self.four, self.whole)
-        ]
-        same_order = sum(a == b for a, b in zip(*orders, strict=True))
+        four, whole = (phis[list(NAMES)].rank(axis=1) for phis in (self.four, self.whole))
+        same_order = int((four == whole).all(axis=1).sum())
         same_best = int((self.four.idxmin(axis=1) == self.whole.idxmin(axis=1)).sum())
         verdict = "mostly represent" if near > pairs / 2 else "seldom represent"
         recordings = reports.counted(len(self.databases), "recording")
@@ -189,19 +182,14 @@ class Report:
 
     def spread(self) -> show.Shown:
         """φ of four windows and of all windows."""
-        scores = reports.listed(
-            [f"{d} {self.four.extrema[d]:.2f} and {self.whole.extrema[d]:.2f}"
-             for d in self.databases]
-        )  # fmt: skip
-        return show.figure(
+        return self.figure_of(
+            "fig-study-spread",
             plot_spread(self.first, self.four, [m for m in ORDER if m not in ("identity", "relu")]),
-            name="fig-study-spread",
-            caption="φ of each method on four test windows and on the whole record. Dots: mean of "
-            "the four windows. Ticks and bars: median and central 90 % of all windows. Identity "
-            "and ReLU appear in the table below only.",
-            alt="Bars for each recording and method. φ̄ with Extrema on four and on all windows: "
-            f"{scores}.",
-            sources=self.sources,
+            "φ of each method on four test windows and on the whole record. Dots: mean of the four "
+            "windows. Ticks and bars: median and central 90 % of all windows. Identity and ReLU "
+            "appear in the table below only.",
+            "Bars for each recording and method. φ̄ of all windows with Extrema: "
+            f"{reports.scores(self.whole.extrema)}.",
         )
 
     def means(self) -> show.Shown:
@@ -222,19 +210,13 @@ class Report:
     def drift(self) -> show.Shown:
         """φ along the records."""
         late = self.first[(self.first.method == "extrema") & (self.first.part == "later")]
-        changes = [
-            f"{name} from {self.four.extrema[name]:.2f} to {rows.phi.tail(12).mean():.2f}"
-            for name, rows in late.groupby("database")
-        ]
-        said = reports.listed(changes) if changes else "no record continues after them"
-        return show.figure(
+        last = late.groupby("database").phi.agg(lambda phi: phi.tail(12).mean())
+        said = reports.scores(last) if len(last) else "no record has later windows"
+        return self.figure_of(
+            "fig-study-drift",
             plot_drift(self.first, self.records.cards),
-            name="fig-study-drift",
-            caption="φ of every window along the record. The twelve windows of the paper are on "
-            "grey.",
-            alt=f"Lines of φ over time. φ̄ with Extrema, from the four windows to the last twelve: "
-            f"{said}.",
-            sources=self.sources,
+            "φ of every window along the record. The twelve windows of the paper are on grey.",
+            f"Lines of φ over time. φ̄ of the last twelve windows with Extrema: {said}.",
         )
 
     def channels(self) -> show.Shown:
@@ -252,15 +234,13 @@ class Report:
 
     def transfer(self) -> show.Shown:
         """φ̄ of each kernel on each recording."""
-        own = np.diag(self.carried)
-        return show.figure(
+        return self.figure_of(
+            "fig-study-carried",
             plot_carried(self.carried),
-            name="fig-study-carried",
-            caption="φ̄ of the Extrema kernel of each recording (rows) on windows of each recording "
+            "φ̄ of the Extrema kernel of each recording (rows) on windows of each recording "
             "(columns).",
-            alt=f"Matrix of φ̄ with {len(own)} rows; on the diagonal φ̄ is {reports.between(own)}, "
-            f"in all {reports.between(self.carried.to_numpy().ravel())}.",
-            sources=self.sources,
+            f"Matrix of φ̄; on the diagonal φ̄ is {reports.between(np.diag(self.carried))}, in all "
+            f"{reports.between(self.carried.to_numpy().ravel())}.",
         )
 
     def cost(self) -> show.Shown:
@@ -273,9 +253,7 @@ class Report:
         )
 
     def write_results(self, directory: str) -> None:
-        """Write ``study.json``; nothing if ``directory`` is empty."""
-        if not directory:
-            return
+        """Leave ``study.json``; nothing without a directory."""
         record = {
             "cards": {name: vars(card) for name, card in self.records.cards.items()},
             "profile": self.profile,
@@ -284,7 +262,7 @@ class Report:
             "carried": self.carried.reset_index(),
             "seconds": self.records.seconds,
         }
-        write_record(f"{directory}/study.json", record)
+        reports.leave(directory, "study", record)
 
 
 @figures.style()
@@ -309,8 +287,7 @@ def plot_spread(first: pd.DataFrame, four: pd.DataFrame, methods: list[str]) -> 
 @figures.style()
 def plot_drift(first: pd.DataFrame, cards: dict[str, Provenance]) -> Figure:
     """φ of each window along the record, of Extrema and of the multiscale SAN."""
-    rows = -(-len(cards) // 3)
-    figure, panels = plt.subplots(rows, 3, figsize=(9, 1.9 * rows), squeeze=False, sharey=True)
+    figure, panels = figures.panels(len(cards), across=3, width=9, height=1.9, sharey=True)
     for axes, (name, card) in zip(panels.flat, cards.items(), strict=False):
         minute = 60 * card.sampling_rate  # in samples
         for method, color in (("extrema", "#D55E00"), ("scales", "#0072B2")):
@@ -319,8 +296,6 @@ def plot_drift(first: pd.DataFrame, cards: dict[str, Provenance]) -> Figure:
                       label=LABELS[method])  # fmt: skip
         axes.set_title(name)
         axes.axvspan(0, sanbook.data.SAMPLES / minute, color="0.9", zorder=0)
-    for axes in panels.flat[len(cards) :]:
-        axes.set_visible(False)
     panels[0, 0].set(ylim=(0, 1.2), ylabel="φ")
     panels[0, 0].legend(fontsize=7)
     figure.supxlabel("minutes", fontsize=10)

@@ -71,7 +71,7 @@ def try_experiments(
             read = [(seed, rule) for seed in used for rule in ("best", "last")]
             models = (swept.model(key.kernel_size, *run) for run in read)
             runs = pd.DataFrame(in_threads(lambda model: table_metrics(model, data.test), models))
-            runs = pd.concat([pd.DataFrame(read, columns=["seed", "rule"]), runs], axis=1)
+            runs[["seed", "rule"]] = read
         runs = runs.assign(
             phi=runs.phi_qm, inverse_compression_ratio=runs.inverse_compression_ratio_qm
         )
@@ -84,14 +84,9 @@ def try_experiments(
 
 def reached(numbers: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
     """How many of the living runs come within the tolerance of each number."""
-    living = runs[~runs.dead]
-    return np.array(
-        [
-            within(living[metric].to_numpy(), published, metric).sum()
-            for metric, published in zip(numbers.metric, numbers.published, strict=True)
-        ],
-        dtype=int,
-    )
+    living, pairs = runs[~runs.dead], zip(numbers.metric, numbers.published, strict=True)
+    near = [within(living[metric].to_numpy(), published, metric) for metric, published in pairs]
+    return np.array([of_number.sum() for of_number in near], dtype=int)
 
 
 def class_of(published: float, labels: Tensor) -> int | None:
@@ -116,28 +111,24 @@ def explain(numbers: pd.DataFrame, runs: pd.DataFrame, labels: Tensor | None) ->
     "not explained". ``rate`` says how many of its runs reach the number.
     """
     rows = []
-    for number, metric, published in zip(
-        numbers.index, numbers.metric, numbers.published, strict=True
-    ):
-        tested, cause, rate = [], UNEXPLAINED, ""
-        if metric == "accuracy_percent" and (of := class_of(published, labels)) is not None:
+    for number in numbers.itertuples():
+        metric, tested, cause, rate = number.metric, [], UNEXPLAINED, ""
+        if metric == "accuracy_percent" and (of := class_of(number.published, labels)) is not None:
             share = 100 * (labels == of).double().mean().item()
             cause = ONE_CLASS
             tested.append(f"{share:.2f} % of the {len(labels)} test examples are of class {of}")
         for (experiment, rule), group in runs.groupby(["experiment", "rule"], sort=False):
             if metric not in group or group[metric].isna().all():
                 continue
-            near = reached(numbers.loc[[number]], group)[0]
-            distance = (group[~group.dead][metric] - published).abs().min()
-            said = f"{experiment}, {rule} epoch: {near} of {len(group)} "
-            said += f"within {tolerance_of(metric):g}"
-            dead = group.dead.sum()
+            (near,) = reached(numbers.loc[[number.Index]], group)
+            distance = (group[~group.dead][metric] - number.published).abs().min()
+            dead, reach = group.dead.sum(), f"{near} of {len(group)}"
+            said = f"{experiment}, {rule} epoch: {reach} within {tolerance_of(metric):g}"
             said += f", {dead} dead" if dead else ""
             said += "" if near or dead == len(group) else f", the nearest at {distance:.2f}"
             tested.append(said)
             if near and cause == UNEXPLAINED:
-                rate = f"{near} of {len(group)}"
-                cause = "the seed" if experiment == SEED else experiment
+                cause, rate = "the seed" if experiment == SEED else experiment, reach
                 cause += ", last epoch" if rule == "last" else ""
         rows.append({"cause": cause, "rate": rate, "tested_by": "; ".join(tested)})
     return numbers.join(pd.DataFrame(rows, index=numbers.index, columns=EXPLAINED))

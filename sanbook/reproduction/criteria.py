@@ -35,18 +35,21 @@ ACCURACY_TOLERANCE = 1.5  # percentage points
 AT_PUBLISHED_M = ["published_m", "published_m_last"]
 SELECTIONS = [*AT_PUBLISHED_M, "test", "validation"]
 RUNS = [*KEYS, *LABELS, "seed", "init", "selection", "dead"]
+COLUMNS = [*KEYS, "metric", "published", "mean", "low", "high", "runs", "dead", "chosen_low",
+           "chosen_high", "m_chosen", "difference", *CRITERIA, "clusters", "verdict",
+           "reason"]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
     """What was measured by the paper's protocols on the paper's data.
 
-    ``runs`` has the columns `RUNS`. Each seed and start has a row at each published kernel size, of
-    the best epoch on validation (selection "published_m") and of the last ("published_m_last").
-    Each seed and start of the PhysioNet procedure adds the kernel size chosen on test after the
-    last epoch ("test", as the published code does), and the one chosen on validation after the best
-    epoch ("validation", as the text says). ``absent`` says of each table or data set without rows
-    why.
+    ``runs`` has the columns `RUNS`. Each seed and start has two rows at each published kernel size:
+    of the best epoch on validation (selection "published_m") and of the last ("published_m_last").
+    Each seed and start of the PhysioNet procedure has two rows more: the kernel size chosen on test
+    after the last epoch ("test", as the published code does), and the kernel size chosen on
+    validation after the best epoch ("validation", as the text says). ``absent`` has the reason why
+    a table or data set has no rows.
     """
 
     runs: pd.DataFrame
@@ -135,15 +138,12 @@ def compare_numbers(ours: Evidence) -> pd.DataFrame:
         key = tuple(number[name] for name in KEYS)
         if key in at_published_m:
             rows.append(number | _compare(number, at_published_m[key], chosen.get(key[:3])))
-            continue
-        reason = ours.absent.get(key[0]) or ours.absent.get(key[1]) or "no runs"
-        rows.append(number | {"verdict": NOT_RUN, "reason": reason})
-    columns = [*KEYS, "metric", "published", "mean", "low", "high", "runs", "dead", "chosen_low",
-               "chosen_high", "m_chosen", "difference", *CRITERIA, "clusters", "verdict",
-               "reason"]  # fmt: skip
+        else:
+            reason = ours.absent.get(key[0]) or ours.absent.get(key[1]) or "no runs"
+            rows.append(number | {"verdict": NOT_RUN, "reason": reason})
     kinds = dict.fromkeys(["runs", "dead", "m_chosen"], "Int64")  # absent where not run
     kinds |= dict.fromkeys(CRITERIA, "boolean")
-    return pd.DataFrame(rows).reindex(columns=columns).astype(kinds)
+    return pd.DataFrame(rows).reindex(columns=COLUMNS).astype(kinds)
 
 
 def _compare(number: dict, runs: pd.DataFrame, chosen: pd.DataFrame | None) -> dict:
@@ -158,24 +158,21 @@ def _compare(number: dict, runs: pd.DataFrame, chosen: pd.DataFrame | None) -> d
     if chosen is not None:
         every = np.append(every, chosen[metric].to_numpy(float))
         normal = chosen[chosen.init == "normal"]
-        row |= {
-            "chosen_low": normal[metric].min(),
-            "chosen_high": normal[metric].max(),
-            "m_chosen": int((normal.kernel_size == number["kernel_size"]).sum()),
-        }
-        row["inside_interval"] |= inside(normal[metric].to_numpy(float), published, metric)
+        drawn = normal[metric].to_numpy(float)
+        row["chosen_low"], row["chosen_high"] = normal[metric].min(), normal[metric].max()
+        row["m_chosen"] = int((normal.kernel_size == number["kernel_size"]).sum())
+        row["inside_interval"] |= inside(drawn, published, metric)
     row["run_matches"] = bool(within(every, published, metric).any())
     if len(values):
-        clusters = clusters_of(values, 5 * tolerance_of(metric))
+        mean, clusters = values.mean(), clusters_of(values, 5 * tolerance_of(metric))
+        of_clusters = ", ".join(f"{len(each)} × {each.mean():.2f}" for each in clusters)
         row |= {
-            "mean": values.mean(),
+            "mean": mean,
             "low": values.min(),
             "high": values.max(),
-            "difference": values.mean() - published,
-            "mean_matches": bool(within(values.mean(), published, metric)),
-            "clusters": ", ".join(f"{len(each)} × {each.mean():.2f}" for each in clusters)
-            if len(clusters) > 1
-            else None,
+            "difference": mean - published,
+            "mean_matches": bool(within(mean, published, metric)),
+            "clusters": of_clusters if len(clusters) > 1 else None,
         }
     else:
         row["reason"] = "every network is dead"

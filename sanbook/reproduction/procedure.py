@@ -52,7 +52,6 @@ def best_of(chosen: pd.DataFrame, count: int) -> pd.DataFrame:
     """
     keys = ["database", "activation", "init"]
     place = chosen.sort_values("seed").groupby(keys).cumcount()
-    teams = chosen.assign(team=place // count)
-    size = teams.groupby([*keys, "team"]).seed.transform("size")
-    full = teams[size == count]
-    return full.loc[full.groupby([*keys, "team"]).validation_phi.idxmin()].drop(columns="team")
+    teams = chosen.assign(team=place // count).groupby([*keys, "team"])
+    best = chosen.loc[teams.validation_phi.idxmin()]
+    return best[teams.seed.transform("size").loc[best.index] == count]

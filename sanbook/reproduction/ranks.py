@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kstest
 
-from sanbook.reproduction.published import published_numbers, rounding_of
+from sanbook.reproduction.published import KEYS, published_numbers, rounding_of
 
 BINS = 5
 # What the published code prints of each table: in PhysioNet the kernel size is chosen on test.
@@ -47,19 +47,16 @@ def published_ranks(runs: pd.DataFrame, init: str, seed: int = 0) -> pd.DataFram
     random, rows = np.random.default_rng(seed), []
     numbers = published_numbers().query("metric in ('phi', 'accuracy_percent')")
     printed = runs.table.map(PRINTED).fillna("published_m_last")
-    drawn = runs[(runs.selection == printed) & (runs.init == init)]
+    drawn = dict(list(runs[(runs.selection == printed) & (runs.init == init)].groupby(KEYS[:3])))
     for number in numbers[numbers.activation != "identity"].to_dict(orient="records"):
-        of_pair = drawn[
-            (drawn.database == number["database"]) & (drawn.activation == number["activation"])
-        ]
+        key = tuple(number[name] for name in KEYS[:3])
+        ours = drawn.get(key, runs[:0])
         if number["table"] not in PRINTED:
-            of_pair = of_pair[of_pair.kernel_size == number["kernel_size"]]
-        if not len(of_pair):
-            continue
-        ours = of_pair[number["metric"]].to_numpy(float)
-        rounding = rounding_of(number["metric"])
-        place = rank(number["published"], ours, rounding, random)
-        rows.append(number | {"rank": place, "draws": len(ours)})
+            ours = ours[ours.kernel_size == number["kernel_size"]]
+        if len(ours):
+            values, rounding = ours[number["metric"]].to_numpy(float), rounding_of(number["metric"])
+            place = rank(number["published"], values, rounding, random)
+            rows.append(number | {"rank": place, "draws": len(ours)})
     return pd.DataFrame(rows)
 
 
@@ -81,23 +78,3 @@ def counts(ranks: np.ndarray) -> list[int]:
     [2, 0, 1, 0, 1]
     """
     return np.histogram(ranks, bins=BINS, range=(0, 1))[0].tolist()
-
-
-def summarize(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """For each start, table and metric: how many ranks lie in each fifth, and the p-value."""
-    rows = []
-    for init in ("normal", "constant"):
-        ranks = published_ranks(runs, init, seed)
-        for (table, metric), part in ranks.groupby(["table", "metric"], sort=False):
-            rows.append(
-                {
-                    "init": init,
-                    "table": table,
-                    "metric": metric,
-                    "numbers": len(part),
-                    "draws": int(part.draws.max()),
-                    "counts": counts(part["rank"]),
-                    "p": uniformity(part["rank"]),
-                }
-            )
-    return pd.DataFrame(rows)

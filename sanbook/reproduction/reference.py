@@ -45,14 +45,13 @@ def measured(results: str | Path) -> Evidence:
     """What executed pages left in a directory, without placeholder data and quick runs."""
     absent, tables = {}, [pd.DataFrame(columns=RUNS)]
     for table, page in PAGES.items():
-        made = _read(results, page)
+        made = _read(f"{results}/{page}.json")
         if made is None or made["profile"] != "paper":
             absent[table] = NOT_MADE if made is None else "only a quick run"
             continue
+        sources = {name: card["source"] for name, card in made["cards"].items()}
+        absent |= {name: source for name, source in sources.items() if source != "real"}
         rows = pd.DataFrame(made["rows"])
-        absent |= {
-            name: card["source"] for name, card in made["cards"].items() if card["source"] != "real"
-        }
         if table == "physionet":
             rows = rows[rows.init.isin(["normal", "constant"])].assign(dead=False)
         else:  # the size that is best on test is one of the published sizes
@@ -60,17 +59,16 @@ def measured(results: str | Path) -> Evidence:
         if table == "uci_epilepsy":  # the published table is the thesis', with its batches of 32
             rows = rows[rows.batch_size == 32]
         if "phi_qm" in rows:  # weights counted as in the published tables of images
-            rows = rows.assign(
-                phi=rows.phi_qm, inverse_compression_ratio=rows.inverse_compression_ratio_qm
-            )
+            counted = {"phi": rows.phi_qm}
+            counted["inverse_compression_ratio"] = rows.inverse_compression_ratio_qm
+            rows = rows.assign(**counted)
         rows = rows[(rows.data_source == "real") & rows.selection.isin(SELECTIONS)]
         tables.append(rows.assign(table=table).reindex(columns=RUNS))
     return Evidence(pd.concat([table for table in tables if len(table)] or tables), absent)
 
 
-def _read(results: str | Path, page: str) -> dict | None:
-    path = Path(results) / f"{page}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+def _read(path: str | Path) -> dict | None:
+    return json.loads(Path(path).read_text()) if Path(path).exists() else None
 
 
 def reference() -> Evidence:
@@ -84,8 +82,8 @@ def read_reference(name: str) -> pd.DataFrame:
 
 
 def provenance() -> dict:
-    """Where the reference results come from: of each of the `tables`, and what is `absent`."""
-    return json.loads((REPRODUCED / "provenance.json").read_text())
+    """Where each of the `tables` of the reference results comes from, and what is `absent`."""
+    return _read(REPRODUCED / "provenance.json")
 
 
 def describe_reference() -> str:
@@ -101,15 +99,15 @@ def describe_build(results: str | Path) -> str:
     """How the runs of a build differ from the reference results, and how many numbers match."""
     differences = []
     for table, facts in provenance()["tables"].items():
-        path = Path(results) / "provenance" / f"{PAGES[table]}.json"
-        made = json.loads(path.read_text()) if path.exists() else None
+        made = _read(f"{results}/provenance/{PAGES[table]}.json")
         given = made["parameters"] if made else {}
-        different = "was not run" if made is None else ""
-        if made and given["profile"] == "quick":
-            different = "is of the quick profile"
-        elif made and sorted(given["seeds"]) != facts["seeds"]:
-            different = f"has {len(given['seeds'])} instead of {len(facts['seeds'])} seeds"
-        differences += [f"{TABLES[table]} {different}"] if different else []
+        if made is None:
+            differences.append(f"{TABLES[table]} was not run")
+        elif given["profile"] == "quick":
+            differences.append(f"{TABLES[table]} is of the quick profile")
+        elif sorted(given["seeds"]) != facts["seeds"]:
+            counts = f"{len(given['seeds'])} instead of {len(facts['seeds'])}"
+            differences.append(f"{TABLES[table]} has {counts} seeds")
     return (
         f"This build differs from the reference results: {', '.join(differences) or 'nowhere'}. "
         f"In this build: {describe_shares(compare_numbers(measured(results)))}"
@@ -137,12 +135,8 @@ def write_runs(results: str | Path) -> None:
         ValueError: a table was made from placeholder data or in a quick run, or none was made.
     """
     ours = measured(results)
-    absent = {name.replace("-", "_"): why for name, why in ours.absent.items()}
-    refused = [
-        f"{TABLES[name]} ({why})"
-        for name, why in absent.items()
-        if name in TABLES and why != NOT_MADE
-    ]
+    absent = {name.replace("-", "_"): why for name, why in ours.absent.items() if why != NOT_MADE}
+    refused = [f"{TABLES[name]} ({why})" for name, why in absent.items() if name in TABLES]
     if refused or not len(ours.runs):
         raise ValueError(
             f"{results}: these are not full runs on the paper's data: "
@@ -151,17 +145,15 @@ def write_runs(results: str | Path) -> None:
         )
     tables = {}
     for table, rows in ours.runs.groupby("table"):
-        made = json.loads((Path(results) / "provenance" / f"{PAGES[table]}.json").read_text())
-        tables[table] = {name: made[name] for name in PROVENANCE} | {
-            "seeds": sorted(int(seed) for seed in rows.seed.unique()),
-            "sha256": {
-                card["name"]: card["sha256"] for card in made["cards"] if card["source"] == "real"
-            },
-        }
+        made = _read(f"{results}/provenance/{PAGES[table]}.json")
+        real = [card for card in made["cards"] if card["source"] == "real"]
+        tables[table] = {name: made[name] for name in PROVENANCE}
+        tables[table]["seeds"] = sorted(int(seed) for seed in rows.seed.unique())
+        tables[table]["sha256"] = {card["name"]: card["sha256"] for card in real}
     REPRODUCED.mkdir(exist_ok=True)
     write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     for name, page in FURTHER.items():
-        made = _read(results, page)
+        made = _read(f"{results}/{page}.json")
         if made is not None and made["profile"] == "paper" and name in made:
             write_table(REPRODUCED / f"{name}.csv", pd.DataFrame(made[name]))
     facts = {"tables": tables, "absent": ours.absent}
@@ -193,7 +185,7 @@ def write_causes(results: str | Path) -> None:
     Raises:
         ValueError: the page was made from placeholder data or in a quick run.
     """
-    made = json.loads((Path(results) / "causes.json").read_text())
+    made = _read(f"{results}/causes.json")
     sources = {name: card["source"] for name, card in made["cards"].items()}
     if made["profile"] != "paper" or set(sources.values()) - {"real"}:
         raise ValueError(

@@ -10,8 +10,6 @@ from sanbook.show.shown import Shown, folded
 def data_card(name: str, directory: str | os.PathLike | None = None) -> Shown:
     """What `sanbook/data/manifest.toml` knows of a data set and which files are here, folded.
 
-    What nobody could confirm is said to be so.
-
     Args:
         name: A data set of the manifest.
         directory: Where files are looked for, as in `sanbook.data.manifest.data_folder`.
@@ -38,19 +36,18 @@ def data_card(name: str, directory: str | os.PathLike | None = None) -> Shown:
     known = "\n".join(f"- **{fact}**: {value}" for fact, value in facts.items() if value)
     findings = check(source, data_folder(directory))
     here = {(found.path.name, found.state): found for found in findings}
-    files = "| file | whose bytes | size | sha256 | here | remark |\n"
-    files += "| --- | --- | ---: | --- | --- | --- |"
+    rows = [
+        ("file", "whose bytes", "size", "sha256", "here", "remark"),
+        ("---", "---", "---:", "---", "---", "---"),
+    ]
     for file in source.files:
         found = here.get((file.name, file.bytes))
-        row = (
-            file.name,
-            file.bytes,
-            f"{file.size:,}" if file.size else "-",
-            f"{file.sha256[:16]}…" if file.sha256 else "never seen",
-            "verified" if found else "absent",
-            (found.remark if found else file.how) or "-",
-        )
-        files += f"\n| {' | '.join(row)} |"
+        size = f"{file.size:,}" if file.size else "-"
+        sha256 = f"{file.sha256[:16]}…" if file.sha256 else "never seen"
+        remark = (found.remark if found else file.how) or "-"
+        state = "verified" if found else "absent"
+        rows.append((file.name, file.bytes, size, sha256, state, remark))
+    files = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     caption = f"The files of {name}: whose bytes they are, and whether they are here."
     return folded(
         f"The data card of {name}",

@@ -31,6 +31,17 @@ def style() -> Iterator[None]:
         yield
 
 
+def panels(count: int, across: int, width: float, height: float, **options) -> tuple:
+    """A figure with panels in rows of ``across``, ``height`` inches each; the rest is hidden."""
+    down = -(-count // across)
+    figure, grid = plt.subplots(
+        down, across, figsize=(width, height * down), squeeze=False, **options
+    )
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    return figure, grid
+
+
 @style()
 def plot_windows(splits: dict[str, np.ndarray]) -> Figure:
     """Standardized windows one after the other, one shade per split; values are ``(B, n)``."""

@@ -107,19 +107,17 @@ def data_line(cards: Sequence[dict]) -> Shown:
         "simulated": "simulated",
     }
     colors = dict.fromkeys(("substitute", "unverified"), " warning") | {"simulated": " danger"}
-    kinds = {kind: [card for card in cards if card["source"] == kind] for kind in titles}
-    kinds = {kind: of_kind for kind, of_kind in kinds.items() if of_kind}
+    names = {
+        kind: ", ".join(card["name"] for card in cards if card["source"] == kind) for kind in titles
+    }
+    kinds = [kind for kind in titles if names[kind]]
+    text = " ".join(f"**{titles[kind]}:** {names[kind]}." for kind in kinds)
     if len(cards) == 1:
-        (card,) = cards
+        (card,), (kind,) = cards, kinds
         rate = f", {card['sampling_rate']:g} samples per second" if card["sampling_rate"] else ""
-        what = f"{card['name']}, {card['signal']}{rate}."
-        said = what if card["source"] == "real" else f"{what} {card['note']}"
-        parts = [f"**Data: {titles[card['source']]}:** {said}"]
-    else:
-        names = {kind: ", ".join(card["name"] for card in kinds[kind]) for kind in kinds}
-        parts = [f"**{titles[kind]}:** {names[kind]}." for kind in kinds]
-        parts[0] = parts[0].replace("**", "**Data: ", 1)
-    text, color = " ".join(parts), colors.get([*kinds][-1] if kinds else "real", "")
+        note = "" if kind == "real" else f" {card['note']}"
+        text = f"**{titles[kind]}:** {card['name']}, {card['signal']}{rate}.{note}"
+    text, color = text.replace("**", "**Data: ", 1), colors.get(kinds[-1], "") if kinds else ""
     link = '<a href="#how-made">Files and versions</a>'
     book = f":::{{container}} data-line{color}\n{text} {link}\n:::"
     return _sentences(text, book, style=f"line{color}", cards=list(cards))
@@ -128,9 +126,8 @@ def data_line(cards: Sequence[dict]) -> Shown:
 def quick(cut: str) -> Shown:
     """A warning that a page ran the quick profile; ``cut`` says what it has less of."""
     text = f"**Quick profile:** {cut}. These are not the numbers of the paper's protocol."
-    return _sentences(
-        text, f":::{{container}} data-line warning\n{text}\n:::", style="line warning"
-    )
+    book = f":::{{container}} data-line warning\n{text}\n:::"
+    return _sentences(text, book, style="line warning")
 
 
 def folded(title: str, text: str, book: str) -> Shown:
@@ -245,14 +242,13 @@ def live(
         shown = _image(draw_svg(still, sources), alt)
     script = f'<script type="application/json">{text}</script>'
     body = f'<div class="san-figure san-{name}">{shown}{script}</div>'
-    heading = f'<figcaption id="{label}">{escape(caption)}</figcaption>'
-    frame = escape(_alone([*uses, name], body))
+    said, frame = escape(caption), escape(_alone([*uses, name], body))
     html = (
-        f'<figure><iframe srcdoc="{frame}" title="{escape(caption)}"></iframe>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><iframe srcdoc="{frame}" title="{said}"></iframe>'
+        f"<figcaption>{said}</figcaption></figure>"
     )
-    facts = {"kind": "live"}
-    return Shown(caption, html, {"text/html": heading + body}, facts)
+    book = {"text/html": f'<figcaption id="{label}">{said}</figcaption>{body}'}
+    return Shown(caption, html, book, {"kind": "live"})
 
 
 def _alone(names: Sequence[str], body: str) -> str:
@@ -289,8 +285,10 @@ def table(frame: pd.DataFrame, *, name: str, caption: str, sortable: bool = Fals
     present = frame.astype(object).where(frame.notna(), "-").rename_axis(columns=None)
     html = present.to_html(index=False, float_format="{:z.3f}".format, border=0)
     # Columns that have words are aligned left, and sentences wrap.
-    of_words = [column.map(_begins_with_a_letter).any() for _, column in frame.items()]
-    column_has_words = itertools.cycle(of_words)
+    column_has_words = itertools.cycle(
+        any(isinstance(value, str) and value[:1].isalpha() for value in column)
+        for _, column in frame.items()
+    )
 
     def align(cell: re.Match) -> str:
         kind = "text" if next(column_has_words) else ""
@@ -300,13 +298,9 @@ def table(frame: pd.DataFrame, *, name: str, caption: str, sortable: bool = Fals
     html = re.sub(r"<(th|td)>([^<]*)<", align, html)
     caption = escape(caption)
     html = html.replace("<thead>", f'<caption id="{name}">{caption}</caption><thead>', 1)
-    kind = "results-table sortable" if sortable else "results-table"
+    kind = f"results-table{' sortable' if sortable else ''}"
     kind += " many-columns" if len(frame.columns) > MANY_COLUMNS else ""
     # Reached by the keyboard too, to scroll it sideways.
     reachable = f'tabindex="0" role="group" aria-label="{caption}"'
     html = f'<div class="{kind}" {reachable}>{html}</div>'
     return Shown(caption, html, {"text/html": html})
-
-
-def _begins_with_a_letter(value) -> bool:
-    return isinstance(value, str) and value[:1].isalpha()

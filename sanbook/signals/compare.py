@@ -41,21 +41,21 @@ WINDOWS = 48  # the most windows of a long recording that are for training, choo
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """What `compare` found. The columns of ``table`` are
+
+    - method
+    - kernel_size: W, NaN of a method without weights
+    - phi: W charged to every window, as in the paper
+    - shared_phi: of the same network, W charged once to all windows of the recording
+    - events: nonzero coefficients of a window
+    - bytes: of a window as a message, with its share of W, of stored_bytes
+    - bytes_phi: phi of bytes / stored_bytes and the error of the message
+    - error: mean absolute error of the message, in the recording's units
+    - low, high: smallest and largest mean phi on validation of a start and a seed
 
     Attributes:
         data: the windows.
-        table: a row for each method. Its columns are
-
-            - method
-            - kernel_size: W, NaN of a method without weights
-            - phi: W charged to every window, as in the paper
-            - shared_phi: of the same network, W charged once to all windows of the recording
-            - events: nonzero coefficients of a window
-            - bytes: of a window as a message, with its share of W, of stored_bytes
-            - bytes_phi: phi of bytes / stored_bytes and the error of the message
-            - error: mean absolute error of the message, in the recording's units
-            - low, high: smallest and largest mean phi on validation of a start and a seed
+        table: a row for each method.
         models: the networks by method.
         flags: a sentence about each method whose seeds disagree.
     """

@@ -256,7 +256,6 @@ NOT_OURS = (
     "Element “p” not allowed as child of element “summary” in this context.",
     "Element “div” not allowed as child of element “pre” in this context.",
     "Element “ul” not allowed as child of element “ul” in this context.",
-    "No “p” element in scope but a “p” end tag seen.",
 )
 
 

@@ -34,7 +34,7 @@ def report(tmp_path):
     """The report of a page whose neighbours left one living and one dead run of each function."""
     rows = [
         {"activation": a, "kernel_size": 15, "batch_size": 64, "seed": seed, "dead": seed == 1,
-         "selection": selection, **dict.fromkeys(METRICS, 0.4 + change),
+         "selection": selection, **dict.fromkeys(METRICS, 0.4 + change + 5 * seed),
          "accuracy_percent": 70.0 - 20 * change}
         for a in ("identity", "extrema") for seed in (0, 1)
         for selection, change in (("published_m", 0.0), ("published_m_last", 0.25))
@@ -59,6 +59,16 @@ def test_each_row_shows_the_difference_of_its_own_kernels(report):
     )
     assert [row[-1] for row in rows_of(shown)] == ["-", "0.25", "-", "0"]
     assert report.effects["starts"].endswith("differ by 0.25")
+
+
+def test_dead_networks_enter_no_mean_and_are_counted(report):
+    living = trained(torch.ones(2, 15))
+    dead = trained(torch.zeros(2, 15), phi=1.0)  # of nothing kept, the loss of predicting zero
+    shown = report.range({"identity": living, "extrema": dead}, pd.Series([60.0]))
+    found = [row[2:] for row in rows_of(shown)]
+    of_page = ["[−1, 1]", *["0.400"] * 3, "1"]
+    assert found == [of_page, ["[0, 1]", *["0.500"] * 3, "0"], of_page, ["[0, 1]", *"---", "1"]]
+    assert "dead networks left out" in shown.text
 
 
 def test_findings_have_the_numbers_of_three_sections(report):

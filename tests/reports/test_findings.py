@@ -12,7 +12,6 @@ from sanbook.reports import data_physionet, own_signal, scales, scales_classes, 
 from sanbook.reports.networks import HERE, PaperSANs
 from sanbook.reproduction import results
 from sanbook.show.names import METRICS
-from sanbook.training import PROTOCOLS
 
 
 def text_of(shown):
@@ -91,21 +90,20 @@ def test_classes_fall_back_on_the_reference_results(tmp_path, monkeypatch):
 
 def test_a_page_says_where_the_sans_of_the_paper_come_from(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "BUILD", tmp_path)
-    used = {"mitdb": SimpleNamespace(card=SimpleNamespace(source="real"))}
-    protocols = {"mitdb": PROTOCOLS["physionet"]}
-    trained_here = PaperSANs(used, "", 0, protocols, {"mitdb": [5]})
+    used = {"mitdb": SimpleNamespace(card=SimpleNamespace(source="real"), labels=None)}
+    trained_here = PaperSANs(used, "", 0)
     assert HERE in text_of(trained_here.origins())
     folder = tmp_path / "quick" / "results" / "physionet"
     folder.mkdir(parents=True)
     page = '{"cards": {"mitdb": {"source": "real"}}, "kernels": {"extrema": [1.0, 2.0, 3.0]}}'
     (folder / "mitdb.json").write_text(page)
-    found = PaperSANs(used, "", 0, protocols, {"mitdb": [5]})
+    found = PaperSANs(used, "", 0)
     assert "quick/results` (mitdb)" in text_of(found.origins())
     (san,) = found.candidates("mitdb", "extrema")
     assert san.weights[0].tolist() == [1, 2, 3]
     # Of other data than those that the page loads, its SANs are not taken.
     used["mitdb"].card.source = "simulated"
-    assert not PaperSANs(used, "", 0, protocols, {"mitdb": [5]}).found
+    assert not PaperSANs(used, "", 0).found
 
 
 def test_findings_of_the_recordings_name_durations_and_lost_signal():

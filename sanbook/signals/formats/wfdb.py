@@ -34,13 +34,13 @@ BYTES = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2, "212": 1
 FLAC = ("508", "516", "524")
 DEFAULT_RATE, DEFAULT_GAIN = 250.0, 200.0  # of a header that names none
 
-_RECORD = re.compile(
+RECORD = re.compile(
     r"""\S+? (?:/(?P<segments>\d+))? \s+ (?P<signals>\d+)
     (?:\s+ (?P<rate>\d*\.?\d+(?:e[+-]?\d+)?|\d+\.) (?:/\S*)?
     (?:\s+ (?P<length>\d+) (?:\s+ (?P<start>\S.*))? )? )? \s*""",
     re.VERBOSE | re.IGNORECASE,
 )
-_SIGNAL = re.compile(
+SIGNAL = re.compile(
     r"""(?P<file>\S+) \s+ (?P<format>\d+) (?:x(?P<frame>\d+))? (?::(?P<skew>\d+))?
     (?:\+(?P<offset>\d+))?
     (?:\s+ (?P<gain>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?) (?:\((?P<baseline>-?\d+)\))?
@@ -256,7 +256,7 @@ def read_header(path: Path) -> Header:
     """The header of a record; `FileError` for another file."""
     text = decode(path.read_bytes())
     lines = [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    found = _RECORD.fullmatch(lines[0]) if lines else None
+    found = RECORD.fullmatch(lines[0]) if lines else None
     if not found:
         raise FileError(
             f"{path.name}: begins with {lines[0][:60] if lines else 'nothing'!r}, as no WFDB "
@@ -295,7 +295,7 @@ def read_header(path: Path) -> Header:
 
 
 def _channel(name: str, line: str) -> Channel:
-    found = _SIGNAL.fullmatch(line)
+    found = SIGNAL.fullmatch(line)
     if not found:
         raise FileError(
             f"{name}: {line[:60]!r} does not describe a WFDB signal. Fetch the record again."
