@@ -118,8 +118,8 @@ function sanReaders(known) {
         const alone = names.indexOf(column) === names.lastIndexOf(column) ? names.indexOf(column) : -1;
         const number = typeof column === "number" ? (column in names ? column : -1) : column
           ? alone : signals.length === 1 ? signals[0] : -1;
-        if (number < 0) refuse(`${name}: ${typeof column === "number" ? column : quoted(column)} does not name exactly one of its ` +
-          `columns ${quotedNames(names)}. Name one, or give its number from 0 on.`);
+        if (number < 0) refuse(`${name}: ${typeof column === "number" ? column : quoted(column)} does not name ` +
+          `exactly one of its columns ${quotedNames(names)}. Name one, or give its number from 0 on.`);
         return { name, column: names[number], units: "unknown", remarks: [], ...read(number) };
       },
     };
