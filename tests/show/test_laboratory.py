@@ -446,7 +446,7 @@ def test_what_is_more_than_a_plain_table_is_left_to_the_command(read, tmp_path, 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The live figure on a page of its own, with simulated recordings."""
-    recordings = laboratory.load(["mitdb", "bidmc"], "sample", "")
+    recordings = [sanbook.data.load(name, "sample") for name in ("mitdb", "bidmc")]
     figure = laboratory.laboratory(recordings).book["text/html"]
     scripts = ("san", "plot", "trainer", "methods", "readers", "laboratory")
     used = "".join(f"<script>{(STATIC / f'{name}.js').read_text()}</script>" for name in scripts)

@@ -137,7 +137,7 @@ def test_offset_and_names_that_are_doubled(tmp_path):
     edit(path, "own.dat 16x1", "own.dat 16x1+24")
     edit(path, "Resp", "ECG")
     np.testing.assert_array_equal(read(path, 1)[1], expected)
-    refused(path, r"one of the columns \['ECG', 'ECG'\]", "ECG")
+    refused(path, r"'ECG' names none of its columns \['ECG', 'ECG'\]", "ECG")
     data.rename(tmp_path / "own.mat")  # as of the challenges of 2017 on
     edit(path, "own.dat", "own.mat")
     np.testing.assert_array_equal(read(tmp_path / "own.mat", 1)[1], expected)

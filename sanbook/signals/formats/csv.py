@@ -33,7 +33,7 @@ from sanbook.signals.formats.recording import (
 )
 
 HEAD = 1000  # lines of a file that its layout is told from
-LIVE = 16  # rows of a stream for the same purpose, as who writes it may wait for an answer
+LIVE = 64  # rows of a stream for the same purpose, as who writes it may wait for an answer
 LONGEST = 2**20  # characters of a line
 #: How files that are no text in columns begin, and what they are.
 FOREIGN = {
@@ -47,8 +47,9 @@ FOREIGN = {
     b"\x89HDF": "an HDF5 file. Save the signal as CSV or .npy",
     b"MATLAB 5": "a MATLAB file. Save the signal as CSV",
 }
-codecs.register_error(  # a byte that is not UTF-8 is a character of Latin-1
-    "latin-1", lambda error: (error.object[error.start : error.end].decode("latin-1"), error.end)
+codecs.register_error(  # a byte that is not UTF-8 is one of Windows
+    "latin-1",
+    lambda error: (error.object[error.start : error.end].decode("cp1252", "replace"), error.end),
 )
 
 
@@ -57,7 +58,7 @@ def open_text(path: Path, wishes: Overrides) -> SignalFile:
     if not path.is_file():
         return open_stream(path.name, path.open("rb"), wishes)
     with path.open("rb") as file:
-        head = _lines_of(path.name, file, HEAD)
+        head = _lines_of(path.name, file, HEAD + (wishes.skip or 0))
     table = _Table.of(path.name, head, wishes)
     return table.file((path,), lambda: _read_again(path))
 
@@ -76,7 +77,7 @@ def open_stream(name: str, stream: BinaryIO, wishes: Overrides) -> SignalFile:
         head.append(line)
         is_row = re.match(r"""[\s'"\[]*[-+.,;]?\d""", line)
         rows = rows + 1 if is_row else 0
-        if rows == LIVE or len(head) == HEAD:
+        if rows == LIVE or len(head) == HEAD + (wishes.skip or 0):
             break
     table = _Table.of(name, head, wishes)
     once = iter([[*head], lines])
@@ -188,7 +189,8 @@ class _Table:
                 clock = self._clock_of(column)
             except FileError as error:
                 # A column without a name is a time only if it moves evenly.
-                refused = refused or (error if title else None)
+                # Nor is one with a short name in capitals, as of a lead or a unit.
+                refused = refused or (error if title and not times.is_vague(title) else None)
                 continue
             # An unnamed 0, 1, 2 beside names is an index, as pandas writes it.
             if clock and (title or clock.rate or not names):
@@ -356,7 +358,8 @@ class _Table:
         width = self.layout.width
         if len(fields) == width - 1 and self.layout.trailing:
             return [*fields, ""]
-        if len(fields) > width and not any(field.strip() for field in fields[width:]):
+        # What LabChart says of a row begins with #.
+        if len(fields) > width and all(f.strip()[:1] in ("", "#") for f in fields[width:]):
             return fields[:width]
         raise ValueError(fields)
 
@@ -364,9 +367,12 @@ class _Table:
         """Complain of a cell that alone keeps a line from being a row."""
         layout = self.layout
         others = {guard, self.clock} - {None, column}
-        if len(fields) != layout.width or not others:
+        if len(fields) != layout.width:
             return
-        if all(layout.score([fields[i]]) >= 0 and fields[i].strip() for i in others):
+        grouped = re.search(r"\d\s\d", fields[column]) and layout.is_number(fields[column])
+        if grouped or (
+            others and all(layout.score([fields[i]]) >= 0 and fields[i].strip() for i in others)
+        ):
             name = layout.names[column] if layout.names else str(column)
             raise FileError(
                 f"{self.name}: column {name!r} has {fields[column][:40]!r} in line {number}, not a "

@@ -70,7 +70,7 @@ class _Header:
 def open_edf(path: Path, wishes: Overrides) -> SignalFile:
     """The channels of a file, without those of annotations, which tell the times of records."""
     header = _read_header(path)
-    kinds = [channel["label"] in ("EDF Annotations", "BDF Annotations")
+    kinds = [channel["label"].lower() in ("edf annotations", "bdf annotations")
              for channel in header.channels]  # fmt: skip
     signals = [number for number, annotations in enumerate(kinds) if not annotations]
     if not signals:
@@ -216,18 +216,23 @@ def _read_header(path: Path) -> _Header:
         if said != first:
             remarks.append(f"the header says that it has {said} bytes, it has {first}")
     moment = fixed[168:176] + b" " + fixed[176:184]
-    start = _start(moment)
+    start = _start(fixed[168:176], fixed[176:184], fixed[88:168])
     if start is None:
         remarks.append(f"the start {decode(moment)!r} is no date and time")
     seconds = _number(decode(duration), f"{name}: duration of a record")
     return _Header(path, width, first, seconds, records, start, channels, sizes, remarks)
 
 
-def _start(text: bytes) -> datetime | None:
-    found = [int(part) for part in re.findall(rb"\d+", text)]
+def _start(date: bytes, time: bytes, recording: bytes) -> datetime | None:
+    """The start; its year is in full behind the word Startdate of an EDF+ file."""
+    day, month, year = ([int(part) for part in re.findall(rb"\d+", date)] + [0, 0, 0])[:3]
+    if found := re.match(rb"Startdate \d\d-[A-Z]{3}-(\d{4})", recording):
+        year = int(found[1])
+    elif date.count(b"%d" % year) and year < 100:
+        year += 1900 if year >= 85 else 2000
     with contextlib.suppress(ValueError, TypeError):
-        day, month, year, *time = found
-        return datetime(year + (1900 if year >= 85 else 2000), month, day, *time)
+        hour, minute, *second = [int(part) for part in re.findall(rb"\d+", time)]
+        return datetime(year, month, day, hour, minute, *second)
     return None
 
 

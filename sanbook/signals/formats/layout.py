@@ -20,32 +20,46 @@ from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
 
 SOME = 2**16  # characters at either end of the first lines, which every layout is tried on
 #: What stands for a missing sample, in any case.
-MISSING = {"", "-", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?"}
+MISSING = {"", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?",
+           "<na>", "#n/a", "#num!", "#div/0!", "#value!", "nan(ind)", "-nan(ind)"}  # fmt: skip
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?")
 ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
-MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_].*)?|(\d+:)?\d+:\d+[.,]?\d*.*)")
+MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_][^;|]*)?"
+                    r"|[a-z]{3,9} \d+,? \d{4} .*"
+                    r"|(\d+ days? )?(\d+:)?\d+:\d+[.,]?\d*[^;|,]*)", re.IGNORECASE)  # fmt: skip
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks",
               "\x1f": "one column"}  # fmt: skip
 COMMENT = ("#", "%")
 UNIT = re.compile(
-    r"[fpnuµμmkM]?(?:V|A|s|S|g|G|T|Hz|Ω|ohms?|Pa|W|N|m|L|l|C|K|F|mol)|mmHg|cmH2O|bpm|%|°C|deg\w*"
-    r"|[an]\.?u\.?|adu|no[ _]units?|counts?|unitless|sec|seconds|min|hh:mm:ss\S*"
+    r"(?:[fpnuµμmkM]?(?:V|A|s|S|g|G|T|Hz|Ω|ohms?|Pa|W|N|m|L|l|C|K|F|mol)|mmHg|breaths)"
+    r"(?:/(?:min|cm|s))?|cmH2O|[br]pm|dB|%|°C|deg\w*|(?:micro|milli)?volts?|lsb|bits?"
+    r"|[an]\.?u\.?|adu|no[ _]units?|counts?|unitless|sec|seconds|min|[hmsdy0:./ -]{8,}"
     r"|m/s(?:\^2|\*\*2|2|²)?|m/\(s\^2\)|deg/s|local|-|",
     re.IGNORECASE,
 )
 KIND = {"cal", "raw", "uncal", "unix", "unix_time", "calibrated", "uncalibrated"}
-UNIT_LINE = re.compile(r"(?i)\W*(?:units?|einheit|unité|unidad|unità|eenheid)\W+(\S.*?)\W*")
-RATE_LINE = re.compile(
-    r"(?i)(?:sampl|abtast|messrate|chantillonnage|muestreo|campionamento|amostragem|meetfreq)"
-    r"(?!\w* ?(?:interval|period))[^\d\n]{0,60}?(\d+(?:[.,]\d+)?) *(k?)"
+UNIT_LINE = re.compile(
+    r"(?i)\W*(?:units?|einheit|unité|unidad|unità|eenheid|enhet|単位)\W+(\S.*?)\W*"
 )
+#: A line on the rate of sampling, and a rate in it: beside Hz, or behind a word for a rate.
+RATE_TOPIC = re.compile(
+    r"(?i)sampl|abtast|messrate|chantillonnage|muestreo|campionamento|amostragem|meetfreq|サンプル"
+    r"|^\W*(?:fs|rate|frequency) *[:=(\[]"
+)
+RATE_WORD = re.compile(r"(?i)rate|fr[eé][qck]|hastighet|レート|\bfs\b|hz")
+_NUMBER = r"(?<=[\s:=;,\"])(\d+(?:[.,]\d+)*(?:e[+-]?\d+)?)"
+BESIDE_HZ = re.compile(
+    _NUMBER + r" *(k?)(?:hz|her[tc]|ヘルツ|sps|samples?(?:/| per )s)", re.IGNORECASE
+)
+AT_END = re.compile(_NUMBER + r"()[\s\";,]*$", re.IGNORECASE)
 INTERVAL_LINE = re.compile(
-    r"(?i)(?:^interval|sampl\w* (?:interval|period))[^\d\n]{0,20}"
-    r"(\d+(?:[.,]\d+)?(?:e-\d+)?)\W*(m?)s"
+    r"(?i)(?:^\W*interval|sampl\w*[ _-]?(?:interval|period|time(?=.*[mu]s)))\W*([mu]|micro|milli)?"
+    r"(?:s|sec|seconds)?\W*?(\d+(?:[.,]\d+)?(?:e-\d+)?)\W*([mu]?)(?:s|$)"
+    r"|()(\d[\d.]*) *([mu]?)s(?:ec)?/sample"
 )
 START = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:[+-]\d\d:?\d\d|Z))?")
-COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|n?seq)?")
+COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|n?seq|#)?")
 EMPATICA = {"EDA": "uS", "TEMP": "°C", "HR": "bpm", "ACC": "1/64 g"}
 
 
@@ -94,7 +108,7 @@ class Layout:
 
     def is_number(self, cell: str) -> bool:
         """Whether a cell holds a number that is not missing."""
-        cell = cell.strip(" '")
+        cell = re.sub(r"(?<=\d)[ \u00a0\u202f](?=\d{3}\b)", "", cell.strip(" '"))
         if self.decimal == ",":
             # Points between thousands are known as such, and refused where they are read.
             cell = cell.replace(".", "") if THOUSANDS.fullmatch(cell) else cell
@@ -147,7 +161,8 @@ def check_quotes(name: str, layout: Layout, line: str, number: int) -> None:
 
 def is_content(line: str) -> bool:
     """Whether a line is neither blank nor a comment."""
-    return bool(line.strip()) and not line.lstrip().startswith(COMMENT)
+    text = line.strip().lower()
+    return bool(text) and (text in MISSING or not text.startswith(COMMENT))
 
 
 def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
@@ -180,7 +195,14 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
     if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
         layout = dataclasses.replace(_tried("\x1f", ",", body)[1], first=layout.first)
     _read_names(layout, above)
-    _read_header(layout, [line for _, line in above], name)
+    titles = [title for title in layout.names if title]
+    if all(map(layout.is_number, titles)) and titles != [str(i) for i in range(len(titles))]:
+        raise FileError(
+            f"{name}: line {layout.above + 1} holds the numbers {titles[:5]} above rows of "
+            f"{layout.width} fields. Name the separator, or skip the lines above."
+        )
+    names_at = layout.above if layout.names else layout.first  # the line of names is no header
+    _read_header(layout, [line for i, line in above if i < names_at or UNIT_LINE.match(line)], name)
     _read_empatica(layout, lines, name)
     title = [cell.strip() for cell in layout.split(lines[layout.above - 1])] if above else []
     unlike = len(layout.names) if layout.names else len(title)
@@ -201,7 +223,9 @@ def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, L
             rows.append(layout.split(line))
     widths = Counter(len(cells) for cells in rows if any(map(layout.is_number, cells)))
     cells_with_commas = [cell for cells in rows for cell in cells if "," in cell]
-    if not widths or (separator == decimal and all(map(ENGLISH.fullmatch, cells_with_commas))):
+    quoted = decimal == "," and any('"' in line for line in lines[-5:])
+    # Commas in quotes may stand between thousands.
+    if not widths or (quoted and all(map(ENGLISH.fullmatch, cells_with_commas))):
         return -math.inf, layout
     layout.width = max(widths, key=lambda width: (widths[width], width))
     rows = [cells for cells in rows if len(cells) == layout.width]
@@ -232,7 +256,8 @@ def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
         cells = [cell.strip() for cell in layout.split(lines[number])]
         whole = [re.fullmatch(r"[\d\s,;]*", lines[i]) for i in numbers[place + 1 : place + 20]]
         if layout.width > 1 and (
-            cells == ["", *counted[:-1]] or (cells == counted and not any(whole))
+            cells == ["", *counted[:-1]]
+            or (cells == counted and not any(whole) and number == numbers[0])
         ):
             continue
         return number
@@ -295,7 +320,9 @@ def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
             break
         rows.append(cells)
         layout.above = number
-        is_unit = len(rows) == 1 and all(UNIT.fullmatch(cell) for cell in cells)
+        bare = [re.sub(r"^[(\[](.*)[)\]]$", r"\1", cell) for cell in cells]
+        is_unit = len(rows) == 1 and all(UNIT.fullmatch(cell) for cell in bare)
+        rows[-1] = bare if is_unit else cells
         is_kind = any(cell.lower() in KIND for cell in cells)
         if not (is_unit or is_kind):
             break
@@ -314,19 +341,21 @@ def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
 def _read_header(layout: Layout, lines: Sequence[str], name: str) -> None:
     """What the lines above the names say: the rate, the start, and what fixed formats say."""
     for line in lines:
-        if (found := RATE_LINE.search(line)) and layout.rate is None:
-            layout.rate = _number_of(found[1], layout.decimal) * (1000 if found[2] else 1)
+        layout.rate = layout.rate or _rate_of(line, layout.decimal)
         if found := INTERVAL_LINE.search(line):
-            layout.rate = (1000 if found[2] else 1) / _number_of(found[1], layout.decimal)
+            text = found[2] or found[5]
+            prefix = (found[1] or found[3] or found[6] or "").lower()
+            scale = {"": 1, "m": 1e3, "milli": 1e3, "u": 1e6, "micro": 1e6}[prefix]
+            layout.rate = scale / _number_of(text, layout.decimal)
         if (found := UNIT_LINE.fullmatch(line.strip())) and layout.width == 1:
             layout.units = [found[1]]
         if (found := START.search(line)) and layout.start is None:
             layout.start = datetime.fromisoformat(found[0].replace(",", ".").replace(" +", "+"))
         first, *cells = (cell.strip() for cell in line.strip("\n").split("\t"))
         if first == "ChannelTitle=":  # LabChart
-            layout.names = ["time", *cells]
-        elif first in ("UnitName=", "Range=") and not layout.units:
-            layout.units = ["s", *(cell.split(" ")[-1] for cell in cells)]
+            layout.names = ["time", *cells][-layout.width :]
+        elif first == "UnitName=" or (first == "Range=" and not layout.units):
+            layout.units = ["s", *(cell.split(" ")[-1] for cell in cells)][-layout.width :]
         if line.startswith("# Labels:="):  # BioSPPy
             layout.names = [first.removeprefix("# Labels:=").strip(), *cells]
         if line.startswith("# {"):
@@ -341,19 +370,38 @@ def _read_header(layout: Layout, lines: Sequence[str], name: str) -> None:
         layout.names = []
 
 
+def _rate_of(line: str, decimal: str) -> float | None:
+    """The rate in Hz that a line of a header says, None if it says none or several.
+
+    >>> _rate_of("Sampled with 12 bit at 250 Hz", "."), _rate_of("Number of samples: 600", ".")
+    (250.0, None)
+    """
+    if not RATE_TOPIC.search(line) or INTERVAL_LINE.search(line):
+        return None
+    found = set(BESIDE_HZ.findall(line) or (RATE_WORD.search(line) and AT_END.findall(line)) or ())
+    if len(found) != 1:
+        return None
+    number, kilo = found.pop()
+    return _number_of(number, decimal) * (1000 if kilo else 1)
+
+
 def _read_opensignals(layout: Layout, line: str, name: str) -> None:
     try:
         devices = list(json.loads(line.removeprefix("# ")).values())
         layout.names = [title for device in devices for title in device["column"]]
-        layout.rate = float(devices[0]["sampling rate"])
+        rates = {float(device["sampling rate"]) for device in devices}
+        if len(rates) > 1:
+            raise FileError(f"{name}: its devices have the rates {sorted(rates)}. Export one.")
+        (layout.rate,) = rates
         day, time = devices[0].get("date", ""), devices[0].get("time", "")
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise FileError(
             f"{name}: the header of OpenSignals cannot be read: {error!r}. Export it again."
         ) from error
-    found = re.findall(r"\d+", f"{day} {time.partition('.')[0]}")
-    if len(found) == 6:
-        layout.start = datetime(*map(int, found))
+    found = re.findall(r"\d+", f"{day} {time}")
+    if len(found) >= 6:
+        fraction = timedelta(seconds=float("0." + "".join(found[6:7])))
+        layout.start = datetime(*map(int, found[:6])) + fraction
 
 
 def _read_empatica(layout: Layout, lines: Sequence[str], name: str) -> None:
@@ -378,6 +426,8 @@ def _number_of(text: str, decimal: str) -> float:
     """A number of a header, where a comma before three digits may divide thousands."""
     if decimal != "," and re.fullmatch(r"\d+,\d{3}", text):
         return float(text.replace(",", ""))
+    if decimal == "," and re.fullmatch(r"\d\.000", text):
+        return float(text.replace(".", ""))
     return float(text.replace(",", ".")) or math.nan
 
 

@@ -101,7 +101,8 @@ def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
             except ValueError:  # of Python objects, which are not unpickled
                 array, key = np.array(None), ""
             if key in RATES and array.size == 1:
-                facts["rate"] = float(array.reshape(-1)[0])
+                rate = _rate(path.name, name, array)
+                facts["rate"] = at_rate(path.name, rate, facts.get("rate"))
                 if not (facts["rate"] > 0 and math.isfinite(facts["rate"])):
                     raise FileError(
                         f"{path.name}: array {name!r} says {facts['rate']:g} Hz. Save the samples "
@@ -114,6 +115,15 @@ def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
             else:
                 others[name] = array
     return arrays or others, facts
+
+
+def _rate(file: str, name: str, array: np.ndarray) -> float:
+    try:
+        return float(array.reshape(-1)[0])
+    except (TypeError, ValueError) as error:
+        raise FileError(
+            f"{file}: array {name!r} says {array}, not a number. Save the samples per second."
+        ) from error
 
 
 def _is_signal(array: np.ndarray) -> bool:

@@ -194,6 +194,7 @@ def missing(samples: int) -> Iterator[np.ndarray]:
 
 def decode(text: bytes) -> str:
     """Text of a header in UTF-8 or Latin-1, without what pads it."""
+    text = text.strip(b" \0").partition(b"\0")[0]
     try:
         return text.decode().strip(" \0")
     except UnicodeDecodeError:

@@ -15,12 +15,15 @@ from sanbook.signals.formats.recording import FileError, check_gap
 
 #: Words of a name that say that a column holds times, and units that follow them.
 WORDS = {"timestamp", "timestamps", "zeit", "zeitstempel", "uhrzeit", "temps", "tiempo", "tempo",
-         "tijd", "date", "datum", "clock", "elapsed", "seconds", "millis"}  # fmt: skip
-SHORT = {"t", "s", "ms", "us", "sec", "secs"}
+         "tijd", "date", "datum", "clock", "elapsed", "seconds", "millis",
+         "micros", "millisec"}  # fmt: skip
+SHORT = {"t", "s", "ms", "us", "sec", "secs", "msec", "min"}
 UNITS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3,
-         "msec": 1e-3, "millis": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
+         "msec": 1e-3, "millis": 1e-3,
+         "millisec": 1e-3, "micros": 1e-6, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
          "microseconds": 1e-6, "ns": 1e-9, "min": 60.0, "minutes": 60.0, "h": 3600.0}  # fmt: skip
-FORMATS = ("%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
+FORMATS = ("%d.%m.%y %H:%M:%S", "%b %d %Y %H:%M:%S",
+           "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
            "%m/%d/%Y %I:%M:%S %p", "%H:%M:%S %d/%m/%Y", "%d-%m-%Y %H:%M:%S",
            "%Y-%m-%d_%H:%M:%S")  # fmt: skip
 #: Rates of recorders in Hz: if one of them agrees with rounded times, they mean it.
@@ -28,7 +31,7 @@ COMMON = [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 51.2, 60, 64, 75, 100, 102.
           130, 150, 200, 204.8, 240, 250, 256, 300, 360, 400, 480, 500, 512, 600, 700, 720, 750,
           800, 1000, 1024, 1200, 1250, 1500, 1600, 2000, 2048, 2400, 2500, 4000, 4096, 5000, 8000,
           8192, 10000, 16000, 20000, 22050, 44100, 48000]  # fmt: skip
-CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
+CLOCK = re.compile(r"(?:(\d+) days? )?(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 HOUR, DAY, YEAR_2000 = 3600.0, 86400.0, 946684800.0
 
 
@@ -41,6 +44,11 @@ def is_time(name: str) -> bool:
     words = re.split(r"[\W\d_]+", name.lower())
     named = any(word in WORDS or word.endswith(("time", "timestamp")) for word in words)
     return named or name.strip().lower() in SHORT
+
+
+def is_vague(name: str) -> bool:
+    """Whether a name of a time may mean something else: T, S, uS; temps is not only French."""
+    return name == "temps" or (name.lower() in SHORT and name != name.lower())
 
 
 def unit_of(name: str, unit: str) -> float | None:
@@ -65,13 +73,13 @@ class Reader:
         text = text.strip(" '\"[]")
         if self.kind == "number":
             return float(text) * self.scale
-        text = text.replace(",", ".")
+        text = text.replace(",", ".").replace(" UTC", "Z")
         if self.kind == "clock":
             found = CLOCK.fullmatch(text)
             if not found:
                 raise ValueError(text)
-            hours, minutes, seconds = found.groups("0")
-            return int(hours) * HOUR + int(minutes) * 60 + float(seconds)
+            days, hours, minutes, seconds = found.groups("0")
+            return int(days) * DAY + int(hours) * HOUR + int(minutes) * 60 + float(seconds)
         if self.kind == "iso":
             moment = datetime.fromisoformat(text)
         else:
@@ -123,6 +131,14 @@ class Clock:
             self.first, self.last = seconds[0], seconds[0] - self.step
         times = seconds + self.shift
         steps = np.diff(times, prepend=self.last)
+        off = np.abs(steps - self.step * np.maximum(1, np.round(steps / self.step)))
+        uneven = (steps > 0) & (off > 0.3 * self.step + self.resolution)
+        if uneven.sum() > max(5, 0.05 * len(steps)):
+            raise FileError(
+                f"{self.file}: the times in column {self.name!r} are irregular, {steps.min():g} to "
+                f"{steps.max():g} apart from line {lines[uneven.argmax()]} on. Resample it, "
+                "or ignore the times (time none)."
+            )
         for row in np.flatnonzero((steps <= 0) | (steps > HOUR / 2)):
             change = self._change(seconds[row], steps[row])
             times[row:] += change
@@ -162,12 +178,16 @@ class Clock:
         return self.last - self.first - (self.count - 1) * self.step if self.count else 0.0
 
     def start(self, text: str) -> datetime | None:
-        """The date and time of the first row, if its text has a date."""
+        """The date and time of the first row, if its text has a date of one meaning."""
         seconds = self.reader(text)
-        if self.reader.kind == "clock" or (self.reader.kind == "number" and seconds < YEAR_2000):
+        if self.reader.kind == "clock" or (
+            self.reader.kind == "number" and (seconds < YEAR_2000 or self.reader.scale == DAY)
+        ):
             return None
         zone = None if self.local else UTC
-        return datetime(1970, 1, 1, tzinfo=zone) + timedelta(seconds=seconds)
+        moment = datetime(1970, 1, 1, tzinfo=zone) + timedelta(seconds=seconds)
+        slashes = self.reader.kind.startswith(("%m/", "%d/"))
+        return None if slashes and moment.day <= 12 and moment.day != moment.month else moment
 
 
 def clock_of(
@@ -182,26 +202,29 @@ def clock_of(
     if reader is None or len(texts) < 3:
         return None
     lines = [line for line, text in zip(lines, texts, strict=True) if reads(reader, text)]
-    texts = [text for text in texts if reads(reader, text)]
-    local = reader.kind not in ("number", "clock") and "+" not in texts[0] and "Z" not in texts[0]
+    texts = [text.strip(" '\"[]") for text in texts if reads(reader, text)]
+    local = reader.kind not in ("number", "clock") and not (
+        reader.kind == "iso" and re.search(r"Z|UTC|[ T]\d.*[+-]", texts[0])
+    )
     times = np.array([reader(text) for text in texts])
     if (times == times[0]).all():
         return None
     steps = np.diff(times)
     step = float(np.median(np.abs(steps[steps != 0])))
     resolution = 0.1 ** max(_decimals(text, reader) for text in texts)
+    # Times that are whole steps are not rounded, so that a single lost one shows.
+    off = np.abs(steps - step * np.maximum(1, np.round(steps / step)))
+    if (steps < 1.5 * step).mean() > 0.75:
+        resolution = min(resolution, float(off.max()) + 1e-6 * step)
     # Disorder is named as anywhere in the file.
     Clock(file, name, reader, step, None, local, resolution).gaps(times, lines)
-    off = np.abs(steps - step * np.maximum(1, np.round(steps / step)))
-    if (off > 0.3 * step + resolution).mean() > 0.05:
-        raise FileError(
-            f"{file}: the times in column {name!r} are irregular, {steps.min():g} to "
-            f"{steps.max():g} apart. Resample the signal, or ignore the times (time none)."
-        )
-    scale = 1.0
+    scale: float | None = 1.0
+    if reader.kind == "clock" and all(re.fullmatch(r"\d+:\d+", text) for text in texts):
+        scale = None  # hours and minutes, or minutes and seconds
     if reader.kind == "number":
         scale = unit_of(name, unit) or _scale(times[0], step, rate)
     near = steps[(steps > 0) & (steps < 1.5 * step + resolution)]
+    near = steps[(steps > 0) & (steps < 1.5 * near.mean() + 0.9 * resolution)]
     pieces = 1 + len(steps) - len(near)
     told = None
     if scale:
@@ -225,6 +248,8 @@ def _scale(first: float, step: float, rate: float | None) -> float | None:
     Steps below 1 are in seconds. A column that counts 0, 1, 2 may count rows, so that it says no
     rate; others of 1 and above have a unit that the rate alone can tell.
     """
+    if first > 2e4 and step < 2e-5:
+        return DAY  # of Excel or MATLAB
     if first > 1e8:
         return next((s for s in (1.0, 1e-3, 1e-6) if first * s < 1e11), 1e-9)
     if step < 1:

@@ -130,10 +130,13 @@ def _read(header: Header, pieces: list, name: str, number: int, rate: float | No
     if not there:
         raise FileError(f"{title}: no segment has channel {name!r}. Choose another channel.")
     frame, units = there[0].frame, there[0].units
-    if any((channel.frame, channel.units) != (frame, units) for channel in there):
+    rates = {segment.rate for segment, channel, _ in pieces if channel is not None}
+    if {(channel.frame, channel.units, channel.name) for channel in there} != {
+        (frame, units, name)
+    } or rates != {header.rate}:
         raise FileError(
-            f"{title}: channel {name!r} changes its rate or units from segment to segment, "
-            f"{sorted({(channel.frame, channel.units) for channel in there})} samples a frame. "
+            f"{title}: channel {name!r} changes its name, rate or units from segment to segment, "
+            f"{sorted({(c.name, c.frame, c.units) for c in there})} at {sorted(rates)} Hz. "
             "Name the header of one segment."
         )
     pieces = [
@@ -178,9 +181,10 @@ def _decoded(header: Header, number: int, length: int) -> Iterator[np.ndarray]:
     from wfdb.io._signal import INVALID_SAMPLE_VALUE, _rd_segment
 
     channel = header.channels[number]
-    of_file = [c for c in header.channels if c.file == channel.file]
+    numbers = [i for i, c in enumerate(header.channels) if c.file == channel.file]
+    of_file = [header.channels[i] for i in numbers]
     path = beside(header.path, channel.file)
-    place = of_file.index(channel)
+    place = numbers.index(number)
     initial = [c.initial for c in of_file]
     invalid = INVALID_SAMPLE_VALUE[channel.format]
     # wfdb fails for blocks of format 310 that end within three samples packed into four bytes.

@@ -1,0 +1,111 @@
+"""What a header, a name or a column of times means: rate, gaps and start, or a sentence."""
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from sanbook.signals.formats import FileError, open_recording
+
+WAVE = np.round(np.sin(np.arange(600) / 7) * 1.7, 4)
+
+
+def read(tmp_path, content, column=""):
+    path = tmp_path / "own.csv"
+    path.write_text(content)
+    recording = open_recording(path, column)
+    return recording, np.concatenate(list(recording.blocks(64)))
+
+
+def rows(times, values=WAVE):
+    return "".join(f"{time},{value}\n" for time, value in zip(times, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "rate"),
+    [
+        *((f"# {text}", None) for text in (
+            "Number of samples: 600", "Sample ID: 4711", "Sampling date 2021-03-04",
+            "Downsampling factor: 4", "Sampling rate: unknown (device 7)", "Low pass: 40 Hz",
+            "Resampled from 1000 Hz to 250 Hz", "Sampling Resolution:= 12")),
+        *((f"# {text}", 250) for text in (
+            "Sampled with 12 bit ADC at 250 Hz", "Sample Rate (Hz) 16 bit: 250", "fs = 250",
+            "sampling frequency [Hz]: 2.5e2", "Sample time: 4 ms", "Sampling-interval: 4 ms",
+            "sampling_period=0.004 s", "Sample interval (us): 4000", "0.25 kHz sampling; 0.25 kHz",
+            "Sampling Interval (microseconds): 4000", "サンプルレート,250ヘルツ", "Rate: 250 Hz")),
+    ],
+)  # fmt: skip
+def test_rate_of_a_header(tmp_path, line, rate):
+    recording, values = read(tmp_path, f"{line}\necg\n" + "".join(f"{v}\n" for v in WAVE))
+    assert recording.sampling_rate == rate
+    np.testing.assert_array_equal(values, WAVE)
+
+
+@pytest.mark.parametrize("names", ["'sample #',MLII5", "sample_index,EEG2", "Sample Number,CH2"])
+def test_names_say_no_rate(tmp_path, names):
+    assert read(tmp_path, names + "\n" + rows(range(600)))[0].sampling_rate is None
+
+
+@pytest.mark.parametrize(
+    ("times", "rate"),
+    [
+        ([f"{i / 100:.2f}" for i in range(600)], 100),
+        ([f"{i / 100:.3f}" for i in range(600)], 100),
+        ([f"08:{i // 60:02}:{i % 60:02}" for i in range(600)], 1),
+        ([f"0 days 00:00:{i / 100:09.6f}" for i in range(600)], 100),
+        ([f"{45000 + i / 250 / 86400:.10f}" for i in range(600)], 250),
+        ([f"{i / 512:.3f}" for i in range(600)], 512),
+    ],
+)
+@pytest.mark.parametrize("every", [1000, 10])
+def test_single_lost_samples_are_missing(tmp_path, times, rate, every):
+    kept = [i for i in range(600) if i % every != 9]
+    if every == 10 and rate == 512:
+        kept = [*range(600)]
+    content = "time,ecg\n" + rows([times[i] for i in kept], WAVE[kept])
+    recording, values = read(tmp_path, content)
+    assert recording.sampling_rate == rate
+    np.testing.assert_array_equal(values[kept], WAVE[kept])
+    assert len(values) == 1 + kept[-1]
+    assert np.isnan(values).sum() == len(values) - len(kept)
+
+
+def test_start_has_one_meaning(tmp_path):
+    def start(form):
+        times = [form.format(f"{i / 100:06.3f}") for i in range(600)]
+        return read(tmp_path, "time,ecg\n" + rows(times))[0].start
+
+    assert start("2024-01-02T03:04:{}-05:00") == datetime.fromisoformat("2024-01-02T08:04:00Z")
+    assert start("03/04/2021 08:00:{}") is None
+    assert start("13/04/2021 08:00:{}") == datetime(2021, 4, 13, 8)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("ecg\n" + "".join(f"{900 + k:,}\n".replace(",", " ") for k in range(300)),
+         "'1 000' in line 102"),
+        ("ecg\n" + "".join(f'"{12000 + k:,}"\n' for k in range(300)), "no column of numbers"),
+        ("time,ecg\n" + rows([k / 100 if k < 500 else 5 + (k - 500) / 200 for k in range(600)]),
+         "irregular"),
+    ],
+)  # fmt: skip
+def test_ambiguous_texts_are_refused(tmp_path, content, sentence):
+    with pytest.raises(FileError, match=sentence):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "expected", "units"),
+    [
+        ("time,ecg\n0,1\n0.004,2\n0.008,3.5\n", "ecg", [1, 2, 3.5], "unknown"),
+        ("ecg\n1\n#N/A\n3\n", "", [1, np.nan, 3], "unknown"),
+        ("Time,ECG\n[s],[mV]\n0,1\n0.5,2\n1,3\n", "ECG", [1, 2, 3], "mV"),
+        ("R,S,T\n1,5,3\n2,4,6\n3,9,1\n4,2,2\n", "R", [1, 2, 3, 4], "unknown"),
+        ("time (s),flow (l/min)\n0,1\n0.5,2\n1,3\n", "flow (l/min)", [1, 2, 3], "l/min"),
+    ],
+)
+def test_small_tables(tmp_path, content, column, expected, units):
+    recording, values = read(tmp_path, content, column)
+    np.testing.assert_array_equal(values, expected)
+    assert recording.units == units
