@@ -1,6 +1,7 @@
 """Prose holds no measured number, and notebooks are short: what is measured comes from modules."""
 
 import json
+import pkgutil
 import re
 from pathlib import Path
 
@@ -91,3 +92,12 @@ def test_faults_of_style_are_found():
     kinds = [fault.partition(":")[0] for fault in faults_of(text)]
     expected = ["private word", "one of many", "link without words", "chain of semicolons"]
     assert kinds == [*expected, "38 words"]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_names_of_modules_in_prose_exist(path):
+    for name in re.findall(r"`(sanbook(?:\.\w+)+)", text_of(path)):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError) as error:
+            pytest.fail(f"{path.name}: {name} is no name of ours: {error}")
