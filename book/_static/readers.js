@@ -522,7 +522,8 @@ function sanReaders(known) {
     const off = (one) => Math.abs(one - step * Math.max(1, halfEven(one / step))) > 0.3 * step + resolution;
     if (steps.filter(off).length / steps.length > 0.05) refuse(
       `${file}: the times in column ${quoted(name)} are irregular, ${general(Math.min(...steps))} to ` +
-      `${general(Math.max(...steps))} apart. Resample the signal, or ignore the times (time none).`);
+      `${general(Math.max(...steps))} apart from line ${given[steps.findIndex(off) + 1][1]} on. ` +
+      "Resample the signal, or ignore the times (time none).");
     const words = `${name} ${unit}`.toLowerCase().split(/[^\p{L}\p{N}µμ]+/u);
     const word = words.reverse().find((one) => one in known.seconds);
     const scale = word ? known.seconds[word] : scaleOf(times[0], step, rate);

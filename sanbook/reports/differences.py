@@ -382,7 +382,7 @@ def means(rows: pd.DataFrame) -> dict:
     """Means on test of CR⁻¹, the normalized loss and φ of living networks, and how many are dead.
 
     >>> rows = pd.DataFrame(dict.fromkeys(METRICS, [0.25, 1.0]) | {"dead": [False, True]})
-    >>> means(rows)["phi"], means(rows)["dead"]
+    >>> float(means(rows)["phi"]), means(rows)["dead"]
     (0.25, 1)
     """
     return {**rows[~rows.dead][list(METRICS)].mean(), "dead": int(rows.dead.sum())}

@@ -136,8 +136,8 @@ class Clock:
         if uneven.sum() > max(5, 0.05 * len(steps)):
             raise FileError(
                 f"{self.file}: the times in column {self.name!r} are irregular, {steps.min():g} to "
-                f"{steps.max():g} apart from line {lines[uneven.argmax()]} on. Resample it, "
-                "or ignore the times (time none)."
+                f"{steps.max():g} apart from line {lines[uneven.argmax()]} on. Resample "
+                "the signal, or ignore the times (time none)."
             )
         for row in np.flatnonzero((steps <= 0) | (steps > HOUR / 2)):
             change = self._change(seconds[row], steps[row])
