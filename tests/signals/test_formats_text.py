@@ -109,3 +109,13 @@ def test_small_tables(tmp_path, content, column, expected, units):
     recording, values = read(tmp_path, content, column)
     np.testing.assert_array_equal(values, expected)
     assert recording.units == units
+
+
+def test_quoted_commas_are_refused_until_the_decimal_mark_is_given(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("ecg\n" + "".join(f'"{12 + k},{500 + k}"\n' for k in range(30)))
+    with pytest.raises(FileError, match="name separator and decimal"):
+        open_recording(path)
+    recording = open_recording(path, decimal=",")
+    values = np.concatenate(list(recording.blocks(64)))
+    np.testing.assert_array_equal(values, [12 + k + (500 + k) / 1000 for k in range(30)])

@@ -175,7 +175,7 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
     body = body[:some] + body[some:][-some:]
     given = SPELLED.get(wishes.separator, wishes.separator)
     tried = [
-        _tried(separator, decimal, body)
+        _tried(separator, decimal, body, told=bool(wishes.decimal))
         for separator in (given or SEPARATORS)
         for decimal in (wishes.decimal or ".,")
         if (given or separator == "\x1f" or any(separator in line for line in body))
@@ -214,8 +214,13 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
     return layout
 
 
-def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, Layout]:
-    """A layout, and how well it fits: minus infinity if no column holds numbers."""
+def _tried(
+    separator: str, decimal: str, lines: Sequence[str], told: bool = False
+) -> tuple[float, Layout]:
+    """A layout, and how well it fits: minus infinity if no column holds numbers.
+
+    ``told`` says that the decimal mark is given, so commas do not stand between thousands.
+    """
     layout = Layout(separator, decimal, 1, [])
     rows = []
     for line in lines:
@@ -225,7 +230,7 @@ def _tried(separator: str, decimal: str, lines: Sequence[str]) -> tuple[float, L
     cells_with_commas = [cell for cells in rows for cell in cells if "," in cell]
     quoted = decimal == "," and any('"' in line for line in lines[-5:])
     # Commas in quotes may stand between thousands.
-    if not widths or (quoted and all(map(ENGLISH.fullmatch, cells_with_commas))):
+    if not widths or (quoted and not told and all(map(ENGLISH.fullmatch, cells_with_commas))):
         return -math.inf, layout
     layout.width = max(widths, key=lambda width: (widths[width], width))
     rows = [cells for cells in rows if len(cells) == layout.width]
