@@ -19,9 +19,9 @@ WORDS = {"timestamp", "timestamps", "zeit", "zeitstempel", "uhrzeit", "temps", "
          "micros", "millisec"}  # fmt: skip
 SHORT = {"t", "s", "ms", "us", "sec", "secs", "msec", "min"}
 UNITS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3,
-         "msec": 1e-3, "millis": 1e-3,
-         "millisec": 1e-3, "micros": 1e-6, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
-         "microseconds": 1e-6, "ns": 1e-9, "min": 60.0, "minutes": 60.0, "h": 3600.0}  # fmt: skip
+         "msec": 1e-3, "millis": 1e-3, "millisec": 1e-3, "milliseconds": 1e-3, "us": 1e-6,
+         "µs": 1e-6, "μs": 1e-6, "micros": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "min": 60.0,
+         "minutes": 60.0, "h": 3600.0}  # fmt: skip
 FORMATS = ("%d.%m.%y %H:%M:%S", "%b %d %Y %H:%M:%S",
            "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
            "%m/%d/%Y %I:%M:%S %p", "%H:%M:%S %d/%m/%Y", "%d-%m-%Y %H:%M:%S",
@@ -131,8 +131,7 @@ class Clock:
             self.first, self.last = seconds[0], seconds[0] - self.step
         times = seconds + self.shift
         steps = np.diff(times, prepend=self.last)
-        off = np.abs(steps - self.step * np.maximum(1, np.round(steps / self.step)))
-        uneven = (steps > 0) & (off > 0.3 * self.step + self.resolution)
+        uneven = (steps > 0) & (_beside(steps, self.step) > 0.3 * self.step + self.resolution)
         if uneven.sum() > max(5, 0.05 * len(steps)):
             raise FileError(
                 f"{self.file}: the times in column {self.name!r} are irregular, {steps.min():g} to "
@@ -213,9 +212,8 @@ def clock_of(
     step = float(np.median(np.abs(steps[steps != 0])))
     resolution = 0.1 ** max(_decimals(text, reader) for text in texts)
     # Times that are whole steps are not rounded, so that a single lost one shows.
-    off = np.abs(steps - step * np.maximum(1, np.round(steps / step)))
     if (steps < 1.5 * step).mean() > 0.75:
-        resolution = min(resolution, float(off.max()) + 1e-6 * step)
+        resolution = min(resolution, float(_beside(steps, step).max()) + 1e-6 * step)
     # Disorder is named as anywhere in the file.
     Clock(file, name, reader, step, None, local, resolution).gaps(times, lines)
     scale: float | None = 1.0
@@ -240,6 +238,11 @@ def _decimals(text: str, reader: Reader) -> int:
         return 15 if "e" in text else len(text.partition(".")[2])
     found = re.search(r":\d\d[.,](\d+)", text)
     return len(found[1].rstrip("0")) if found else 0
+
+
+def _beside(steps: np.ndarray, step: float) -> np.ndarray:
+    """How far differences of times are from the nearest multiple of a step, at least one step."""
+    return np.abs(steps - step * np.maximum(1, np.round(steps / step)))
 
 
 def _scale(first: float, step: float, rate: float | None) -> float | None:
