@@ -20,9 +20,14 @@ from torch import Tensor
 
 import san_core
 
-# Sums may be fused and reordered, so that several are added at once.
 _compiled = numba.njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nnan", "nsz"}
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    # The bits of a sum do not depend on who compiles: see `sanbook.training.loops`.
+    forceinline=True,
+    # Sums may be fused and reordered, so that several are added at once.
+    fastmath={"contract", "reassoc", "nnan", "nsz"},
 )
 
 FIRST_STEPS = 16  # for which a pursuit has memory at first; it doubles as needed

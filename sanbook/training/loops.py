@@ -35,7 +35,10 @@ import numpy as np
 # What the loops know. A branch on a number compiles once; passing functions would five times.
 IDENTITY, RELU, TOPK, POOL, EXTREMA = range(5)
 
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+# Called functions become part of their caller. Otherwise a process that compiles a caller may run
+# another copy of a called function than a process that reads the caller from numba's cache, and
+# the two copies may add in another order.
+_OPTIONS = {"cache": True, "nogil": True, "forceinline": True, "error_model": "numpy"}
 # Products and sums may be fused: where two windows are equal, their similarities still are.
 _compiled = numba.njit(**_OPTIONS, fastmath={"contract"})
 # Sums over many samples may also be reordered, so that several are added at once.

@@ -1,6 +1,8 @@
 """Tests of the compiled loops against `san_core`, the slow twin and autograd."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import naive
@@ -282,3 +284,31 @@ def test_a_function_registered_under_another_name_is_known_by_what_it_is(monkeyp
     assert_reconstructs_like_san_core(san([4], "far extrema", 1), normal(2, 60))
     monkeypatch.setitem(ACTIVATION_FUNCTIONS, "extrema", (lambda s, d, ndim: s, None))
     assert kernels.kind_of("extrema") is None
+
+
+# --- the compiler ---------------------------------------------------------------------------------
+
+PRINT_GRADIENTS = """
+import torch
+from san_core import ACTIVATIONS, SAN
+from sanbook.training import kernels
+
+x = torch.randn(4, 200, generator=torch.Generator().manual_seed(0))
+orders = torch.arange(4)[None].numpy()
+for activation in ACTIVATIONS:
+    model = SAN([30], activation, generator=torch.Generator().manual_seed(1))
+    after_epoch, _, _ = kernels.train(model, x[:, None].numpy(), orders, 2, 0.01)
+    print(activation, after_epoch.double().tolist())
+"""
+
+
+def test_first_run_on_a_machine_gives_what_later_runs_give(tmp_path):
+    """A process that compiles the loops computes the same bits as one that finds them compiled."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PRINT_GRADIENTS]
+    first, second = (
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    )
+    assert len(first.splitlines()) == len(ACTIVATIONS)
+    assert first == second
