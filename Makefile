@@ -37,7 +37,7 @@ switches:
 env: $(ENV) ## set up the environment in .venv (every other task does it too)
 
 .venv/.complete: requirements.txt requirements-source.txt pyproject.toml
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or later, but python3 is " + sys.version.split()[0])'
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python3: is Python " + sys.version.split()[0] + ", below 3.11. Install a later one.")'
 	python3 -m venv --clear .venv
 ifeq ($(TORCH),cpu)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --retries 1 --timeout 15 \

@@ -388,7 +388,9 @@ class SAN(nn.Module):
         """
         _check_rank(a, self.ndim, leading="B, q", exactly=True)
         if a.shape[1] != len(self.kernels):
-            raise ValueError(f"expected {len(self.kernels)} maps, one per kernel; got {a.shape[1]}")
+            raise ValueError(
+                f"a: {a.shape[1]} maps for {len(self.kernels)} kernels. Give one per kernel."
+            )
         return torch.stack([_correlate(a[:, i], w) for i, w in enumerate(self.kernels)], dim=1)
 
     def decode(self, a: Tensor) -> Tensor:
@@ -423,6 +425,6 @@ def _check_rank(tensor: Tensor, ndim: int, leading: str = "...", exactly: bool =
     if tensor.ndim < expected or (exactly and tensor.ndim > expected):
         spatial = "n" if ndim == 1 else "height, width"
         raise ValueError(
-            f"expected a tensor ({leading}, {spatial}) for ndim={ndim}, "
-            f"but its shape is {tuple(tensor.shape)}"
+            f"a tensor ({leading}, {spatial}) for ndim={ndim} is needed, but its shape is "
+            f"{tuple(tensor.shape)}. Reshape it."
         )

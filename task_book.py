@@ -263,7 +263,7 @@ def main(target: str) -> int:
         return make_record(switches)
     table = {page.name: page for page in pages(switches)}
     if target not in (*TARGETS, *table):
-        raise PageError(f"expected one of {', '.join((*TARGETS, *table))}, got {target!r}")
+        raise PageError(f"{target}: is no page. Name one of {', '.join((*TARGETS, *table))}.")
     book = [book_task(table.values(), switches)] if target in ("book", "pdf") else []
     status = make([target] if target in table else list(table), table, switches, target, book)
     if status == 0 and book:
@@ -296,7 +296,10 @@ def make_record(switches: Switches) -> int:
     comes after them.
     """
     if switches.profile != "paper" or switches.data == "sample":
-        raise PageError("expected PROFILE=paper and DATA=auto or real for the reference results")
+        raise PageError(
+            "record: the reference results are of full runs on the paper's data. Leave out "
+            "PROFILE=quick and DATA=sample."
+        )
     switches = replace(
         switches,
         folder=ROOT / "_build" / "record",

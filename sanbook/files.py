@@ -39,4 +39,4 @@ def _plain(value):
         return value.to_dict(orient="list")
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"expected tables, arrays, numbers and text, got {type(value)}")
+    raise TypeError(f"value: {type(value)} is no table, array, number or text. Convert it.")

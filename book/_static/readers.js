@@ -127,7 +127,7 @@ function sanReaders(known) {
 
   function atRate(name, stated, rate, where = "") {
     if (stated === null || rate === null) return rate ?? stated;
-    if (Math.abs(stated - rate) <= 0.01 * Math.max(stated, rate)) return rate;
+    if (Math.abs(stated - rate) <= (where ? 5e-3 : 1e-6) * Math.max(stated, rate)) return rate;
     return refuse(`${name}: ${where || "the file"} says ${general(stated)} Hz, but the rate given is ` +
       `${general(rate)} Hz. Leave the rate out${where ? ", or ignore the times (time none)." : " or mend the file."}`);
   }
@@ -141,11 +141,12 @@ function sanReaders(known) {
 
   // Text of a header in UTF-8 or Latin-1, without what pads it.
   function decoded(bytes) {
-    const trim = (text) => text.replace(/^[ \0]+|[ \0]+$/g, "");
+    const cut = latin1(bytes).replace(/^[ \0]+/, "").split("\0")[0];
     try {
-      return trim(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+        .decode(Uint8Array.from(cut, (c) => c.charCodeAt(0))).replace(/^ +| +$/g, "");
     } catch {
-      return trim(latin1(bytes));
+      return cut.replace(/^ +| +$/g, "");
     }
   }
 
@@ -258,15 +259,26 @@ function sanReaders(known) {
     if (Number.isFinite(said) && said !== start) remarks.push(
       `the header says that it has ${said} bytes, it has ${start}`);
     const duration = fixedNumber(244, 252, "duration of a record");
-    const annotated = channels.map(({ label }) => ["EDF Annotations", "BDF Annotations"].includes(label));
-    const signals = [...sizes.keys()].filter((i) => !annotated[i]), notes = annotated.indexOf(true);
+    const annotated = channels.map(({ label }) => ["edf annotations", "bdf annotations"].includes(label.toLowerCase()));
+    const signals = [...sizes.keys()].filter((i) => !annotated[i]);
     if (!signals.length) refuse(`${name}: holds annotations only. Name the file with the signals.`);
-    const times = notes < 0 ? null : Array.from({ length: records }, (_, r) => { // from the first annotations
-      const place = start + r * ofRecord + before(notes), text = bytesOf(file, place, place + width * sizes[notes]);
-      const found = /^([+-]\d+(?:\.\d*)?)\x14/.exec(latin1(text));
-      return found ? Number(found[1])
-        : refuse(`${name}: record ${r} does not say when it begins, but ${quotedBytes(text.slice(0, 20))}. ${again}`);
-    });
+    // When each record begins; null if annotations do not say it of the first one.
+    function onsetsIn(notes) {
+      const onsets = [];
+      for (let r = 0; r < records; r++) {
+        const place = start + r * ofRecord + before(notes), text = bytesOf(file, place, place + width * sizes[notes]);
+        const found = /^([+-]\d+(?:\.\d*)?)\x14/.exec(latin1(text));
+        if (!found && !r) return null;
+        onsets.push(found ? Number(found[1])
+          : refuse(`${name}: record ${r} does not say when it begins, but ${quotedBytes(text.slice(0, 20))}. ${again}`));
+      }
+      return onsets;
+    }
+    const annotations = [...sizes.keys()].filter((i) => annotated[i]);
+    const times = annotations.reduce((found, i) => found ?? onsetsIn(i), null);
+    if (!times && ["EDF+D", "BDF+D"].includes(latin1(fixed.slice(192, 197)))) refuse(
+      `${name}: its records have gaps between them, but none says when it begins. ${again}`);
+    if (!times && annotations.length) remarks.push("no record says when it begins: they are taken without gaps");
 
     function read(number) {
       const i = signals[number], fields = channels[i], n = sizes[i], label = quoted(fields.label);
@@ -363,7 +375,7 @@ function sanReaders(known) {
         if (clock && (names[i] || clock.rate || !named)) timed = i;
       } catch (error) {
         if (!(error instanceof RangeError) || error.message.endsWith(BEYOND)) throw error;
-        refused ??= names[i] ? error : null;
+        refused ??= names[i] && !isVague(names[i]) ? error : null;
       }
     }
     if (timed === null && refused) throw refused;
@@ -379,6 +391,15 @@ function sanReaders(known) {
       const clock = told && clockOf(timed), guard = columns.find((i) => i !== column && i !== timed) ?? column;
       const beside = [...new Set([guard, timed])].filter((i) => i !== null && i !== column);
       const values = [], leftOut = [], remarks = [];
+      let samples = [], moments = [], numbers = [];
+      function place() {
+        const gaps = clock ? clock.gaps(moments, numbers) : [];
+        samples.forEach((sample, i) => {
+          for (let gap = gaps[i] ?? 0; gap > 0; gap--) values.push(NaN);
+          values.push(sample);
+        });
+        [samples, moments, numbers] = [[], [], []];
+      }
       if (clock && given && clock.rate) clock.step = (clock.step * clock.rate) / given;
       let pending;
       for (let i = first; i < lines.length; i++) {
@@ -403,9 +424,12 @@ function sanReaders(known) {
         }
         if (pending !== undefined && !clock) refuse(`${name}: line ${pending + 1} is no row of ${width} fields, but ` +
           `${excerpt(lines[pending])}. Remove the line, or give times in a column.`);
-        if (clock) for (let gap = clock.gap(moment, i + 1); gap > 0; gap--) values.push(NaN);
-        values.push(number(fields[column]));
+        samples.push(number(fields[column]));
+        moments.push(moment);
+        numbers.push(i + 1);
+        if (samples.length === known.rows) place();
       }
+      if (samples.length) place();
       if (leftOut.length) remarks.push(
         `${leftOut.length === 1 ? "1 line is" : `${leftOut.length} lines are`} no row and left out, ` +
         `line ${leftOut[0] + 1}, ${excerpt(lines[leftOut[0]])}${leftOut.length > 1 ? ", first" : ""}`);
@@ -484,7 +508,7 @@ function sanReaders(known) {
       ["\x1f", "."]]) {
       if (separator !== "\x1f" && !rows.at(-1).includes(separator) && !rows[1]?.includes(separator)) continue;
       const plain = (cell) => {
-        const text = cell.replace(/^[ ']+|[ ']+$/g, "");
+        const text = cell.replace(/^[ \t']+|[ \t']+$/g, "");
         return decimal === "," ? (text.includes(".") ? "x" : text.replace(",", ".")) : text;
       };
       const isNumber = (cell) => NUMBER.test(plain(cell));
@@ -503,37 +527,44 @@ function sanReaders(known) {
 
   function isTime(name) {
     const words = name.toLowerCase().split(/[^\p{L}]+/u);
-    return words.some((word) => known.words.includes(word) || /(time|timestamp)$/.test(word))
+    const named = words.some((word) => known.words.includes(word) || /(time|timestamp)$/.test(word));
+    return (named && !words.some((word) => known.lengths.includes(word)))
       || known.short.includes(name.trim().toLowerCase());
   }
 
+  const isVague = (name) => name === "temps"
+    || (known.short.includes(name.toLowerCase()) && name !== name.toLowerCase());
+
+  // How far a difference of times is from the nearest multiple of a step, at least one step.
+  const beside = (one, step) => Math.abs(one - step * Math.max(1, halfEven(one / step)));
+
   function clockOfTimes(file, name, unit, given, rate) {
     if (given.length < 3) return null;
-    const times = given.map(([text]) => numberOf(text));
+    const times = given.map(([text]) => numberOf(text)), lines = given.map(([, line]) => line);
     if (times.every((time) => time === times[0])) return null;
     const steps = times.slice(1).map((time, i) => time - times[i]);
-    const rising = steps.filter((step) => step > 0).sort((a, b) => a - b), middle = rising.length >> 1;
-    const step = rising.length ? (rising[(rising.length - 1) >> 1] + rising[middle]) / 2 : -1;
+    const moving = steps.map(Math.abs).filter(Boolean).sort((a, b) => a - b), middle = moving.length >> 1;
+    const step = (moving[(moving.length - 1) >> 1] + moving[middle]) / 2;
     const decimals = times.map((time) => general(time, 15))
       .map((text) => (text.includes("e") ? 15 : (text.split(".")[1] ?? "").length));
-    const resolution = 0.1 ** Math.max(...decimals);
-    const tried = clockFrom(file, name, step, resolution);
-    given.forEach(([, line], i) => tried.gap(times[i], line));
-    const off = (one) => Math.abs(one - step * Math.max(1, halfEven(one / step))) > 0.3 * step + resolution;
-    if (steps.filter(off).length / steps.length > 0.05) refuse(
-      `${file}: the times in column ${quoted(name)} are irregular, ${general(Math.min(...steps))} to ` +
-      `${general(Math.max(...steps))} apart from line ${given[steps.findIndex(off) + 1][1]} on. ` +
-      "Resample the signal, or ignore the times (time none).");
+    let resolution = 0.1 ** Math.max(...decimals);
+    // Times that are whole steps are not rounded, so that a single lost one shows.
+    if (steps.filter((one) => one < 1.5 * step).length > 0.75 * steps.length) resolution = Math.min(
+      resolution, Math.max(...steps.map((one) => beside(one, step))) + 1e-6 * step);
+    clockFrom(file, name, step, resolution).gaps(times, lines);
     const words = `${name} ${unit}`.toLowerCase().split(/[^\p{L}\p{N}µμ]+/u);
     const word = words.reverse().find((one) => one in known.seconds);
     const scale = word ? known.seconds[word] : scaleOf(times[0], step, rate);
     if (!scale) return clockFrom(file, name, step, resolution);
-    const near = steps.filter((one) => one < 1.5 * step + resolution), pieces = 1 + steps.length - near.length;
-    const told = simplest(near.length, near.reduce((sum, one) => sum + one, 0) * scale, pieces * resolution * scale);
+    const sum = (all) => all.reduce((total, one) => total + one, 0);
+    const about = steps.filter((one) => one > 0 && one < 1.5 * step + resolution), mean = sum(about) / about.length;
+    const near = steps.filter((one) => one > 0 && one < 1.5 * mean + 0.9 * resolution);
+    const told = simplest(near.length, sum(near) * scale, (1 + steps.length - near.length) * resolution * scale);
     return clockFrom(file, name, 1 / told, resolution * scale, told, scale);
   }
 
   function scaleOf(first, step, rate) {
+    if (first > 2e4 && step < 2e-5) return 86400; // days of Excel or MATLAB
     if (first > 1e8) return [1, 1e-3, 1e-6].find((scale) => first * scale < 1e11) ?? 1e-9;
     if (step < 1) return 1;
     if (step === 1 || rate === null) return null;
@@ -548,25 +579,37 @@ function sanReaders(known) {
     return common[0] ?? [0, 1, 2, 3, 4, 5].map((d) => Number(rate.toFixed(d))).find(inside) ?? rate;
   }
 
-  // `gap` tells how many samples are missing before a row, of which the time and the line are given.
+  // `gaps` tells how many samples are missing before each of some rows, of which the times and the
+  // lines are given.
   function clockFrom(file, name, step, resolution, rate = null, scale = 1) {
     let count = 0;
     return {
       step, rate, first: NaN, last: NaN,
-      gap(time, line) {
-        time *= scale;
-        if (!count) [this.first, this.last] = [time, time - this.step];
-        const passed = time - this.last, what = passed === 0 ? "is repeated" : "is earlier than the one before";
-        if (!(passed > 0)) refuse(`${file}: the time in line ${line} of column ${quoted(name)} ${what}. ` +
-          "Sort the rows, or ignore the times (time none).");
-        let gap = 0;
-        if (passed > 1.5 * this.step + resolution) {
-          gap = Math.max(halfEven((time - this.first) / this.step) - count, halfEven(passed / this.step) - 1);
-          checkGap(file, gap, `before line ${line}`);
+      gaps(given, lines) {
+        const times = given.map((time) => time * scale);
+        if (!count) [this.first, this.last] = [times[0], times[0] - this.step];
+        const steps = times.map((time, i) => time - (i ? times[i - 1] : this.last));
+        const uneven = steps.map((one) => one > 0 && beside(one, this.step) > 0.3 * this.step + resolution);
+        if (uneven.filter(Boolean).length > Math.max(5, 0.05 * steps.length)) {
+          const [low, high] = [Math.min, Math.max].map((of) => general(steps.reduce((a, b) => of(a, b))));
+          refuse(`${file}: the times in column ${quoted(name)} are irregular, ${low} to ${high} apart from line ` +
+            `${lines[uneven.indexOf(true)]} on. Resample the signal, or ignore the times (time none).`);
         }
-        count += gap + 1;
-        this.last = time;
-        return gap;
+        const row = steps.findIndex((one) => !(one > 0));
+        if (row >= 0) refuse(`${file}: the time in line ${lines[row]} of column ${quoted(name)} ` +
+          `${steps[row] === 0 ? "is repeated" : "is earlier than the one before"}. ` +
+          "Sort the rows, or ignore the times (time none).");
+        const missing = steps.map((one, i) => {
+          let gap = 0;
+          if (one > 1.5 * this.step + resolution) {
+            gap = Math.max(halfEven((times[i] - this.first) / this.step) - count, halfEven(one / this.step) - 1);
+            checkGap(file, gap, `before line ${lines[i]}`);
+          }
+          count += gap + 1;
+          return gap;
+        });
+        this.last = times.at(-1);
+        return missing;
       },
       drift() {
         return count ? this.last - this.first - (count - 1) * this.step : 0;

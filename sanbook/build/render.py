@@ -193,7 +193,7 @@ def require_jupyter_book_1(installed: str) -> None:
     """Jupyter Book 2 is another program: it would ignore _config.yml and make another book."""
     if int(installed.split(".")[0]) >= 2:
         raise PageError(
-            f"expected Jupyter Book 1.x, but {installed} is installed; make the environment with "
+            f"jupyter-book: {installed} is installed, not 1.x. Make the environment with "
             "`make env`, or run: pip install 'jupyter-book<2'"
         )
 
@@ -242,8 +242,8 @@ def print_pdf(profile: str) -> None:
     chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         raise PageError(
-            f"expected Chromium to print with, as one of {', '.join(names)}, but found none; "
-            "install it, for example by `apt install chromium`"
+            f"pdf: no Chromium to print with, {' or '.join(names)}, is installed. Install it, for "
+            "example by `apt install chromium`"
         )
     folder = gather(profile)
     output = folder / "single"

@@ -54,13 +54,13 @@ def read_switches(environment: Mapping[str, str] = os.environ) -> Switches:
     def one_of(name: str, *values: str) -> str:
         value = given.get(name, values[0])
         if value not in values:
-            raise ValueError(f"expected {name}={' or '.join(values)}, got {value!r}")
+            raise ValueError(f"{name}: {value!r} is none of {', '.join(values)}. Give one.")
         return value
 
     def whole_number(name: str, default: int, smallest: int) -> int:
         value = given.get(name, str(default))
         if not re.fullmatch(r"\d{1,9}", value) or int(value) < smallest:
-            raise ValueError(f"expected {name} to be a number from {smallest} on, got {value!r}")
+            raise ValueError(f"{name}: {value!r} is no number from {smallest} on. Give one.")
         return int(value)
 
     profile = one_of("PROFILE", "paper", "quick")
@@ -68,19 +68,18 @@ def read_switches(environment: Mapping[str, str] = os.environ) -> Switches:
     numbers = all(re.fullmatch(r"\d{1,9}", seed) for seed in seeds)
     if not seeds or len(set(seeds)) < len(seeds) or not numbers:
         raise ValueError(
-            f"expected SEEDS to be different numbers, such as '0 1 2', got {' '.join(seeds)!r}"
+            f"SEEDS: {' '.join(seeds)!r} are not different numbers. Give some, such as '0 1 2'."
         )
     directory = ROOT / Path(given.get("SAN_DATA", "data")).expanduser()
     if not directory.is_dir():
-        raise ValueError(f"expected SAN_DATA to be a folder, got {str(directory)!r}; make it first")
+        raise ValueError(f"SAN_DATA: {str(directory)!r} is no folder. Make it first.")
     signal = given.get("SIGNAL", "")
     if signal and Path(signal).suffix not in SIGNAL_KINDS:
         raise ValueError(
-            f"expected SIGNAL to be a file of one of the kinds {', '.join(SIGNAL_KINDS)}, "
-            f"got {signal!r}"
+            f"SIGNAL: {signal!r} is none of the kinds {', '.join(SIGNAL_KINDS)}. Name such a file."
         )
     if signal and not (ROOT / Path(signal).expanduser()).is_file():
-        raise ValueError(f"expected SIGNAL to be a file, got {signal!r}, which is none")
+        raise ValueError(f"SIGNAL: there is no file {signal!r}. Check the name.")
     return Switches(
         profile=profile,
         folder=ROOT / "_build" / profile,

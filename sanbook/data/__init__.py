@@ -107,7 +107,7 @@ def load(
         raise FileNotFoundError(f"{name}: {error}; {remedy}") from error
     if data == "real" and dataset.card.source != "real":
         raise FileNotFoundError(
-            f'{name}: expected the paper\'s data for data="real", got {dataset.card.data_source}; '
-            f"move what is there away and {remedy}"
+            f'{name}: data="real" is the paper\'s data, but these are {dataset.card.data_source}. '
+            f"Move what is there away and {remedy}"
         )
     return dataset

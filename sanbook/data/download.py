@@ -44,7 +44,7 @@ def obtain(source: Source, folder: Path, name: str) -> None:
         download(source.download + HASHES, hashes, None, _verify_list)
     sha256 = official_hash(source, folder, name)
     if sha256 is None:
-        raise FetchError(f"{name}: expected its hash in {hashes}, got none to verify it by")
+        raise FetchError(f"{name}: {hashes} holds no hash to verify it by")
     download(source.download + name, path, sha256)
 
 
@@ -89,13 +89,13 @@ def download(
             arrived.replace(target)
     except requests.RequestException as error:
         reason = str(error).partition(". ")[0]
-        raise FetchError(f"{target.name}: expected {url}, got {reason}") from error
+        raise FetchError(f"{target.name}: {url} gives {reason}") from error
     except ValueError as error:
         wrong = str(error).partition(". ")[0]
         raise FetchError(f"{target.name}: {url} does not verify: {wrong}") from error
     except OSError as error:
         reason = error.strerror or error
-        raise FetchError(f"{target}: expected to write it, got: {reason}") from error
+        raise FetchError(f"{target}: cannot be written: {reason}") from error
 
 
 @functools.cache  # a server is asked once within a process

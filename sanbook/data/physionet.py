@@ -46,7 +46,9 @@ def windows(signal: Tensor, *, origin: str = "signal") -> Tensor:
     """
     signal = torch.as_tensor(signal, dtype=torch.float32)
     if signal.shape != (SAMPLES,):
-        raise ValueError(f"{origin}: expected shape ({SAMPLES},), got {tuple(signal.shape)}")
+        raise ValueError(
+            f"{origin}: its shape is {tuple(signal.shape)}, not ({SAMPLES},). Cut the signal."
+        )
     return standardized_windows(signal, WINDOW, origin=origin)
 
 
@@ -79,8 +81,9 @@ def _read_smoothed(header: Path) -> wfdb.Record:
     there = open_recording(header, 0)
     frames = there.samples // read_header(header).channels[0].frame
     if frames < SAMPLES:
-        raise ValueError(f"{header.name}: expected at least {SAMPLES} samples, got {frames}; "
-                         "choose a longer record")  # fmt: skip
+        raise ValueError(
+            f"{header.name}: has {frames} samples, fewer than {SAMPLES}. Choose a longer record."
+        )
     name = str(header.with_suffix(""))
     return wfdb.rdrecord(name, channels=[0], sampto=SAMPLES, smooth_frames=True)
 
@@ -137,7 +140,7 @@ def simulated_signal(source: Source, samples: int) -> tuple[np.ndarray, str]:
     kind = source.simulator
     if kind not in SIMULATORS:
         raise ValueError(
-            f"{source.name}: expected a simulator, one of {', '.join(SIMULATORS)}, got {kind!r}"
+            f"{source.name}: {kind!r} is no simulator. Name one of {', '.join(SIMULATORS)}."
         )
     signal = getattr(neurokit2, f"{kind.lower()}_simulate")(
         duration=samples / source.sampling_rate,

@@ -18,12 +18,10 @@ def published_hashes(text: str) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), 1):
         match = re.fullmatch(r"([0-9a-f]{64}) [ *]?(.+)", line)
         if not match:
-            raise ValueError(
-                f"expected lines of a sha256 and a file name, got {line[:60]!r} in line {number}"
-            )
+            raise ValueError(f"line {number} is no sha256 and file name, but {line[:60]!r}")
         hashes[match[2]] = match[1]
     if not hashes:
-        raise ValueError("expected lines of a sha256 and a file name, got none")
+        raise ValueError("holds no line of a sha256 and a file name")
     return hashes
 
 
@@ -74,13 +72,13 @@ def identify(source: Source, path: Path) -> Finding:
     if known:
         return Finding(path, known.bytes, known.how or "", known, sha256)
     if official:
-        remark = f"expected sha256 {official}, got {sha256}"
+        remark = f"its sha256 is {sha256}, the official one {official}"
         if any(file.bytes != "official" for file in named):
             remark += ", which is no known copy either"
         return Finding(path, "wrong", remark, sha256=sha256)
     remark = (
-        f"expected a hash that is known, got sha256 {sha256}; put the official {HASHES} of "
-        f"{source.source} beside it, or move it away and run `make data`"
+        f"its sha256 {sha256} is not known. Put the official {HASHES} of {source.source} beside "
+        "it, or move it away and run `make data`"
     )
     return Finding(path, "unverified", remark, sha256=sha256)
 
@@ -96,7 +94,7 @@ def official_hash(source: Source, folder: Path, name: str) -> str | None:
     try:
         return published_hashes(hashes.read_text("utf-8", "replace")).get(name)
     except ValueError as error:
-        raise ValueError(f"{hashes}: {error}; move it away and run `make data`") from error
+        raise ValueError(f"{hashes}: {error}. Move it away and run `make data`.") from error
 
 
 def belong_together(findings: Iterable[Finding]) -> list[Finding]:
@@ -120,8 +118,8 @@ def belong_together(findings: Iterable[Finding]) -> list[Finding]:
         else dataclasses.replace(
             finding,
             state="wrong",
-            remark=f"expected a file that belongs to the known copy {copies[0].path.name}, got "
-            f"another, sha256 {finding.sha256}",
+            remark=f"does not belong to the known copy {copies[0].path.name}, as its sha256 is "
+            f"{finding.sha256}",
         )
         for finding in findings
     ]

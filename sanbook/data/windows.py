@@ -24,21 +24,20 @@ def standardized_windows(signal: Tensor, window: int, *, origin: str = "signal")
     """
     if not 2 <= window <= len(signal):
         raise ValueError(
-            f"{origin}: expected a window of 2 to {len(signal)} samples, as many as the signal "
-            f"has, got {window}; choose another window or a longer signal"
+            f"{origin}: a window of {window} samples is below 2 or longer than the signal, which "
+            f"has {len(signal)}. Choose another window or a longer signal."
         )
     bad = (~signal.isfinite()).nonzero().flatten()
     if len(bad):
         raise ValueError(
-            f"{origin}: expected finite samples, got {len(bad)} NaN or infinite, the first at "
-            f"index {bad[0]}; choose another record or fill the gap"
+            f"{origin}: {len(bad)} samples are NaN or infinite, the first at index {bad[0]}. "
+            "Choose another record or fill the gap."
         )
     cut = signal[: len(signal) // window * window].reshape(-1, window)
     constant = (cut.amax(1) == cut.amin(1)).nonzero().flatten().tolist()
     if constant:
         raise ValueError(
-            f"{origin}: expected windows that vary, got a constant window at {constant} (counted "
-            f"from 0, {window} samples each), which cannot be standardized; choose another record "
-            "or a part without it"
+            f"{origin}: windows {constant} (counted from 0, {window} samples each) are constant, "
+            "so that they cannot be standardized. Choose another record or a part without them."
         )
     return ((cut - cut.mean(1, keepdim=True)) / cut.std(1, keepdim=True)).float()

@@ -175,7 +175,7 @@ def write_comparison() -> None:
         readme.read_text(),
     )
     if count != 1:
-        raise ValueError(f"{readme}: expected one pair of ledger marks, but found {count}.")
+        raise ValueError(f"{readme}: has {count} pairs of ledger marks, not one. Mend the marks.")
     readme.write_text(text)
 
 
@@ -189,8 +189,8 @@ def write_causes(results: str | Path) -> None:
     sources = {name: card["source"] for name, card in made["cards"].items()}
     if made["profile"] != "paper" or set(sources.values()) - {"real"}:
         raise ValueError(
-            f"{results}: expected causes from full runs on the paper's data, but they are of the "
-            f"{made['profile']} profile, from {sources}. Run `make record`."
+            f"{results}: its causes are of the {made['profile']} profile, from {sources}, and not "
+            "of full runs on the paper's data. Run `make record`."
         )
     write_table(REPRODUCED / "causes.csv", pd.DataFrame(made["rows"]))
 

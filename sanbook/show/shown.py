@@ -85,7 +85,7 @@ def findings(*sentences: str) -> Shown:
         ValueError: There is nothing to say.
     """
     if not sentences:
-        raise ValueError("findings: expected about three sentences, got none. Say what was found.")
+        raise ValueError("findings: there are no sentences. Give about three.")
     bullets = "\n".join(f"- {sentence}" for sentence in sentences)
     text = f"**Findings**\n\n{bullets}"
     book = f":::{{admonition}} Findings\n:class: tip findings\n{bullets}\n:::"

@@ -87,7 +87,7 @@ def encode(value: object, tensors: dict[str, Tensor]) -> object:
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         held = [*cells, value.__defaults__, value.__kwdefaults__]
         return ["function", name, _code(value.__code__), each(held)]
-    raise TypeError(f"expected a value that can be written, got {value!r}")
+    raise TypeError(f"value: {value!r} cannot be written. Pass tables, tensors, numbers or text.")
 
 
 def _code(code: CodeType) -> list:

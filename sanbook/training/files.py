@@ -5,6 +5,7 @@ The metadata ``kind`` says which class of network a file holds. Nothing in a fil
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from safetensors import SafetensorError, safe_open
@@ -54,9 +55,8 @@ def load_model(path: str | os.PathLike) -> nn.Module:
         return build(settings, tensors)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: expected a network that save_model wrote, but no network can be made of the "
-            f"metadata {sorted(settings)} and the tensors {sorted(tensors)}: {error}. Save the "
-            "network again."
+            f"{path}: no network can be made of the metadata {sorted(settings)} and the tensors "
+            f"{sorted(tensors)}: {error}. Save the network again with save_model."
         ) from error
 
 
@@ -66,14 +66,15 @@ def load_facts(path: str | os.PathLike) -> dict[str, str]:
 
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: there is no such file. Check the name.")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except SafetensorError as error:
         raise ValueError(
-            f"{path}: expected a network that save_model wrote, but it is not a whole safetensors "
-            f"file: {error}. Save the network again."
+            f"{path}: is not a whole safetensors file: {error}. Save the network again."
         ) from error
 
 

@@ -487,7 +487,7 @@ def test_reference_results_have_ten_seeds_in_a_folder_of_their_own(monkeypatch):
 def test_reference_results_of_a_quick_run_are_refused_before_it(monkeypatch, switch):
     for name, value in switch.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(PageError, match="PROFILE=paper"):
+    with pytest.raises(PageError, match="PROFILE=quick"):
         task_book.main("record")
 
 
@@ -505,16 +505,16 @@ def make(*arguments):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("PROFILE", "Paper", "PROFILE=paper or quick"),
-        ("DATA", "none", "DATA=auto or real or sample"),
-        ("JOBS", "abc", "JOBS to be a number from 1 on"),
-        ("JOBS", "0", "JOBS to be a number from 1 on"),
-        ("SEEDS", "0 x", "SEEDS to be different numbers"),
-        ("SEEDS", "1 1", "SEEDS to be different numbers"),
-        ("FRESH", "yes", "FRESH=0 or 1"),
-        ("SAN_DATA", "no such folder", "SAN_DATA to be a folder"),
-        ("SIGNAL", "my signal.txt", "SIGNAL to be a file of one of the kinds .csv, .edf, .hea"),
-        ("SIGNAL", "absent.csv", "SIGNAL to be a file"),
+        ("PROFILE", "Paper", "is none of paper, quick"),
+        ("DATA", "none", "is none of auto, real, sample"),
+        ("JOBS", "abc", "is no number from 1 on"),
+        ("JOBS", "0", "is no number from 1 on"),
+        ("SEEDS", "0 x", "are not different numbers"),
+        ("SEEDS", "1 1", "are not different numbers"),
+        ("FRESH", "yes", "is none of 0, 1"),
+        ("SAN_DATA", "no such folder", "is no folder. Make it first"),
+        ("SIGNAL", "my signal.txt", "is none of the kinds .csv, .edf, .hea"),
+        ("SIGNAL", "absent.csv", "there is no file"),
     ],
 )
 def test_wrong_switch_is_refused_before_anything_runs(name, value, words):
@@ -522,7 +522,8 @@ def test_wrong_switch_is_refused_before_anything_runs(name, value, words):
     assert said.returncode != 0
     assert said.stdout == ""
     sentence, of_make = said.stderr.splitlines()
-    assert f"expected {words}" in sentence
+    assert f"{name}: " in sentence
+    assert words in sentence
     assert value in sentence
     assert "switches" in of_make
 
@@ -539,7 +540,11 @@ def test_help_and_cleaning_are_never_refused_and_the_book_is_served_to_this_mach
     ("arguments", "status", "words"),
     [
         # Switches need nothing that is not installed yet.
-        (["-I", "-S", "sanbook/build/switches.py"], 1, "got 'abc'"),
+        (
+            ["-I", "-S", "sanbook/build/switches.py"],
+            1,
+            "JOBS: 'abc' is no number from 1 on. Give one.",
+        ),
         (["task_book.py"], 1, "usage: python task_book.py book|pages|record|pdf|PAGE\n"),
         (["-m", "sanbook.data", "--help"], 0, ""),
     ],
@@ -619,8 +624,8 @@ def test_sources_that_are_the_same_keep_their_dates_and_others_leave(unrendered)
 
 def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(PageError, match=r"expected Chromium to print with.*apt install"):
+    with pytest.raises(PageError, match=r"no Chromium to print with.*apt install"):
         render.print_pdf("quick")
     render.require_jupyter_book_1("1.0.4.post1")
-    with pytest.raises(PageError, match=r"Jupyter Book 1.x, but 2.0.1.*jupyter-book<2"):
+    with pytest.raises(PageError, match=r"2.0.1 is installed, not 1.x.*jupyter-book<2"):
         render.require_jupyter_book_1("2.0.1")

@@ -208,7 +208,7 @@ def test_uci_wrong_file_is_an_error_that_names_it(uci, offline, data, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"; move it away and run `make data` to fetch") as caught:
         load_uci(uci, data=data)
-    words = f"{path}: expected sha256 {sha256(CSV)}, got {sha256(content)}"
+    words = f"{path}: its sha256 is {sha256(content)}, the official one {sha256(CSV)}"
     assert str(caught.value).startswith(words)
     assert path.read_bytes() == content
     assert offline == []
@@ -326,7 +326,7 @@ def test_each_file_of_images_is_verified(numbered, content, file, data):
     path.write_bytes(wrong)
     with pytest.raises(ValueError, match="; move it away and run `make data` to fetch") as caught:
         load_images(numbered, data)
-    words = f"{path}: expected sha256 {sha256(content[file])}, got {sha256(wrong)}"
+    words = f"{path}: its sha256 is {sha256(wrong)}, the official one {sha256(content[file])}"
     assert str(caught.value).startswith(words)
     assert path.read_bytes() == wrong
 
@@ -335,7 +335,9 @@ def test_files_without_a_known_hash_are_not_real(numbered, change_source):
     change_source("fashion-mnist", files=tuple(KnownFile(file, "official") for file in FILES))
     card = load_images(numbered, "auto").card
     assert (card.source, card.data_source, card.origin) == ("unverified",) * 3
-    with pytest.raises(FileNotFoundError, match="got unverified; move what is there away and put"):
+    with pytest.raises(
+        FileNotFoundError, match=r"these are unverified. Move what is there away and put"
+    ):
         load_images(numbered)
 
 

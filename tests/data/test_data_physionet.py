@@ -115,7 +115,6 @@ def check_refused_as_real(name, root, *words):
         *words,
     ):
         assert part in str(caught.value)
-    assert ". " not in str(caught.value).replace(str(root), "")
 
 
 # The names
@@ -160,7 +159,7 @@ def test_windows_have_mean_0_and_unbiased_deviation_1(seed, scale, offset):
 
 @pytest.mark.parametrize("shape", [(11_999,), (12_001,), (12_000, 1), (12, 1000), ()])
 def test_windows_of_another_shape(shape):
-    with pytest.raises(ValueError, match=r"expected shape \(12000,\), got \("):
+    with pytest.raises(ValueError, match=r"its shape is .*, not \(12000,\)"):
         sanbook.data.physionet.windows(torch.rand(shape))
 
 
@@ -168,7 +167,9 @@ def test_windows_of_another_shape(shape):
 def test_windows_not_finite(value):
     signal = noise()
     signal[[4321, 7000]] = value
-    with pytest.raises(ValueError, match=r"lead: .*got 2 NaN or infinite, the first at index 4321"):
+    with pytest.raises(
+        ValueError, match=r"lead: .*2 samples are NaN or infinite, the first at index 4321"
+    ):
         sanbook.data.physionet.windows(signal, origin="lead")
 
 
@@ -208,7 +209,9 @@ def test_bytes_without_a_known_hash_are_never_real(tmp_path, no_hashes, offline)
         "100.hea and 100.dat: these bytes could not be verified."
     )
     assert card.origin == "unverified"
-    check_refused_as_real("mitdb", tmp_path, "got unverified: 100 MLII; move", "SHA256SUMS.txt")
+    check_refused_as_real(
+        "mitdb", tmp_path, "these are unverified: 100 MLII. Move", "SHA256SUMS.txt"
+    )
     assert offline == []
 
 
@@ -269,7 +272,9 @@ def test_other_channel_is_a_substitute(tmp_path, publish):
     publish(write(mitdb(tmp_path), channels=("V5",)))
     card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert (card.data_source, card.origin) == ("substitute: 100 V5", "official")
-    check_refused_as_real("mitdb", tmp_path, "got substitute: 100 V5; move what is there away")
+    check_refused_as_real(
+        "mitdb", tmp_path, "these are substitute: 100 V5. Move what is there away"
+    )
 
 
 def test_known_substitute_is_one_whatever_its_names(tmp_path, publish, change_source):
@@ -282,7 +287,7 @@ def test_known_substitute_is_one_whatever_its_names(tmp_path, publish, change_so
     change_source("mitdb", files=(*official, *files))
     card = sanbook.data.load("mitdb", directory=tmp_path).card
     assert (card.data_source, card.origin) == ("substitute: 100 MLII", "substitute")
-    check_refused_as_real("mitdb", tmp_path, "got substitute: 100 MLII; move")
+    check_refused_as_real("mitdb", tmp_path, "these are substitute: 100 MLII. Move")
 
 
 def test_channels_in_files_of_their_own(tmp_path, publish):
@@ -305,8 +310,8 @@ def unverified(no_hashes, tmp_path):
 @pytest.mark.parametrize(
     ("where", "value", "words"),
     [
-        ([77, 900, 901], np.nan, r"got 3 NaN.*first at index 77"),
-        (slice(11_000, None), 0, r"constant window at \[11\]"),
+        ([77, 900, 901], np.nan, r"3 samples are NaN.*first at index 77"),
+        (slice(11_000, None), 0, r"windows \[11\] .* are constant"),
     ],
 )
 def test_samples_that_cannot_be_standardized(tmp_path, unverified, where, value, words):
@@ -319,7 +324,7 @@ def test_samples_that_cannot_be_standardized(tmp_path, unverified, where, value,
 
 def test_short_record(tmp_path, unverified):
     write(unverified, signal=noise(11_999))
-    with pytest.raises(ValueError, match=r"100\.hea: expected at least 12000 samples, got 11999"):
+    with pytest.raises(ValueError, match=r"100\.hea: has 11999 samples, fewer than 12000"):
         sanbook.data.load("mitdb", directory=tmp_path)
 
 
@@ -359,7 +364,7 @@ def test_a_changed_file_is_an_error_that_names_it(copied, file, data):
     ) as caught:
         sanbook.data.load("mitdb", data, copied)
     official = MANIFEST["mitdb"].official[file].sha256
-    words = f"{path}: expected sha256 {official}, got {sha256(path.read_bytes())}"
+    words = f"{path}: its sha256 is {sha256(path.read_bytes())}, the official one {official}"
     assert str(caught.value).startswith(words)
 
 
@@ -367,7 +372,7 @@ def test_a_copy_with_the_official_signal_is_an_error(copied):
     """The header of a conversion makes nonsense of the official signal file."""
     path = mitdb(copied) / "100.dat"
     path.write_bytes((copied / "official" / "100.dat").read_bytes())
-    with pytest.raises(ValueError, match=r"belongs to the known copy 100\.hea, got another"):
+    with pytest.raises(ValueError, match=r"does not belong to the known copy 100\.hea"):
         sanbook.data.load("mitdb", directory=copied)
 
 

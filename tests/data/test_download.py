@@ -116,9 +116,7 @@ def test_server_that_ends_is_noticed(server, target, served):
     download(server, target, served)
     target.unlink()
     server.end()
-    check_refused(
-        server, target, served, f"100.dat: expected {server.url}{served}, got ", "refused"
-    )
+    check_refused(server, target, served, f"100.dat: {server.url}{served} gives ", "refused")
 
 
 def test_silent_server_is_asked_once_for_a_limited_time(server, target):
@@ -134,9 +132,7 @@ def test_silent_server_is_asked_once_for_a_limited_time(server, target):
 def test_hang(server, target, served, fault):
     server.faults[served] = [fault]
     started = time.monotonic()
-    check_refused(
-        server, target, served, f"100.dat: expected {server.url}{served}, got", "timed out"
-    )
+    check_refused(server, target, served, f"100.dat: {server.url}{served} gives", "timed out")
     assert time.monotonic() - started < 5
     download(server, target, served)
     check_whole(target)
@@ -145,7 +141,7 @@ def test_hang(server, target, served, fault):
 @pytest.mark.parametrize("status", [404, 503])
 def test_error_status(server, target, served, status):
     server.faults[served] = [status]
-    words = f"100.dat: expected {server.url}{served}, got {status} "
+    words = f"100.dat: {server.url}{served} gives {status} "
     check_refused(server, target, served, words)
     assert server.asked == [served]
     download(server, target, served)
@@ -211,7 +207,7 @@ def test_full_disk(server, target, monkeypatch, served, end):
 
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "open", fill)
-        words = f"{target}: expected to write it, got: No space left on device"
+        words = f"{target}: cannot be written: No space left on device"
         check_refused(server, target, served, words)
     assert full
     download(server, target, served)
@@ -224,7 +220,7 @@ def test_read_only_folder(server, target, monkeypatch, code):
         raise OSError(code, os.strerror(code), str(path))
 
     monkeypatch.setattr(os, "mkdir", refuse)
-    words = f"{target}: expected to write it, got: {os.strerror(code)}"
+    words = f"{target}: cannot be written: {os.strerror(code)}"
     check_refused(server, target, "100.dat", words)
     assert server.asked == []
 
@@ -329,7 +325,10 @@ def test_a_file_that_is_there_is_never_written_over(mitdb, server, name):
     (source, folder), content = mitdb, b"a page"
     (folder / name).write_bytes(content)
     if name == "SHA256SUMS.txt":
-        with pytest.raises(ValueError, match=r"SHA256SUMS\.txt: expected lines of .* move it away"):
+        with pytest.raises(
+            ValueError,
+            match=r"SHA256SUMS\.txt: (line|holds) .* Move it away",
+        ):
             sanbook.data.download.obtain(source, folder, "100.dat")
     else:
         sanbook.data.download.obtain(source, folder, name)
@@ -338,9 +337,9 @@ def test_a_file_that_is_there_is_never_written_over(mitdb, server, name):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (b"<html>", "does not verify: expected lines of a sha256 and a file name, got '<html>'"),
-    (b"", "does not verify: expected lines of a sha256 and a file name, got none"),
-    (b"0" * 64 + b" 102.hea", "100.dat: expected its hash in "),
+    (b"<html>", "does not verify: line 1 is no sha256 and file name, but '<html>'"),
+    (b"", "does not verify: holds no line of a sha256 and a file name"),
+    (b"0" * 64 + b" 102.hea", "SHA256SUMS.txt holds no hash to verify it by"),
 ])  # fmt: skip
 def test_without_a_hash_nothing_is_accepted(mitdb, server, content, words):
     source, folder = mitdb
@@ -348,7 +347,7 @@ def test_without_a_hash_nothing_is_accepted(mitdb, server, content, words):
     with pytest.raises(sanbook.data.download.FetchError, match=re.escape(words)):
         sanbook.data.download.obtain(source, folder, "100.dat")
     assert "100.dat" not in server.asked
-    assert names(folder) == ([] if "verify" in words else ["SHA256SUMS.txt"])
+    assert names(folder) == ([] if "does not verify" in words else ["SHA256SUMS.txt"])
 
 
 # SAN_DATA
@@ -449,7 +448,8 @@ def test_check_names_what_else_is_there(only, capsys):
 def test_check_names_a_wrong_file(only, capsys):
     (only / "100.hea").write_bytes(b"header")
     (only / "100.dat").write_bytes(b"0fficial")
-    words = f"expected sha256 {sha256(OFFICIAL)}, got {sha256(b'0fficial')}, which is no known copy"
+    hashes = f"its sha256 is {sha256(b'0fficial')}, the official one {sha256(OFFICIAL)}"
+    words = f"{hashes}, which is no known copy"
     status, states = check(only, capsys, f"{only / '100.dat'}: {words}", "1 files verified, 1 not")
     assert (status, states["100.dat"], states["100.hea"]) == (1, "wrong", "official")
     assert (only / "100.dat").read_bytes() == b"0fficial"
@@ -461,7 +461,7 @@ def test_check_with_the_list_of_physionet(only, capsys, change_source):
     change_source("mitdb", files=unknown)
     for name, content in FILES.items():
         (only / name).write_bytes(content)
-    status, states = check(only, capsys, "expected a hash that is known", "put the official")
+    status, states = check(only, capsys, "is not known. Put the official")
     assert (status, set(states.values())) == (1, {"unverified"})
     lines = [f"{sha256(content)} {name}\n" for name, content in FILES.items()]
     (only / "SHA256SUMS.txt").write_text("".join(lines))
@@ -476,7 +476,7 @@ def test_check_of_a_list_that_is_none(only, change_source, capsys):
     change_source("mitdb", files=(KnownFile("100.dat", "official"),))
     (only / "100.dat").write_bytes(OFFICIAL)
     (only / "SHA256SUMS.txt").write_text("<html>")
-    words = f"{only / 'SHA256SUMS.txt'}: expected lines of a sha256 and a file name, got '<html>'"
+    words = f"{only / 'SHA256SUMS.txt'}: line 1 is no sha256 and file name, but '<html>'"
     assert check(only, capsys, words, "0 files verified, 1 not")[0] == 1
 
 

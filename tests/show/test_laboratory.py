@@ -340,10 +340,12 @@ def test_records_are_read_as_by_python(read, tmp_path, name):
 def edf(labels=("ECG", "EDF Annotations"), sizes=(10, 4), onsets=(0, 1, 2), width=2, **changed):
     """An EDF or BDF file of three records."""
     fields = {"version": "0" if width == 2 else "\xffBIOSEMI", "records": "3", "duration": "1"}
-    fields |= {"low": "-5", "high": "5", "dlow": "-2048", "dhigh": "2047", "units": "mV"} | changed
+    fields |= {"low": "-5", "high": "5", "dlow": "-2048", "dhigh": "2047", "units": "mV"}
+    fields |= {"reserved": ""} | changed
     count = len(labels)
     head = fields["version"].ljust(8) + " " * 160 + "01.02.0303.04.05"
-    head += str(256 * (1 + count)).ljust(8) + " " * 44 + fields["records"].ljust(8)
+    head += str(256 * (1 + count)).ljust(8) + fields["reserved"].ljust(44)
+    head += fields["records"].ljust(8)
     head += fields["duration"].ljust(8) + str(count).ljust(4)
     columns = [(labels, 16), ("", 80), (fields["units"], 8), (fields["low"], 8)]
     columns += [(fields["high"], 8), (fields["dlow"], 8), (fields["dhigh"], 8), ("", 80)]
@@ -374,6 +376,12 @@ EDFS = {
     "no duration": edf(duration="0"),
     "no number": edf(low="much"),
     "no label": edf(labels=("EDF Annotations",), sizes=(8,)),
+    "capitals": edf(labels=("ECG", "EDF ANNOTATIONS")),
+    "times in the second": edf(labels=("a", "EDF annotations", "EDF Annotations"), sizes=(9, 5, 7)),
+    "no times": edf(onsets=("", "", "")),
+    "no times of pieces": edf(onsets=("", "", ""), reserved="EDF+D"),
+    "no times of a record": edf(onsets=(0, "", 2)),
+    "NUL in a label": edf(labels=("ECG\0II", "EDF Annotations")),
     "no header": b"<html>",
     "no channels": edf(labels=(), sizes=()),
 }
@@ -394,6 +402,17 @@ TEXTS = {
     "times": "time,ECG (mV)\n" + "".join(f"{i / 360:.4f},{i % 7}\n" for i in range(99)),
     "times with a gap": "t;x\n" + "".join(f"{i + 40 * (i > 20)};{i % 7}\n" for i in range(99)),
     "times in ms": "time_ms\tx\n" + "".join(f"{4 * i}\t{i % 7}\n" for i in range(99)),
+    "times of which single ones are lost": "time,x\n"
+    + "".join(f"{i / 100:.2f},{i % 7}\n" for i in range(600) if i % 10 != 5),
+    "times that are rounded": "time,x\n" + "".join(f"{i / 512:.3f},{i % 7}\n" for i in range(600)),
+    "times in days": "time,x\n"
+    + "".join(f"{45000 + i / 250 / 86400:.10f},{i % 7}\n" for i in range(600)),
+    "times that are irregular late": "time,x\n"
+    + "".join(f"{i / 100 if i < 20000 else i / 60:.3f},{i % 7}\n" for i in range(40000)),
+    "a unit like a time": "uS,temp\n" + "".join(f"{i % 5},{i % 7}\n" for i in range(99)),
+    "a length like a time": "x,rise_time\n" + "".join(f"{i % 5},{i % 7}\n" for i in range(99)),
+    "a rate that is not quite": "t,x\n" + "".join(f"{i / 357:.6f},{i % 7}\n" for i in range(600)),
+    "commas and tabs": "0.010,\t5\n0.020,\t6\n0.030,\t8\n",
     "times in disorder": "time,x\n" + "".join(f"{i ^ 1},{i % 7}\n" for i in range(99)),
     "irregular times": "time,x\n" + "".join(f"{i * i},{i % 7}\n" for i in range(99)),
     "decimal commas": "a;b\n1,5;2\n-0,25;3,125\n7;8\n",

@@ -1,6 +1,6 @@
 """What a header, a name or a column of times means: rate, gaps and start, or a sentence."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -78,6 +78,23 @@ def test_start_has_one_meaning(tmp_path):
     assert start("2024-01-02T03:04:{}-05:00") == datetime.fromisoformat("2024-01-02T08:04:00Z")
     assert start("03/04/2021 08:00:{}") is None
     assert start("13/04/2021 08:00:{}") == datetime(2021, 4, 13, 8)
+    assert start("13:00:{}") is None
+
+
+def test_date_and_time_may_stand_in_two_columns(tmp_path):
+    for date, day in (("2021-04-03", 3), ("03.04.2021", 3), ("03/04/2021", None)):
+        content = "Date,Time,ecg\n" + rows(f"{date},23:59:5{i / 100:.2f}" for i in range(600))
+        recording, values = read(tmp_path, content, "ecg")
+        assert recording.start == (day and datetime(2021, 4, day, 23, 59, 50))
+        assert recording.sampling_rate == 100
+        np.testing.assert_array_equal(values, WAVE)
+
+
+def test_later_rows_tell_day_and_month(tmp_path):
+    hours = [datetime(2021, 3, 10) + timedelta(hours=i) for i in range(600)]
+    recording, values = read(tmp_path, "time,ecg\n" + rows(f"{t:%d/%m/%Y %H:%M:%S}" for t in hours))
+    assert recording.start == hours[0]
+    np.testing.assert_array_equal(values, WAVE)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +105,10 @@ def test_start_has_one_meaning(tmp_path):
         ("ecg\n" + "".join(f'"{12000 + k:,}"\n' for k in range(300)), "no column of numbers"),
         ("time,ecg\n" + rows([k / 100 if k < 500 else 5 + (k - 500) / 200 for k in range(600)]),
          "irregular"),
+        ("[\n" + "0.5,\n" * 300 + "0.5\n]\n", "is JSON"),
+        (2 * "".join(["Interval=\t0.01 s\n", "ChannelTitle=\tecg\n",
+                      *(f"{k / 100:.2f}\t{k}\n" for k in range(300))]),
+         "line 303 begins a second block of LabChart"),
     ],
 )  # fmt: skip
 def test_ambiguous_texts_are_refused(tmp_path, content, sentence):
@@ -101,6 +122,8 @@ def test_ambiguous_texts_are_refused(tmp_path, content, sentence):
         ("time,ecg\n0,1\n0.004,2\n0.008,3.5\n", "ecg", [1, 2, 3.5], "unknown"),
         ("ecg\n1\n#N/A\n3\n", "", [1, np.nan, 3], "unknown"),
         ("Time,ECG\n[s],[mV]\n0,1\n0.5,2\n1,3\n", "ECG", [1, 2, 3], "mV"),
+        ("0.010,\t5\n0.020,\t6\n0.030,\t8\n", 1, [5, 6, 8], "unknown"),
+        ("ecg,rise_time\n1,9\n2,3\n3,4\n", "ecg", [1, 2, 3], "unknown"),
         ("R,S,T\n1,5,3\n2,4,6\n3,9,1\n4,2,2\n", "R", [1, 2, 3, 4], "unknown"),
         ("time (s),flow (l/min)\n0,1\n0.5,2\n1,3\n", "flow (l/min)", [1, 2, 3], "l/min"),
     ],

@@ -34,7 +34,7 @@ def test_standardized_windows_of_any_length_leave_the_rest_out(samples, window):
 
 @pytest.mark.parametrize("window", [-3, 0, 1, 21])
 def test_standardized_windows_of_an_impossible_length(window):
-    with pytest.raises(ValueError, match=rf"lead: expected a window of 2 to 20 .*got {window};"):
+    with pytest.raises(ValueError, match=rf"lead: a window of {window} samples .* has 20\."):
         standardized_windows(torch.rand(20), window, origin="lead")
 
 
@@ -125,9 +125,9 @@ class Trap:
             "ecg\n1\n2\n3\n3\n1\n2\n",
             "1 window of a constant value is left out, from sample 2",
         ),
-        ("own.npy", b"", "cannot be read: No data left"),
-        ("own.npy", np.array([Trap()]), "cannot be read: .*Python objects"),
-        ("own.npy", pickle.dumps(Trap()), "cannot be read: .*pickle"),
+        ("own.npy", b"", "holds no array of numbers"),
+        ("own.npy", np.array([Trap()]), "holds no array of numbers"),
+        ("own.npy", pickle.dumps(Trap()), "holds no array of numbers"),
         ("own.npz", b"PK\x03\x04 broken", "cannot be read: "),
         ("own.npy", np.ones((50, 2)), r"does not name exactly one of its columns \[0, 1\]"),
         ("own.npy", np.ones(50, complex), "not a signal but complex128"),

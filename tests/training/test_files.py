@@ -74,7 +74,7 @@ KERNEL, PROTOTYPES = {"kernel 0": torch.ones(3)}, {"prototypes": torch.ones(1, 3
 def test_file_that_save_did_not_write_is_refused(tmp_path, tensors, metadata, message):
     path = tmp_path / "other.safetensors"
     save_file(tensors, path, metadata)
-    with pytest.raises(ValueError, match=rf"other.safetensors: expected a network .*{message}"):
+    with pytest.raises(ValueError, match=rf"other.safetensors: .*{message}"):
         load_model(path)
 
 
@@ -88,7 +88,7 @@ def test_pickle_and_broken_file_are_refused_and_nothing_in_them_runs(tmp_path):
     (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-1])
     (tmp_path / "empty").touch()
     for name in ("model.pt", "cut", "empty"):
-        with pytest.raises(ValueError, match=f"{name}: expected a network .* not a whole safeten"):
+        with pytest.raises(ValueError, match=f"{name}: is not a whole safeten"):
             load_model(tmp_path / name)
     assert not (tmp_path / "sprung").exists()
     with pytest.raises(FileNotFoundError, match="absent"):

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +36,7 @@ from sanbook.signals.formats.recording import (
 HEAD = 1000  # lines of a file that its layout is told from
 LIVE = 64  # rows of a stream for the same purpose, as who writes it may wait for an answer
 LONGEST = 2**20  # characters of a line
+END = 2**12  # bytes that the last time of a file is looked for in
 #: How files that are no text in columns begin, and what they are.
 FOREIGN = {
     b"version https://git-lfs": "a pointer of Git LFS. Fetch the file itself with git lfs pull",
@@ -43,6 +45,8 @@ FOREIGN = {
     b"\x1f\x8b": "a gzip file. Unpack it",
     b"<": "HTML or XML. Download the file itself",
     b"{": "JSON. Save the signal as CSV",
+    b"[\n": "JSON. Save the signal as CSV",
+    b"[\r\n": "JSON. Save the signal as CSV",
     b"%PDF": "a PDF. Save the signal as CSV",
     b"\x89HDF": "an HDF5 file. Save the signal as CSV or .npy",
     b"MATLAB 5": "a MATLAB file. Save the signal as CSV",
@@ -59,7 +63,11 @@ def open_text(path: Path, wishes: Overrides) -> SignalFile:
         return open_stream(path.name, path.open("rb"), wishes)
     with path.open("rb") as file:
         head = _lines_of(path.name, file, HEAD + (wishes.skip or 0))
-    table = _Table.of(path.name, head, wishes)
+    with path.open("rb") as file:
+        encoding = _encoding(file.peek(256)[:256])
+        file.seek(-min(END, path.stat().st_size), io.SEEK_END)
+        end = file.read().decode(encoding, "replace").splitlines()
+    table = _Table.of(path.name, head, wishes, end)
     return table.file((path,), lambda: _read_again(path))
 
 
@@ -79,7 +87,7 @@ def open_stream(name: str, stream: BinaryIO, wishes: Overrides) -> SignalFile:
         rows = rows + 1 if is_row else 0
         if rows == LIVE or len(head) == HEAD + (wishes.skip or 0):
             break
-    table = _Table.of(name, head, wishes)
+    table = _Table.of(name, head, wishes, [])
     once = iter([[*head], lines])
 
     def rest() -> Iterator[str]:
@@ -126,19 +134,23 @@ def _lines_of(name: str, stream: BinaryIO, count: int) -> list[str]:
 
 @dataclasses.dataclass
 class _Table:
-    """A text of a known layout, its column of times, if any, and the rate that was given."""
+    """A text of a known layout, its column of times, if any, and the rate that was given.
+
+    ``head`` are its first lines, ``end`` its last ones, none of a stream.
+    """
 
     name: str
     layout: Layout
     clock: int | None
     wishes: Overrides
     head: list[str]
+    end: list[str]
 
     @classmethod
-    def of(cls, name: str, head: list[str], wishes: Overrides) -> "_Table":
-        """What the first lines say."""
+    def of(cls, name: str, head: list[str], wishes: Overrides, end: list[str]) -> "_Table":
+        """What the first lines say, and the last ones of times."""
         layout = recognize(name, head, wishes)
-        table = cls(name, layout, None, wishes, head)
+        table = cls(name, layout, None, wishes, head, end)
         table.clock = table._time_column()
         return table
 
@@ -161,6 +173,10 @@ class _Table:
         """The fields of a line, None of a blank one or a comment."""
         if not is_content(line):
             return None
+        if line.startswith("Interval="):
+            raise FileError(
+                f"{self.name}: line {number} begins a second block of LabChart. Export one block."
+            )
         check_quotes(self.name, self.layout, line, number)
         with contextlib.suppress(csv.Error):
             return self.layout.split(line)
@@ -207,7 +223,17 @@ class _Table:
         unit = layout.units[column] if layout.units else ""
         title = layout.names[column] if layout.names else ""
         given = self.wishes.rate or layout.rate
-        return times.clock_of(self.name, title or str(column), unit, cells, lines, given)
+        rows = [layout.split(line) for line in self.end if line.count('"') % 2 == 0]
+        last = next((row[column] for row in reversed(rows) if len(row) == layout.width), "")
+        return times.clock_of(self.name, title or str(column), unit, cells, lines, given, last)
+
+    def _day(self) -> datetime | None:
+        """The day of the first row, in another column of times."""
+        for column, title in enumerate(self.layout.names[: self.columns]):
+            cells, _ = self._rows(column)
+            if column != self.clock and times.is_time(title) and cells:
+                return times.date_of(cells[0])
+        return None
 
     def file(self, files: tuple[Path, ...], lines) -> SignalFile:
         """The columns; ``lines`` gives all lines, from the first on."""
@@ -221,6 +247,9 @@ class _Table:
         start = layout.start
         if told and self.clock is not None:
             start = told.start(self._rows(self.clock)[0][0].replace(",", ".")) or start
+            day = self._day() if told.reader.kind == "clock" else None
+            if day:
+                start = day + timedelta(seconds=told.reader(self._rows(self.clock)[0][0]))
         said = self._decision(names, rate, told, where)
 
         def read(column: int) -> Recording:

@@ -47,6 +47,7 @@ class _Header:
     channels: list[dict[str, str]]
     sizes: list[int]  # samples of each channel in a record
     remarks: list[str]
+    interrupted: bool  # records may have gaps between them, by the header
 
     def record_bytes(self, channel: int | None = None) -> int:
         """Bytes of a record, or those before a channel."""
@@ -75,7 +76,15 @@ def open_edf(path: Path, wishes: Overrides) -> SignalFile:
     signals = [number for number, annotations in enumerate(kinds) if not annotations]
     if not signals:
         raise FileError(f"{path.name}: holds annotations only. Name the file with the signals.")
-    onsets = _onsets(header, kinds.index(True)) if True in kinds else None
+    told = (_onsets(header, number) for number, annotations in enumerate(kinds) if annotations)
+    onsets = next((found for found in told if found is not None), None)
+    if onsets is None and header.interrupted:
+        raise FileError(
+            f"{path.name}: its records have gaps between them, but none says when it begins. Fetch "
+            "or export the file again."
+        )
+    if onsets is None and True in kinds:
+        header.remarks.append("no record says when it begins: they are taken without gaps")
 
     def read(number: int) -> Recording:
         return _read(header, number, signals[number], onsets, wishes.rate)
@@ -157,8 +166,11 @@ def _places(name: str, seconds: np.ndarray, size: int, rate: float) -> np.ndarra
     return places
 
 
-def _onsets(header: _Header, channel: int) -> np.ndarray:
-    """The time at which each record begins, in seconds, from its first annotation."""
+def _onsets(header: _Header, channel: int) -> np.ndarray | None:
+    """The time at which each record begins, in seconds, from its first annotation.
+
+    None if already the first record has none.
+    """
     onsets = []
     size = header.width * header.sizes[channel]
     place = header.record_bytes(channel)
@@ -167,6 +179,8 @@ def _onsets(header: _Header, channel: int) -> np.ndarray:
             file.seek(header.first + record * header.record_bytes() + place)
             text = file.read(size)
             found = re.match(rb"([+-]\d+(?:\.\d*)?)\x14", text)
+            if not found and not onsets:
+                return None
             if not found:
                 raise FileError(
                     f"{header.path.name}: record {record} does not say when it begins, but "
@@ -220,7 +234,10 @@ def _read_header(path: Path) -> _Header:
     if start is None:
         remarks.append(f"the start {decode(moment)!r} is no date and time")
     seconds = _number(decode(duration), f"{name}: duration of a record")
-    return _Header(path, width, first, seconds, records, start, channels, sizes, remarks)
+    interrupted = fixed[192:197] in (b"EDF+D", b"BDF+D")
+    return _Header(
+        path, width, first, seconds, records, start, channels, sizes, remarks, interrupted
+    )
 
 
 def _start(date: bytes, time: bytes, recording: bytes) -> datetime | None:

@@ -23,7 +23,7 @@ SOME = 2**16  # characters at either end of the first lines, which every layout 
 MISSING = {"", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?",
            "<na>", "#n/a", "#num!", "#div/0!", "#value!", "nan(ind)", "-nan(ind)"}  # fmt: skip
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
 ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
 MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_][^;|]*)?"
                     r"|[a-z]{3,9} \d+,? \d{4} .*"
@@ -94,7 +94,7 @@ class Layout:
 
     def number(self, cell: str) -> float:
         """The number in a cell, NaN if it is missing; ValueError for other text."""
-        cell = cell.strip(" '")
+        cell = cell.strip(" \t'")
         if self.decimal == ",":
             if "." in cell:
                 raise ValueError(cell)
@@ -108,7 +108,7 @@ class Layout:
 
     def is_number(self, cell: str) -> bool:
         """Whether a cell holds a number that is not missing."""
-        cell = re.sub(r"(?<=\d)[ \u00a0\u202f](?=\d{3}\b)", "", cell.strip(" '"))
+        cell = re.sub(r"(?<=\d)[ \u00a0\u202f](?=\d{3}\b)", "", cell.strip(" \t'"))
         if self.decimal == ",":
             # Points between thousands are known as such, and refused where they are read.
             cell = cell.replace(".", "") if THOUSANDS.fullmatch(cell) else cell

@@ -1,5 +1,6 @@
 """Arrays that `numpy.save` or `numpy.savez` wrote; told by what is in a file, not by its suffix."""
 
+import contextlib
 import dataclasses
 import math
 import zipfile
@@ -22,6 +23,7 @@ RATES = ("fs", "rate", "sampling_rate", "sample_rate", "samplerate", "sfreq", "f
 TEXTS = {"units": "units", "unit": "units", "names": "names", "channels": "names"}
 TEXTS |= {"ch_names": "names", "channel_names": "names", "sig_name": "names"}
 LARGEST = 2**29  # bytes of an archive, which cannot be read block by block
+MOST_CHANNELS = 1000  # a longer array called "freq" is a signal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,29 +42,32 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
     if is_archive:
         arrays, facts = _open_archive(path)
     else:
-        arrays, facts = {"": np.load(path, mmap_mode="r", allow_pickle=False)}, {}
+        arrays, facts = {"": _mapped(path)}, {}
     channels = [
         channel for name, array in arrays.items() for channel in _channels(path.name, name, array)
     ]
     names = tuple(channel.name for channel in channels)
-    if channels and len(facts.get("names", [])) == len(channels):
-        names = tuple(facts["names"])
-    units = facts.get("units", ["unknown"])
-    if len(units) not in (1, len(channels)):
-        raise FileError(
-            f"{path.name}: {len(units)} units for {len(channels)} channels. Save one for each."
-        )
-    rate = at_rate(path.name, facts.get("rate"), wishes.rate)
-    from_file = f", {facts['rate']:g} Hz from the archive" if "rate" in facts else ""
+    if not channels:
+        raise FileError(f"{path.name}: holds no arrays. Save one of real numbers.")
+    for fact, values in facts.items():
+        if len(values) != len(channels) and (len(values) > 1 or fact == "names"):
+            raise FileError(
+                f"{path.name}: {len(values)} {fact} for {len(channels)} channels. Save one each."
+            )
+    names = tuple(facts.get("names", names))
+    units, rates = facts.get("units", ["unknown"]), facts.get("rates", [None])
 
     def read(number: int) -> Recording:
         channel = channels[number]
         array = arrays[channel.array]
+        stated = rates[number % len(rates)]
+        rate = at_rate(path.name, stated, wishes.rate)
+        from_file = f", {stated:g} Hz from the archive" if stated else ""
 
         def blocks(size: int) -> Iterator[np.ndarray]:
             # What is mapped counts as memory until it is closed, so each block has its own map.
             for first in range(0, max(array.shape), BLOCK):
-                part = array if is_archive else np.load(path, mmap_mode="r", allow_pickle=False)
+                part = array if is_archive else _mapped(path)
                 if channel.row is not None:
                     part = part[channel.row] if _rows_are_channels(part) else part[:, channel.row]
                 # In double precision, so that a large offset costs no digits.
@@ -100,15 +105,16 @@ def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
                 array, key = stored[name], name.lower()
             except ValueError:  # of Python objects, which are not unpickled
                 array, key = np.array(None), ""
-            if key in RATES and array.size == 1:
-                rate = _rate(path.name, name, array)
-                facts["rate"] = at_rate(path.name, rate, facts.get("rate"))
-                if not (facts["rate"] > 0 and math.isfinite(facts["rate"])):
+            if not isinstance(array, np.ndarray):  # another file in the archive
+                array = np.array(None)
+            if key in RATES and array.size < MOST_CHANNELS:
+                rates = _rates(path.name, name, array)
+                if facts.setdefault("rates", rates) != rates:
                     raise FileError(
-                        f"{path.name}: array {name!r} says {facts['rate']:g} Hz. Save the samples "
-                        "per second."
+                        f"{path.name}: array {name!r} says {rates} Hz, another {facts['rates']}. "
+                        "Save one of them."
                     )
-            elif key in TEXTS and isinstance(array, np.ndarray) and array.dtype.kind in "US":
+            elif key in TEXTS and array.dtype.kind in "US":
                 facts[TEXTS[key]] = [str(text) for text in array.astype(str).reshape(-1)]
             elif _is_signal(array):
                 arrays[name] = array
@@ -117,21 +123,31 @@ def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     return arrays or others, facts
 
 
-def _rate(file: str, name: str, array: np.ndarray) -> float:
-    try:
-        return float(array.reshape(-1)[0])
-    except (TypeError, ValueError) as error:
+def _rates(file: str, name: str, array: np.ndarray) -> list[float]:
+    rates = []
+    with contextlib.suppress(TypeError, ValueError):
+        rates = [float(rate) for rate in array.reshape(-1)]
+    if not rates or not all(rate > 0 and math.isfinite(rate) for rate in rates):
         raise FileError(
-            f"{file}: array {name!r} says {array}, not a number. Save the samples per second."
+            f"{file}: array {name!r} says {array}, no rate above 0. Save the samples per second."
+        )
+    return rates
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array of an .npy file, of which only what is used is read."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise FileError(
+            f"{path.name}: holds no array of numbers that numpy.save wrote, or a part of one. Save "
+            "real numbers of shape (n,) or (n, channels)."
         ) from error
 
 
 def _is_signal(array: np.ndarray) -> bool:
-    return (
-        isinstance(array, np.ndarray)
-        and array.dtype.kind in "iuf"
-        and (array.ndim == 1 or (array.ndim == 2 and array.shape[0] != array.shape[1]))
-    )
+    shaped = array.ndim == 1 or (array.ndim == 2 and array.shape[0] != array.shape[1])
+    return array.dtype.kind in "iuf" and shaped
 
 
 def _rows_are_channels(array: np.ndarray) -> bool:

@@ -3,6 +3,7 @@
 Times are seconds since a first one. A column that counts rows is a time without a rate.
 """
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -24,14 +25,19 @@ UNITS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms":
          "minutes": 60.0, "h": 3600.0}  # fmt: skip
 FORMATS = ("%d.%m.%y %H:%M:%S", "%b %d %Y %H:%M:%S",
            "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
-           "%m/%d/%Y %I:%M:%S %p", "%H:%M:%S %d/%m/%Y", "%d-%m-%Y %H:%M:%S",
-           "%Y-%m-%d_%H:%M:%S")  # fmt: skip
+           "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %I:%M:%S %p", "%H:%M:%S %d/%m/%Y",
+           "%d-%m-%Y %H:%M:%S", "%Y-%m-%d_%H:%M:%S")  # fmt: skip
+DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y")  # of one meaning
+#: Words of a name that make its time a length of events.
+LENGTHS = {"rise", "fall", "decay", "reaction", "response", "transit"}
 #: Rates of recorders in Hz: if one of them agrees with rounded times, they mean it.
 COMMON = [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 51.2, 60, 64, 75, 100, 102.4, 120, 125, 128,
           130, 150, 200, 204.8, 240, 250, 256, 300, 360, 400, 480, 500, 512, 600, 700, 720, 750,
           800, 1000, 1024, 1200, 1250, 1500, 1600, 2000, 2048, 2400, 2500, 4000, 4096, 5000, 8000,
           8192, 10000, 16000, 20000, 22050, 44100, 48000]  # fmt: skip
-CLOCK = re.compile(r"(?:(\d+) days? )?(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
+CLOCK = re.compile(
+    r"(?:(\d+) days? )?(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+|:\d{3})?)(?: ?([AP])M)?", re.IGNORECASE
+)
 HOUR, DAY, YEAR_2000 = 3600.0, 86400.0, 946684800.0
 
 
@@ -43,7 +49,7 @@ def is_time(name: str) -> bool:
     """
     words = re.split(r"[\W\d_]+", name.lower())
     named = any(word in WORDS or word.endswith(("time", "timestamp")) for word in words)
-    return named or name.strip().lower() in SHORT
+    return (named and LENGTHS.isdisjoint(words)) or name.strip().lower() in SHORT
 
 
 def is_vague(name: str) -> bool:
@@ -63,6 +69,7 @@ class Reader:
 
     kind: str  # "number", "clock", "iso" or what `datetime.strptime` understands
     scale: float = 1.0  # seconds of a number
+    dated: bool = True  # False if day and month may be the other way round
 
     def __call__(self, text: str) -> float:
         """Seconds; ValueError for other text.
@@ -78,8 +85,11 @@ class Reader:
             found = CLOCK.fullmatch(text)
             if not found:
                 raise ValueError(text)
-            days, hours, minutes, seconds = found.groups("0")
-            return int(days) * DAY + int(hours) * HOUR + int(minutes) * 60 + float(seconds)
+            days, hours, minutes, seconds, half = found.groups("0")
+            if half != "0":  # of a day; 12 is its hour 0
+                hours = int(hours) % 12 + 12 * (half.upper() == "P")
+            seconds = float(seconds.replace(":", "."))
+            return int(days) * DAY + int(hours) * HOUR + int(minutes) * 60 + seconds
         if self.kind == "iso":
             moment = datetime.fromisoformat(text)
         else:
@@ -87,12 +97,28 @@ class Reader:
         return (moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo and UTC)) / timedelta(seconds=1)
 
 
-def reader_of(texts: Sequence[str]) -> Reader | None:
-    """What reads nearly all the texts of a column, if they are times or numbers."""
+def reader_of(texts: Sequence[str], last: str) -> Reader | None:
+    """What reads nearly all the texts of a column, if they are times or numbers.
+
+    Where day and month may stand in either order, the last time of the file decides: the
+    recording is as short as it can be.
+
+    >>> reader_of(["03/04/2021 23:59:59"], "04/04/2021 00:30:00").kind
+    '%d/%m/%Y %H:%M:%S'
+    """
     fractions = [kind.replace("%S", "%S.%f") for kind in FORMATS]
     for kind in ("number", "clock", "iso", *FORMATS, *fractions):
-        if sum(reads(Reader(kind), text) for text in texts) > 0.9 * len(texts):
+        if sum(reads(Reader(kind), text) for text in texts) <= 0.9 * len(texts):
+            continue
+        other = Reader(kind.replace("%m/%d/", "%d/%m/"))
+        if other.kind == kind or not reads(other, texts[0]):
             return Reader(kind)
+        lengths = [
+            reader(last) - reader(texts[0]) if reads(reader, last) else math.inf
+            for reader in (Reader(kind), other)
+        ]
+        known = lengths[0] != lengths[1]
+        return Reader(other.kind if lengths[1] < lengths[0] else kind, dated=known)
     return None
 
 
@@ -164,7 +190,8 @@ class Clock:
         """What a jump is changed by: midnight, or the hour of summer time on a Sunday night."""
         if self.reader.kind == "clock":
             return DAY if step < -DAY / 2 else 0.0
-        if not self.local or abs(abs(step - self.step) - HOUR) > 1.5 * self.step:
+        error = abs(abs(step - self.step) - HOUR)
+        if not self.local or error > min(1.5 * self.step, HOUR / 2):
             return 0.0
         before = datetime(1970, 1, 1) + timedelta(seconds=seconds - step)
         if before.weekday() == 6 and before.hour <= 3 and before.month in (3, 4, 9, 10, 11):
@@ -185,19 +212,25 @@ class Clock:
             return None
         zone = None if self.local else UTC
         moment = datetime(1970, 1, 1, tzinfo=zone) + timedelta(seconds=seconds)
-        slashes = self.reader.kind.startswith(("%m/", "%d/"))
-        return None if slashes and moment.day <= 12 and moment.day != moment.month else moment
+        return moment if self.reader.dated or moment.day == moment.month else None
 
 
 def clock_of(
-    file: str, name: str, unit: str, texts: Sequence[str], lines: Sequence[int], rate: float | None
+    file: str,
+    name: str,
+    unit: str,
+    texts: Sequence[str],
+    lines: Sequence[int],
+    rate: float | None,
+    last: str,
 ) -> Clock | None:
     """What the first rows of a column of times say; None if it does not move at all.
 
     ``rate`` in Hz is what the caller or the header says, which decides on the unit of times that
-    name none. Raises `FileError` for times that are in disorder or irregular.
+    name none. ``last`` is the last time of the file, if that is known. Raises `FileError` for times
+    that are in disorder or irregular.
     """
-    reader = reader_of(texts)
+    reader = reader_of(texts, last)
     if reader is None or len(texts) < 3:
         return None
     lines = [line for line, text in zip(lines, texts, strict=True) if reads(reader, text)]
@@ -236,8 +269,16 @@ def _decimals(text: str, reader: Reader) -> int:
     if reader.kind == "number":
         text = f"{float(text):.15g}"
         return 15 if "e" in text else len(text.partition(".")[2])
-    found = re.search(r":\d\d[.,](\d+)", text)
-    return len(found[1].rstrip("0")) if found else 0
+    found = re.search(r":\d\d(?:[.,](\d+)|:(\d{3})\b)", text)
+    return len((found[1] or found[2]).rstrip("0")) if found else 0
+
+
+def date_of(text: str) -> datetime | None:
+    """The day that a text says in an order of one meaning."""
+    for kind in DATES:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text.strip(" '\""), kind)
+    return None
 
 
 def _beside(steps: np.ndarray, step: float) -> np.ndarray:

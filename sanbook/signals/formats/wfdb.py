@@ -320,8 +320,8 @@ def _channel(name: str, line: str) -> Channel:
 
 
 def _start(text: str) -> datetime | None:
-    """A time and a date, the year in two or four digits."""
-    for year, seconds in itertools.product(("%Y", "%y"), (":%S.%f", ":%S", "")):
+    """A time, hours only if there are seconds, and a date, its year in two or four digits."""
+    for year, time in itertools.product(("%Y", "%y"), ("%H:%M:%S.%f", "%H:%M:%S", "%M:%S")):
         with contextlib.suppress(ValueError):
-            return datetime.strptime(text, f"%H:%M{seconds} %d/%m/{year}")
+            return datetime.strptime(text, f"{time} %d/%m/{year}")
     return None
