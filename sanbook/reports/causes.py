@@ -14,7 +14,6 @@ from sanbook.reproduction.published import KEYS
 from sanbook.reproduction.reference import describe_reference, read_reference, reference
 
 
-
 class Causes:
     """Which numbers need a cause, and what this build's experiments say of them."""
 
