@@ -249,7 +249,8 @@ def fetch_missing(pages: Iterable[Page], switches: Switches) -> None:
     names = {name for page in pages for name in page.data}
     missing = sorted(name for name in names if not present(name, switches.directory))
     if missing and switches.data != "sample":
-        command = [sys.executable, "-m", "sanbook.data", "--data", switches.data, *missing]
+        # "real" fetches as "auto" does, and simulates nothing for the table that is not shown.
+        command = [sys.executable, "-m", "sanbook.data", "--data", "real", *missing]
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         absent = [name for name in missing if not present(name, switches.directory)]
         if absent:

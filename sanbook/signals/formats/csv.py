@@ -234,8 +234,11 @@ class _Table:
         unit = layout.units[column] if layout.units else ""
         title = layout.names[column] if layout.names else ""
         given = self.wishes.rate or layout.rate
-        rows = [layout.split(line) for line in self.end if line.count('"') % 2 == 0]
-        last = next((row[column] for row in reversed(rows) if len(row) == layout.width), "")
+        last = ""
+        for line in self.end:
+            with contextlib.suppress(csv.Error):
+                fields = layout.split(line)
+                last = fields[column] if len(fields) == layout.width else last
         return times.clock_of(self.name, title or str(column), unit, cells, lines, given, last)
 
     def _day(self) -> datetime | None:
