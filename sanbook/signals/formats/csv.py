@@ -18,7 +18,7 @@ from sanbook.signals.formats.layout import (
     COMMENT,
     MOMENT,
     SEPARATORS,
-    Layout,
+    TextLayout,
     check_quotes,
     is_content,
     recognize,
@@ -143,7 +143,7 @@ class _Table:
     """
 
     name: str
-    layout: Layout
+    layout: TextLayout
     clock: int | None
     wishes: Overrides
     head: list[str]

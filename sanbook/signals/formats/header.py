@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sanbook.signals.formats.recording import FileError
 
 if TYPE_CHECKING:
-    from sanbook.signals.formats.layout import Layout
+    from sanbook.signals.formats.layout import TextLayout
 
 UNIT_LINE = re.compile(
     r"(?i)\W*(?:units?|einheit|unité|unidad|unità|eenheid|enhet|単位|\w+(?=,[µμ]V\W*$))\W+(\S.*?)\W*"
@@ -37,7 +37,7 @@ START = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:[+-]\d
 EMPATICA = {"EDA": "uS", "TEMP": "°C", "HR": "bpm", "ACC": "1/64 g"}
 
 
-def read_header(layout: "Layout", lines: Sequence[str], name: str) -> None:
+def read_header(layout: "TextLayout", lines: Sequence[str], name: str) -> None:
     """What the lines above the names say: the rate, the start, and what fixed formats say."""
     for line in lines:
         layout.rate = layout.rate or _rate_of(line, layout.decimal)
@@ -84,7 +84,7 @@ def _rate_of(line: str, decimal: str) -> float | None:
     return _number_of(number, decimal) * (1000 if kilo else 1)
 
 
-def _read_opensignals(layout: "Layout", line: str, name: str) -> None:
+def _read_opensignals(layout: "TextLayout", line: str, name: str) -> None:
     try:
         devices = list(json.loads(line.removeprefix("# ")).values())
         layout.names = [title for device in devices for title in device["column"]]
@@ -103,7 +103,7 @@ def _read_opensignals(layout: "Layout", line: str, name: str) -> None:
         layout.start = datetime(*map(int, found[:6])) + fraction
 
 
-def read_acqknowledge(layout: "Layout", lines: Sequence[str]) -> None:
+def read_acqknowledge(layout: "TextLayout", lines: Sequence[str]) -> None:
     """Names and units that AcqKnowledge writes in turn, and a line of counts above its rows."""
     for place, line in enumerate(lines[: layout.first]):
         if not (found := re.fullmatch(r"(\d+) channels?\s*", line)):
@@ -119,7 +119,7 @@ def read_acqknowledge(layout: "Layout", lines: Sequence[str]) -> None:
             layout.units = [*[""] * times, *told[1::2], *[""] * layout.trailing]
 
 
-def read_empatica(layout: "Layout", lines: Sequence[str], name: str) -> None:
+def read_empatica(layout: "TextLayout", lines: Sequence[str], name: str) -> None:
     """The first rows of an Empatica E4 are the start, in seconds since 1970, and the rate."""
     rows = [layout.split(line) for line in lines[layout.first : layout.first + 3]]
     if len(rows) < 3 or any(len(row) != layout.width for row in rows):

@@ -43,7 +43,7 @@ COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|
 
 
 @dataclasses.dataclass
-class Layout:
+class TextLayout:
     """How the lines of a text are read: ``first`` is the number of the first row, from 0 on.
 
     ``numeric`` are the columns that hold numbers, ``width`` counts the fields of a row, of which
@@ -125,7 +125,7 @@ def is_missing(cell: str) -> bool:
     return cell.strip(" '").lower() in MISSING
 
 
-def check_quotes(name: str, layout: Layout, line: str, number: int) -> None:
+def check_quotes(name: str, layout: TextLayout, line: str, number: int) -> None:
     """Complain of a quotation mark that opens in a line and does not close in it."""
     if line.count('"') % 2 == 0:
         return
@@ -144,7 +144,7 @@ def is_content(line: str) -> bool:
     return bool(text) and (text in MISSING or not text.startswith(COMMENT))
 
 
-def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
+def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> TextLayout:
     """The layout of a text from its first lines; `FileError` if no column holds numbers."""
     if not any(line.strip() for line in lines):
         raise FileError(f"{name}: is empty. Choose another file.")
@@ -196,12 +196,12 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
 
 def _tried(
     separator: str, decimal: str, lines: Sequence[str], told: bool = False
-) -> tuple[float, Layout]:
+) -> tuple[float, TextLayout]:
     """A layout, and how well it fits: minus infinity if no column holds numbers.
 
     ``told`` says that the decimal mark is given, so commas do not stand between thousands.
     """
-    layout = Layout(separator, decimal, 1, [])
+    layout = TextLayout(separator, decimal, 1, [])
     rows = []
     for line in lines:
         with contextlib.suppress(csv.Error):
@@ -226,7 +226,7 @@ def _tried(
     return (score if layout.numeric else -math.inf), layout
 
 
-def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
+def _first_row(layout: TextLayout, lines: Sequence[str], skip: int) -> int:
     """The first row that is followed by others, at least in half of five lines, or by nothing.
 
     Numbers as names, as pandas gives them, count from 0 and stand beside an empty one, an index, or
@@ -251,7 +251,7 @@ def _first_row(layout: Layout, lines: Sequence[str], skip: int) -> int:
 
 
 def _has_decimal_commas(
-    name: str, layout: Layout, lines: Sequence[str], above: Sequence[tuple[int, str]]
+    name: str, layout: TextLayout, lines: Sequence[str], above: Sequence[tuple[int, str]]
 ) -> bool:
     """Whether what looks like two columns of whole numbers is one of decimal commas.
 
@@ -279,7 +279,7 @@ def _has_decimal_commas(
     return zeros or len(names) == 1 or names[1:] == [""] or bool(UNIT_LINE.fullmatch(title))
 
 
-def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
+def _read_names(layout: TextLayout, above: Sequence[tuple[int, str]]) -> None:
     """Names and units from the lines right above the first row that have as many fields."""
     rows: list[list[str]] = []
     layout.above = layout.first
@@ -324,7 +324,7 @@ def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
             layout.units[i] = found[1].strip()
 
 
-def signals_of(layout: Layout, clock: int | None) -> list[int]:
+def signals_of(layout: TextLayout, clock: int | None) -> list[int]:
     """The columns that can be meant if none is named: of numbers that are no times or counts."""
     columns = [i for i in layout.numeric if i != clock]
     if not any(layout.names):
