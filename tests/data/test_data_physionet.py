@@ -102,7 +102,7 @@ def mitdb(root):
 
 
 def check_refused_as_real(name, root, *words):
-    """It is an error, in one sentence, that says what to put where."""
+    """It is an error, of no more sentences than in ``words``, that says what to put where."""
     with pytest.raises(FileNotFoundError) as caught:
         sanbook.data.load(name, data="real", directory=root)
     source = MANIFEST[name]
@@ -115,6 +115,8 @@ def check_refused_as_real(name, root, *words):
         *words,
     ):
         assert part in str(caught.value)
+    ends = str(caught.value).replace(str(root), "").count(". ")
+    assert ends == sum(". " in word for word in words)
 
 
 # The names

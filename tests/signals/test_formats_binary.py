@@ -427,14 +427,15 @@ def test_archives_that_contradict_themselves(tmp_path, others, sentence):
         (np.ones((2, 3, 4)), r"shape \(2, 3, 4\)"),
         (np.zeros(9, [("a", float)]), "of shape"),
         (np.arange(9).astype("datetime64[s]"), "datetime64"),
-        (np.array([None]), "object of shape|holds no array of numbers"),
+        (np.array([None]), "object of shape"),
     ],
 )
 @pytest.mark.parametrize("save", [np.save, np.savez])
 def test_arrays_that_are_no_signals(tmp_path, array, sentence, save):
     path = tmp_path / ("own.npy" if save is np.save else "own.npz")
     save(path, array, allow_pickle=True)
-    refused(path, sentence)
+    is_mapped = array.dtype == object and save is np.save
+    refused(path, "holds no array of numbers" if is_mapped else sentence)
 
 
 def test_archives_that_cannot_be_used(tmp_path):

@@ -260,10 +260,10 @@ class _Table:
             rate = at_rate(self.name, told.rate, rate, where)
         start = layout.start
         if told and self.clock is not None:
-            start = told.start(self._rows(self.clock)[0][0].replace(",", ".")) or start
-            day = self._day() if told.reader.kind == "clock" else None
-            if day:
-                start = day + timedelta(seconds=told.reader(self._rows(self.clock)[0][0]))
+            first = self._rows(self.clock)[0][0].replace(",", ".")
+            start = told.start(first) or start
+            if told.reader.kind == "clock" and (day := self._day()):
+                start = day + timedelta(seconds=told.reader(first))
         said = self._decision(names, rate, told, where)
 
         def read(column: int) -> Recording:
