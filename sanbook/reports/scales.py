@@ -372,13 +372,18 @@ def plot_steps(ablation: pd.DataFrame, compared: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 4))
     free = ablation[ablation.cost == 2]
     wide = free.pivot_table("phi", "step", "dataset").loc[list(STEPS)]
-    for name, line in wide.items():
+    for _, line in wide.items():
         axes.plot(line, color="0.7", linewidth=0.9)
-        axes.annotate(name, (4.05, line.iloc[-1]), fontsize=7)
+    ends = wide.iloc[-1]
+    for (name, end), place in zip(
+        ends.items(), figures.apart(ends, 0.037 * wide.max(axis=None)), strict=True
+    ):
+        axes.plot([4, 4.15], [end, place], color="0.7", linewidth=0.5)
+        axes.annotate(name, (4.18, place), fontsize=7, va="center")
     axes.plot(wide.mean(axis=1), color="#D55E00", linewidth=2.5, label="mean")
     for method, style in ((GABOR, "--"), (WAVELETS, ":")):
         of_method = compared[(compared.method == method) & (compared.cost == 2)]
-        axes.axhline(of_method.phi.mean(), color="0.2", linestyle=style, label=method)
+        axes.hlines(of_method.phi.mean(), -0.1, 4, color="0.2", linestyle=style, label=method)
     axes.set(ylabel="φ̄ on test", ylim=(0, None), xlim=(-0.1, 4.8))
     axes.legend()
     return figure

@@ -752,6 +752,26 @@ def test_page_opens_without_errors_and_fits_a_phone(visit, page):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("page", ["intro", "scales", "physionet/mitdb"])
+def test_a_figure_on_a_phone_has_legible_type_and_scrolls_alone(visit, page):
+    tab = visit(page, viewport={"width": 390, "height": 800})
+    tab.wait_for_load_state("load")
+    tab.wait_for_timeout(200)
+    figures = tab.evaluate(
+        """[...document.querySelectorAll('.figure-frame')].map((frame) => ({
+          shown: frame.querySelector('img').getBoundingClientRect().width,
+          points: frame.querySelector('img').naturalWidth * 0.75,
+          frame: frame.clientWidth,
+          keys: frame.tabIndex,
+        }))"""
+    )
+    assert figures
+    for figure in figures:
+        assert figure["shown"] >= 0.99 * figure["points"]  # a point is a pixel
+        assert figure["keys"] == (0 if figure["points"] > figure["frame"] + 1 else -1)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_equations_are_typeset_without_network(visit):
     tab = visit("learn/01_metric")
     tab.wait_for_selector("mjx-container")

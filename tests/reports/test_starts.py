@@ -89,3 +89,15 @@ def test_restarts_are_chosen_on_validation(page):
     assert page.restarts_of(["normal"], 1) == pytest.approx(0.515)
     assert page.restarts_of(["normal"], 2) == pytest.approx(np.mean([0.50, 0.52]))
     assert page.restarts_of(STARTS, 4) == pytest.approx((7 * 0.4 + 0.8) / 8)
+
+
+def test_the_conclusions_on_starts_are_those_of_the_reference_results():
+    """Segments are best in the mean and at equal cost; half of the pairs agree, a few lose."""
+    page = Starts("paper")
+    assert page.phi.mean().idxmin() == "segment"
+    assert page.restarts_of(["segment"], 6) < page.restarts_of(STARTS, 2)
+    agree = (page.phi.max(axis=1) - page.phi.min(axis=1)).le(0.02).mean()
+    assert 0.4 < agree < 0.6
+    loss = page.phi["segment"] - page.phi.drop(columns="segment").min(axis=1)
+    assert loss.idxmax() == ("prcp", "extrema")
+    assert 0 < (loss > 0.02).sum() < len(loss) / 5
