@@ -19,7 +19,7 @@ from sanbook.methods import kernels as atoms
 from sanbook.methods import learned
 from sanbook.methods.base import Method, choose, entries, evaluate_code
 from sanbook.methods.coder import choose_step, evaluate_bytes
-from sanbook.methods.networks import TrainedMultiscaleSAN
+from sanbook.methods.networks import TrainedNetwork
 from sanbook.scales import MultiscaleSAN, compare_scales
 from sanbook.training.cache import cached
 
@@ -77,13 +77,9 @@ def multiscale_sans(validation: Tensor, **settings) -> Callable:
         parts = train[:SCALE_EXAMPLES], validation[:SCALE_EXAMPLES]
         return compare_scales(*parts, seed=seed, **settings).model
 
-    def candidates(
-        train: Tensor, seed: int, scale_paid: bool = False
-    ) -> Iterator[TrainedMultiscaleSAN]:
+    def candidates(train: Tensor, seed: int, scale_paid: bool = False) -> Iterator[TrainedNetwork]:
         model = learn(train, seed)
-        yield TrainedMultiscaleSAN(
-            MultiscaleSAN(model.prototypes, model.lengths, cost=2 + scale_paid)
-        )
+        yield TrainedNetwork(MultiscaleSAN(model.prototypes, model.lengths, cost=2 + scale_paid))
 
     return candidates
 

@@ -23,6 +23,11 @@ class TrainedNetwork(Method):
     model: SAN | MultiscaleSAN
 
     @property
+    def scale_paid(self) -> bool:
+        """See `Method`; the ``cost`` of a multiscale SAN says so."""
+        return isinstance(self.model, MultiscaleSAN) and self.model.cost == 3
+
+    @property
     def weights(self) -> tuple[Tensor, ...]:
         """The kernels of a SAN, or the prototypes as one tensor ``(q, m)``."""
         return tuple(describe(self.model)[1].values())
@@ -43,20 +48,7 @@ class TrainedNetwork(Method):
         return self.model.decode(code)
 
 
-class TrainedSAN(TrainedNetwork):
-    """A trained SAN."""
-
-
-class TrainedMultiscaleSAN(TrainedNetwork):
-    """A trained multiscale SAN."""
-
-    @property
-    def scale_paid(self) -> bool:
-        """See `Method`; the ``cost`` of the network says so."""
-        return self.model.cost == 3
-
-
-def trained_sans(trained: Trained) -> Iterator[TrainedSAN]:
+def trained_sans(trained: Trained) -> Iterator[TrainedNetwork]:
     """Candidates of one activation function: the best epoch of every SAN of a sweep."""
     for kernel_size, seed in trained.best:
-        yield TrainedSAN(trained.model(kernel_size, seed))
+        yield TrainedNetwork(trained.model(kernel_size, seed))

@@ -13,7 +13,7 @@ from sanbook.data.dataset import DataSet
 from sanbook.methods import ABSENT, ALL, SCALED, SIGNALS_ONLY, Measurement
 from sanbook.methods.base import Method
 from sanbook.methods.coder import lossless_bytes, raw_bytes
-from sanbook.methods.networks import TrainedMultiscaleSAN
+from sanbook.methods.networks import TrainedNetwork
 from sanbook.reports import scales
 from sanbook.reports.networks import PaperSANs, multiscale_sans
 from sanbook.scales import MultiscaleSAN
@@ -95,7 +95,7 @@ class Candidates:
 
         def candidates(train, seed: int, scale_paid: bool = False) -> list:
             charged = MultiscaleSAN(model.prototypes, model.lengths, 2 + scale_paid)
-            return [TrainedMultiscaleSAN(charged)]
+            return [TrainedNetwork(charged)]
 
         return candidates
 

@@ -8,7 +8,7 @@ import torch
 from san_core import ACTIVATIONS, SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.methods.networks import TrainedSAN, trained_sans
+from sanbook.methods.networks import TrainedNetwork, trained_sans
 from sanbook.scales import MultiscaleSAN
 from sanbook.training import PROTOCOLS, sweep
 
@@ -39,20 +39,20 @@ class PaperSANs:
             if page and page.results["cards"][name]["source"] == used[name].card.source
         }
 
-    def candidates(self, name: str, activation: str) -> Iterator[TrainedSAN]:
+    def candidates(self, name: str, activation: str) -> Iterator[TrainedNetwork]:
         """The SANs of a data set and activation function."""
         examples = self.used[name]
         protocol = OF_LABELLED if examples.labels else PROTOCOLS["physionet"]
         if name in self.found:
             kernel = torch.tensor(self.found[name].results["kernels"][activation])
             model = SAN([len(kernel)], activation, border_tolerance=protocol.border_tolerance)
-            yield TrainedSAN(model).with_weights((kernel,))
+            yield TrainedNetwork(model).with_weights((kernel,))
             return
         sizes = SIZES.get(name, range(1, 250, 12))
         trained = sweep(examples, activation, sizes, seeds=[self.seed], protocol=protocol)
         yield from trained_sans(trained)
 
-    def all_candidates(self, name: str) -> Iterator[TrainedSAN]:
+    def all_candidates(self, name: str) -> Iterator[TrainedNetwork]:
         """The SANs of a data set, of every activation function."""
         for activation in ACTIVATIONS:
             yield from self.candidates(name, activation)

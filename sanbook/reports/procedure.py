@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.methods.coder import choose_step, evaluate_bytes
-from sanbook.methods.networks import TrainedSAN
+from sanbook.methods.networks import TrainedNetwork
 from sanbook.reproduction.criteria import TOLERANCE
 from sanbook.reproduction.procedure import KERNEL_SIZES, choose, sizes_after_last_epoch
 from sanbook.reproduction.published import TABLES, published
@@ -94,7 +94,7 @@ class Runs:
 
 def bytes_of(model, recording: DataSet) -> float:
     """Mean bytes of a test window and of the kernel, as on the page of other methods."""
-    method = TrainedSAN(model)
+    method = TrainedNetwork(model)
     step = choose_step(method, recording.validation)
     code = method.encode(recording.test)
     return evaluate_bytes(method, recording.test, code, step)[:, 0].mean().item()

@@ -17,7 +17,7 @@ from sanbook.data.dataset import DataSet
 from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.methods import SCALED, Measurement, measure
 from sanbook.methods.base import Method, choose, evaluate, evaluate_code
-from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
+from sanbook.methods.networks import TrainedNetwork
 from sanbook.reports.networks import PaperSANs
 from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
 from sanbook.scales.pursuit import Atoms, code_of, pursue
@@ -50,7 +50,9 @@ def choose_sans(
     return chosen, sans.origins()
 
 
-def ablation(san: TrainedSAN, fit: Fitted, windows: Tensor) -> Iterator[tuple[str, int, Tensor]]:
+def ablation(
+    san: TrainedNetwork, fit: Fitted, windows: Tensor
+) -> Iterator[tuple[str, int, Tensor]]:
     """CR⁻¹, loss and φ of windows ``(B, n)`` after each step: step, cost, ``(B, 3)``.
 
     ``san`` has one kernel. Of many lengths there are two costs of an activation, see `COSTS`.
@@ -64,7 +66,7 @@ def ablation(san: TrainedSAN, fit: Fitted, windows: Tensor) -> Iterator[tuple[st
     for step, prototypes in ((LENGTHS, fit.initial), (LEARNED, fit.model.prototypes)):
         for cost in COSTS:
             model = MultiscaleSAN(prototypes, fit.model.lengths, cost)
-            yield step, cost, evaluate(TrainedMultiscaleSAN(model), windows)
+            yield step, cost, evaluate(TrainedNetwork(model), windows)
 
 
 def measure_methods(
@@ -74,7 +76,7 @@ def measure_methods(
     measured = {}
     for (name, recording), cost in itertools.product(recordings.items(), COSTS):
         charged = MultiscaleSAN(models[name].prototypes, models[name].lengths, cost)
-        trained = [TrainedMultiscaleSAN(charged)]
+        trained = [TrainedNetwork(charged)]
         candidates = {MULTISCALE: lambda *_, trained=trained: trained}
         for method in (GABOR, WAVELETS):
             candidates[method] = functools.partial(SCALED[method], scale_paid=cost == 3)
@@ -115,7 +117,7 @@ class Report(reports.Page):
         self,
         recordings: Mapping[str, DataSet],
         fitted: Mapping[tuple[str, int], Fitted],
-        sans: Mapping[str, TrainedSAN],
+        sans: Mapping[str, TrainedNetwork],
         measured: Mapping[tuple[str, str, int], Measurement],
         *,
         data_directory: str,

@@ -18,7 +18,7 @@ from sanbook.methods import fixed as transforms
 from sanbook.methods import measure
 from sanbook.methods.base import Method
 from sanbook.methods.coder import raw_bytes
-from sanbook.methods.networks import TrainedMultiscaleSAN, TrainedSAN
+from sanbook.methods.networks import TrainedNetwork
 from sanbook.show.names import NAMES
 from sanbook.signals.events import PROTOCOL, SCALES, EventModel, fit_model
 from sanbook.training import Protocol
@@ -176,8 +176,7 @@ def compare(
         candidates, extremes = FIXED.get(name), {}
         if name in METHODS:
             model, fitted = fit_model(data, name, shared_by=shared_by, **training)
-            wrapped = TrainedMultiscaleSAN if name == SCALES else TrainedSAN
-            candidates = functools.partial(_only, wrapped(model.network))
+            candidates = functools.partial(_only, TrainedNetwork(model.network))
             if name != SCALES:
                 extremes = {"low": fitted.phi.min(), "high": fitted.phi.max()}
             models[METHODS[name]] = model

@@ -27,7 +27,7 @@ from torch import Tensor
 from san_core import SAN, phi
 from sanbook.data.dataset import DataSet
 from sanbook.methods import base as methods
-from sanbook.methods.networks import TrainedMultiscaleSAN
+from sanbook.methods.networks import TrainedNetwork
 from sanbook.scales import MultiscaleSAN, fit_scales
 from sanbook.signals.formats import FileError, Recording
 from sanbook.signals.windows import Window, windows_of
@@ -349,7 +349,7 @@ def fit_model(
     """
     if activation == SCALES:
         network = fit_scales(data.train, data.validation, seed=seeds[0])
-        measured = methods.evaluate(TrainedMultiscaleSAN(network), data.validation, shared_by)
+        measured = methods.evaluate(TrainedNetwork(network), data.validation, shared_by)
         row = {"seed": seeds[0], "phi": measured[:, 2].mean().item()}
         return EventModel.of(network, data), pd.DataFrame([row])
     starts = [dataclasses.replace(protocol, init=init) for init in INITS]

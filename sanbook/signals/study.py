@@ -33,7 +33,7 @@ from sanbook.data.windows import standardized_windows
 from sanbook.files import whole
 from sanbook.methods import fixed as transforms
 from sanbook.methods.base import choose, evaluate
-from sanbook.methods.networks import TrainedMultiscaleSAN, trained_sans
+from sanbook.methods.networks import TrainedNetwork, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
 from sanbook.signals.events import BATCH, SCALES
 from sanbook.signals.formats import open_file, open_recording
@@ -127,7 +127,7 @@ def describe(unit: Unit, plan: Plan) -> dict:
         data.train, data.validation,
         seed=plan.seed, candidates=plan.candidates, rounds=plan.rounds,
     )  # fmt: skip
-    methods[SCALES] = TrainedMultiscaleSAN(fitted.model)
+    methods[SCALES] = TrainedNetwork(fitted.model)
     wavelets = transforms.one_count(transforms.wavelets)(data.train, plan.seed)
     methods["wavelets"], _ = choose(wavelets, data.validation, shared_by=1)
     # Few windows at a time, so that memory does not grow; seven digits, as single precision has.

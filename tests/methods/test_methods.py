@@ -167,7 +167,7 @@ def test_measured_bytes_are_charged_both_ways(data):
 
 def test_network_without_any_activation_is_dead(data):
     model = san_core.SAN([3], "relu", data.train.ndim - 1, init="constant")
-    living = networks.TrainedSAN(model)
+    living = networks.TrainedNetwork(model)
     dead = living.with_weights(tuple(torch.zeros_like(weight) for weight in living.weights))
     for method, expected in ((living, False), (dead, True)):
         measured = methods.measure(lambda train, seed, one=method: [one], data, seed=0)
