@@ -65,7 +65,7 @@ def test_sentences_have_no_markup_that_only_the_book_knows():
 
 
 def test_findings_without_a_sentence_are_refused():
-    with pytest.raises(ValueError, match="got none"):
+    with pytest.raises(ValueError, match="there are no sentences"):
         show.findings()
 
 
