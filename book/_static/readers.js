@@ -274,9 +274,9 @@ function sanReaders(known) {
       }
       return onsets;
     }
-    const annotations = [...sizes.keys()].filter((i) => annotated[i]);
+    const kind = latin1(fixed.slice(193, 197)), annotations = [...sizes.keys()].filter((i) => annotated[i]);
     const times = annotations.reduce((found, i) => found ?? onsetsIn(i), null);
-    if (!times && ["EDF+D", "BDF+D"].includes(latin1(fixed.slice(192, 197)))) refuse(
+    if (!times && kind === "DF+D") refuse(
       `${name}: its records have gaps between them, but none says when it begins. ${again}`);
     if (!times && annotations.length) remarks.push("no record says when it begins: they are taken without gaps");
 
@@ -294,10 +294,11 @@ function sanReaders(known) {
       const rate = atRate(name, duration > 0 ? n / duration : null, wish), places = [0];
       const scale = (high - low) / (digitalHigh - digitalLow), offset = high / scale - digitalHigh;
       for (let r = 1; r < records; r++) {
-        const expected = places[r - 1] + n, due = times ? (times[r] - times[0]) * rate : expected;
-        if (!(due > expected - 1)) refuse(`${name}: record ${r} begins at ${general(times[r] - times[0])} s, before ` +
+        const expected = places[r - 1] + n, late = !times ? 0 : kind === "DF+C" ? (times[r] - times[r - 1]) * rate - n
+          : (times[r] - times[0]) * rate - expected;
+        if (!(late > -1)) refuse(`${name}: record ${r} begins at ${general(times[r] - times[0])} s, before ` +
           `the end of the record above it, ${general(expected / rate)} s. Cut the file there.`);
-        places.push(due - expected < 0.75 ? expected : Math.round(due));
+        places.push(expected + (late < 0.75 ? 0 : halfEven(late)));
         checkGap(name, places[r] - expected, `before record ${r}`);
       }
       const values = new Float64Array(places.at(-1) + n).fill(NaN);
@@ -309,7 +310,9 @@ function sanReaders(known) {
           values[place + t] = scale * (offset + stored);
         }
       });
-      return { rate, units: fields.units || "unknown", values, remarks,
+      const drift = times ? times.at(-1) - times[0] - places.at(-1) / rate : 0;
+      const off = Math.abs(drift) * rate > 1 ? [`the times end ${general(drift)} s from what the rate says`] : [];
+      return { rate, units: fields.units || "unknown", values, remarks: [...remarks, ...off],
         decision: `read as: ${bdf ? "BDF" : "EDF"}, ${records} records of ${general(duration)} s, ${general(rate)} Hz` };
     }
     return { names: signals.map((i) => channels[i].label), signals: [...signals.keys()], read };
@@ -345,7 +348,7 @@ function sanReaders(known) {
     if (sample && same(start) && same(rate) && start[0] > 1e9 && start[0] < 4e9 && rate[0] > 0 && rate[0] <= 5000
       && Math.abs(sample[0]) < 1e9) beyond("begins with a start and a rate");
     const pairs = separator === "," && width === 2
-      ? rows.map((line) => /^([+-]?\d+),(\d+)$/.exec(line.trim())).filter(Boolean) : [];
+      ? rows.map((line) => /^([+-]?\d+),(\d+(?:e[+-]?\d+)?)$/i.exec(line.trim())).filter(Boolean) : [];
     if (pairs.length >= 0.9 * rows.length
       && pairs.some(([, integer, part]) => /^0\d/.test(part) || integer === "-0")) beyond("looks like decimal commas");
 
@@ -383,7 +386,8 @@ function sanReaders(known) {
     const where = told ? `column ${names[timed] ? quoted(names[timed]) : timed}` : "";
     const given = told?.rate ? atRate(name, told.rate, wish, where) : wish;
     const decision = ["read as: " + known.separators[separator], decimal === "," && "decimal commas",
-      !named && "no names", told && `times in ${where}${told.rate ? "" : ", of which no unit is known"}`,
+      !named && "no names", told && `times in ${where}${told.rate ? "" : ", of which no unit is known"}` +
+        (told.uneven ? `, which are uneven by up to ${halfEven(100 * told.uneven)} % of a step` : ""),
       given && `${general(given)} Hz from ${told?.rate ? "the times" : "the caller"}`].filter(Boolean).join(", ");
     const columns = [...names.keys()], isCell = (cell) => isNumber(cell) || isMissing(cell);
 
@@ -547,7 +551,9 @@ function sanReaders(known) {
     const step = (moving[(moving.length - 1) >> 1] + moving[middle]) / 2;
     const decimals = times.map((time) => general(time, 15))
       .map((text) => (text.includes("e") ? 15 : (text.split(".")[1] ?? "").length));
-    let resolution = 0.1 ** Math.max(...decimals);
+    // The last ones tell it also where the digits are so many, and the decimals become fewer.
+    const rounding = 0.1 ** Math.max(...decimals.slice(-Math.max(16, decimals.length >> 2)));
+    let resolution = rounding;
     // Times that are whole steps are not rounded, so that a single lost one shows.
     if (steps.filter((one) => one < 1.5 * step).length > 0.75 * steps.length) resolution = Math.min(
       resolution, Math.max(...steps.map((one) => beside(one, step))) + 1e-6 * step);
@@ -560,7 +566,9 @@ function sanReaders(known) {
     const about = steps.filter((one) => one > 0 && one < 1.5 * step + resolution), mean = sum(about) / about.length;
     const near = steps.filter((one) => one > 0 && one < 1.5 * mean + 0.9 * resolution);
     const told = simplest(near.length, sum(near) * scale, (1 + steps.length - near.length) * resolution * scale);
-    return clockFrom(file, name, 1 / told, resolution * scale, told, scale);
+    const off = Math.max(...near.map((one) => Math.abs(one * scale - 1 / told)));
+    const uneven = off > Math.max(0.1 / told, 1.5 * rounding * scale) ? off * told : 0;
+    return { ...clockFrom(file, name, 1 / told, resolution * scale, told, scale), uneven };
   }
 
   function scaleOf(first, step, rate) {

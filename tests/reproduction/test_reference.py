@@ -191,7 +191,7 @@ def test_causes_of_placeholder_data_or_of_a_quick_run_are_refused(tmp_path, prof
     before = (REPRODUCED / "causes.csv").read_bytes()
     made = {"profile": profile, "cards": {"mnist": {"source": source}}, "rows": []}
     write_record(tmp_path / "causes.json", made)
-    with pytest.raises(ValueError, match="causes from full runs"):
+    with pytest.raises(ValueError, match="of full runs on the paper"):
         write_causes(tmp_path)
     assert (REPRODUCED / "causes.csv").read_bytes() == before
 

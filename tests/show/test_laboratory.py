@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 import shlex
 from pathlib import Path
@@ -378,6 +379,8 @@ EDFS = {
     "no label": edf(labels=("EDF Annotations",), sizes=(8,)),
     "capitals": edf(labels=("ECG", "EDF ANNOTATIONS")),
     "times in the second": edf(labels=("a", "EDF annotations", "EDF Annotations"), sizes=(9, 5, 7)),
+    "times that drift": edf(onsets=(0, 1.09, 2.18), reserved="EDF+C"),
+    "pieces that drift": edf(onsets=(0, 1.09, 2.18), reserved="EDF+D"),
     "no times": edf(onsets=("", "", "")),
     "no times of pieces": edf(onsets=("", "", ""), reserved="EDF+D"),
     "no times of a record": edf(onsets=(0, "", 2)),
@@ -405,6 +408,10 @@ TEXTS = {
     "times of which single ones are lost": "time,x\n"
     + "".join(f"{i / 100:.2f},{i % 7}\n" for i in range(600) if i % 10 != 5),
     "times that are rounded": "time,x\n" + "".join(f"{i / 512:.3f},{i % 7}\n" for i in range(600)),
+    "times that are uneven": "time,x\n"
+    + "".join(f"{0.8 * i + 0.05 * math.sin(3 * i):.4f},{i % 7}\n" for i in range(600)),
+    "times of five digits": "t,x\n" + "".join(f"{i / 512:.5g},{i % 7}\n" for i in range(8000)),
+    "messages of a watch": "Type,Local Number,Message,Field 1,Value 1\n" + "Data,0,x,y,7\n" * 30,
     "times in days": "time,x\n"
     + "".join(f"{45000 + i / 250 / 86400:.10f},{i % 7}\n" for i in range(600)),
     "times that are irregular late": "time,x\n"

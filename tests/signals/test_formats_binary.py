@@ -459,3 +459,22 @@ def test_endless_archive_is_refused_before_it_is_unpacked(tmp_path):
     np.savez_compressed(path, x=np.zeros(100_000_000))
     assert path.stat().st_size < 10**6
     refused(path, "800000[0-9]+ bytes, more than")
+
+
+def test_clock_of_a_continuous_edf_may_drift(tmp_path):
+    content, values = edf_bytes(
+        records=40, onsets=[f"{1.001 * record:.3f}" for record in range(40)]
+    )
+    path = tmp_path / "x.edf"
+    path.write_bytes(content)
+    assert np.isnan(read(path, "ECG")[1]).sum() == 2  # of EDF+D: the onsets decide
+    path.write_bytes(content.replace(b"EDF+D", b"EDF+C"))
+    recording, found = read(path, "ECG")
+    np.testing.assert_allclose(found, values, atol=1e-12)
+    assert recording.remarks == ["the times end 0.039 s from what the rate says"]
+
+
+@pytest.mark.parametrize("name", ["sf", "srate", "sampling_frequency"])
+def test_other_names_of_rates(tmp_path, name):
+    np.savez(tmp_path / "x.npz", **{name: 250, "ecg": np.arange(9.0)})
+    assert open_recording(tmp_path / "x.npz").sampling_rate == 250

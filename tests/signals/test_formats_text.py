@@ -32,7 +32,8 @@ def rows(times, values=WAVE):
             "Sampled with 12 bit ADC at 250 Hz", "Sample Rate (Hz) 16 bit: 250", "fs = 250",
             "sampling frequency [Hz]: 2.5e2", "Sample time: 4 ms", "Sampling-interval: 4 ms",
             "sampling_period=0.004 s", "Sample interval (us): 4000", "0.25 kHz sampling; 0.25 kHz",
-            "Sampling Interval (microseconds): 4000", "サンプルレート,250ヘルツ", "Rate: 250 Hz")),
+            "Sampling Interval (microseconds): 4000", "サンプルレート,250ヘルツ", "Rate: 250 Hz",
+            "采样率,250赫兹", "Częstotliwość próbkowania,250 herców", "4 msec/sample")),
     ],
 )  # fmt: skip
 def test_rate_of_a_header(tmp_path, line, rate):
@@ -106,6 +107,9 @@ def test_later_rows_tell_day_and_month(tmp_path):
         ("time,ecg\n" + rows([k / 100 if k < 500 else 5 + (k - 500) / 200 for k in range(600)]),
          "irregular"),
         ("[\n" + "0.5,\n" * 300 + "0.5\n]\n", "is JSON"),
+        ("Type,Local Number,Message,Field 1,Value 1,\n" + "Data,0,record,heart_rate,98,\n" * 300,
+         "messages of a FIT file"),
+        ("Name X, 2, 3\n" + "word 4a\n" * 300, "no column of numbers"),
         (2 * "".join(["Interval=\t0.01 s\n", "ChannelTitle=\tecg\n",
                       *(f"{k / 100:.2f}\t{k}\n" for k in range(300))]),
          "line 303 begins a second block of LabChart"),
@@ -125,6 +129,8 @@ def test_ambiguous_texts_are_refused(tmp_path, content, sentence):
         ("0.010,\t5\n0.020,\t6\n0.030,\t8\n", 1, [5, 6, 8], "unknown"),
         ("ecg,rise_time\n1,9\n2,3\n3,4\n", "ecg", [1, 2, 3], "unknown"),
         ("R,S,T\n1,5,3\n2,4,6\n3,9,1\n4,2,2\n", "R", [1, 2, 3, 4], "unknown"),
+        ("EKG\n3,5E-05\n-1,25E+01\n2,0E+00\n", "", [3.5e-5, -12.5, 2], "unknown"),
+        ("单位,µV\n\n1.5\n2.5\n3.5\n", "", [1.5, 2.5, 3.5], "µV"),
         ("time (s),flow (l/min)\n0,1\n0.5,2\n1,3\n", "flow (l/min)", [1, 2, 3], "l/min"),
     ],
 )
@@ -142,3 +148,46 @@ def test_quoted_commas_are_refused_until_the_decimal_mark_is_given(tmp_path):
     recording = open_recording(path, decimal=",")
     values = np.concatenate(list(recording.blocks(64)))
     np.testing.assert_array_equal(values, [12 + k + (500 + k) / 1000 for k in range(30)])
+
+
+@pytest.mark.parametrize(
+    ("above", "row", "rate", "names"),
+    [
+        ("sec,CH1,CH2,\n,600,600,\n", "{0},{1},{2},\n", 500, ["sec", "ECG", "RSP", ""]),
+        ("CH1,CH2,\n600,600,\n", "{1},{2},\n", 500, ["ECG", "RSP", ""]),
+        ("\tCH1\tCH2\t\n\t600\t300\t\n", "{1}\t{2}\t\n", 500, ["ECG", "RSP", ""]),
+    ],
+)
+def test_counts_above_the_rows_of_acqknowledge_are_no_samples(tmp_path, above, row, rate, names):
+    content = f"rec.acq\n2 msec/sample\n2 channels\nECG\nmV\nRSP\nVolts\n{above}" + "".join(
+        row.format(f"{i / 500:.3f}", value, -value) for i, value in enumerate(WAVE)
+    )
+    recording, values = read(tmp_path, content, "ECG")
+    np.testing.assert_array_equal(values, WAVE)
+    assert (recording.sampling_rate, recording.units) == (rate, "mV")
+    assert open_recording(tmp_path / "own.csv", names.index("RSP")).units == "Volts"
+
+
+def test_moments_are_times_whatever_their_column_is_called(tmp_path):
+    moments = [datetime(2021, 3, 4, 10, 11, 12) + timedelta(milliseconds=4 * i) for i in range(600)]
+    for form in ("%d-%b-%Y %H:%M:%S.%f", "%Y/%m/%d %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S.%f"):
+        content = "FormattedUnix,ecg\n" + rows(moment.strftime(form) for moment in moments)
+        recording, values = read(tmp_path, content)
+        assert (recording.sampling_rate, recording.start) == (250, moments[0])
+        np.testing.assert_array_equal(values, WAVE)
+
+
+def test_times_of_five_digits_tell_the_rate(tmp_path):
+    wave = np.resize(WAVE, 8000)
+    content = rows((f"{i / 512:.5g}" for i in range(8000)), wave)
+    recording, values = read(tmp_path, content, 1)
+    assert recording.sampling_rate == 512
+    np.testing.assert_array_equal(values, wave)
+
+
+def test_uneven_times_are_named(tmp_path):
+    uneven = 0.8 * np.arange(600) + 0.05 * np.sin(np.arange(600) * 3)
+    recording, _ = read(tmp_path, "time,RR\n" + rows(f"{time:.4f}" for time in uneven))
+    assert "which are uneven by up to 12 % of a step, 1.25 Hz" in recording.decision
+    even, _ = read(tmp_path, "time,RR\n" + rows(f"{i / 512:.3f}" for i in range(600)))
+    assert "uneven" not in even.decision

@@ -16,6 +16,7 @@ import numpy as np
 from sanbook.signals.formats import times
 from sanbook.signals.formats.layout import (
     COMMENT,
+    MOMENT,
     SEPARATORS,
     Layout,
     check_quotes,
@@ -47,6 +48,8 @@ FOREIGN = {
     b"{": "JSON. Save the signal as CSV",
     b"[\n": "JSON. Save the signal as CSV",
     b"[\r\n": "JSON. Save the signal as CSV",
+    b"Type,Local Number,Message": "a list of messages of a FIT file. Save its records alone, "
+    "as FitCSVTool does with --data record",
     b"%PDF": "a PDF. Save the signal as CSV",
     b"\x89HDF": "an HDF5 file. Save the signal as CSV or .npy",
     b"MATLAB 5": "a MATLAB file. Save the signal as CSV",
@@ -199,7 +202,7 @@ class _Table:
         refused = None
         for column in range(self.columns if self.columns > 1 else 0):
             title = names[column] if names else ""
-            if not (times.is_time(title) if title else column == 0):
+            if not self._may_be_time(column):
                 continue
             try:
                 clock = self._clock_of(column)
@@ -214,6 +217,14 @@ class _Table:
         if refused:
             raise refused
         return None
+
+    def _may_be_time(self, column: int) -> bool:
+        """Whether a column is called a time, or is the first one of no name, or holds moments."""
+        title = self.layout.names[column] if self.layout.names else ""
+        if times.is_time(title) if title else column == 0:
+            return True
+        cells, _ = self._rows(column) if column not in self.layout.numeric else ([], [])
+        return bool(cells and MOMENT.fullmatch(cells[len(cells) // 2].strip()))
 
     def _clock_of(self, column: int) -> times.Clock | None:
         layout = self.layout
@@ -232,9 +243,9 @@ class _Table:
 
     def _day(self) -> datetime | None:
         """The day of the first row, in another column of times."""
-        for column, title in enumerate(self.layout.names[: self.columns]):
+        for column in range(self.columns):
             cells, _ = self._rows(column)
-            if column != self.clock and times.is_time(title) and cells:
+            if column != self.clock and self._may_be_time(column) and cells:
                 return times.date_of(cells[0])
         return None
 
@@ -295,7 +306,10 @@ class _Table:
         if not any(names):
             said.append("no names")
         if clock:
-            said.append(f"times in {where}" + ("" if clock.rate else ", of which no unit is known"))
+            what = "" if clock.rate else ", of which no unit is known"
+            if clock.uneven:
+                what = f", which are uneven by up to {100 * clock.uneven:.0f} % of a step"
+            said.append(f"times in {where}{what}")
         if rate:
             source = ("the times" if clock and clock.rate else "the header" if layout.rate
                       else "the caller")  # fmt: skip

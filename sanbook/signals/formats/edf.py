@@ -47,7 +47,7 @@ class _Header:
     channels: list[dict[str, str]]
     sizes: list[int]  # samples of each channel in a record
     remarks: list[str]
-    interrupted: bool  # records may have gaps between them, by the header
+    interrupted: bool | None  # whether records may have gaps between them, if the header says it
 
     def record_bytes(self, channel: int | None = None) -> int:
         """Bytes of a record, or those before a channel."""
@@ -117,9 +117,12 @@ def _read(
     scale = (high - low) / (digital_high - digital_low)
     offset = high / scale - digital_high  # in this order, as EDFlib does
 
-    places = size * np.arange(header.records)
+    places, remarks = size * np.arange(header.records), list(header.remarks)
     if onsets is not None:
-        places = _places(name, onsets - onsets[0], size, sampling_rate)
+        places = _places(header, onsets - onsets[0], size, sampling_rate)
+        drift = float(onsets[-1] - onsets[0] - places[-1] / sampling_rate)
+        if abs(drift) * sampling_rate > 1:
+            remarks.append(f"the times end {drift:g} s from what the rate says")
     gaps = np.diff(places, prepend=-size) - size  # missing samples before each record
     at_once = max(1, BLOCK // sum(header.sizes))
 
@@ -146,22 +149,29 @@ def _read(
         int(places[-1]) + size,
         f"read as: {'EDF' if header.width == 2 else 'BDF'}, {header.records} records of "
         f"{header.duration:g} s, {sampling_rate:g} Hz",
-        list(header.remarks),
+        remarks,
     )
 
 
-def _places(name: str, seconds: np.ndarray, size: int, rate: float) -> np.ndarray:
-    """The sample at which each record begins; a record that is late leaves a gap before it."""
+def _places(header: _Header, seconds: np.ndarray, size: int, rate: float) -> np.ndarray:
+    """The sample at which each record begins; a record that is late leaves a gap before it.
+
+    Where a header says that there are no interruptions, a clock that drifts makes none.
+    """
+    name = header.path.name
     places = np.zeros(len(seconds), np.int64)
     for record in range(1, len(seconds)):
-        at, expected = seconds[record] * rate, places[record - 1] + size
-        if not at > expected - 1:
+        expected = places[record - 1] + size
+        late = seconds[record] * rate - expected
+        if header.interrupted is False:
+            late = (seconds[record] - seconds[record - 1]) * rate - size
+        if not late > -1:
             raise FileError(
                 f"{name}: record {record} begins at {seconds[record]:g} s, before the end of the "
                 f"record above it, {expected / rate:g} s. Cut the file there."
             )
         # Onsets are rounded: less than three quarters of a sample is no gap.
-        places[record] = expected if at - expected < 0.75 else round(at)
+        places[record] = expected + (0 if late < 0.75 else round(late))
         check_gap(name, places[record] - expected, f"before record {record}")
     return places
 
@@ -234,7 +244,7 @@ def _read_header(path: Path) -> _Header:
     if start is None:
         remarks.append(f"the start {decode(moment)!r} is no date and time")
     seconds = _number(decode(duration), f"{name}: duration of a record")
-    interrupted = fixed[192:197] in (b"EDF+D", b"BDF+D")
+    interrupted = {b"DF+D": True, b"DF+C": False}.get(fixed[193:197])
     return _Header(
         path, width, first, seconds, records, start, channels, sizes, remarks, interrupted
     )

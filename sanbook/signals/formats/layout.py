@@ -8,14 +8,14 @@ import contextlib
 import csv
 import dataclasses
 import functools
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sanbook.signals.formats import times
+from sanbook.signals.formats.header import UNIT_LINE, read_acqknowledge, read_empatica, read_header
 from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
 
 SOME = 2**16  # characters at either end of the first lines, which every layout is tried on
@@ -25,7 +25,7 @@ MISSING = {"", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "mi
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|nan)", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
 ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
-MOMENT = re.compile(r"['\[]?(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T_][^;|]*)?"
+MOMENT = re.compile(r"['\[]?(\d{1,4}[-./](?:\d{1,2}|[a-z]{3})[-./]\d{1,4}([ T_][^;|]*)?"
                     r"|[a-z]{3,9} \d+,? \d{4} .*"
                     r"|(\d+ days? )?(\d+:)?\d+:\d+[.,]?\d*[^;|,]*)", re.IGNORECASE)  # fmt: skip
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks",
@@ -39,28 +39,7 @@ UNIT = re.compile(
     re.IGNORECASE,
 )
 KIND = {"cal", "raw", "uncal", "unix", "unix_time", "calibrated", "uncalibrated"}
-UNIT_LINE = re.compile(
-    r"(?i)\W*(?:units?|einheit|unité|unidad|unità|eenheid|enhet|単位)\W+(\S.*?)\W*"
-)
-#: A line on the rate of sampling, and a rate in it: beside Hz, or behind a word for a rate.
-RATE_TOPIC = re.compile(
-    r"(?i)sampl|abtast|messrate|chantillonnage|muestreo|campionamento|amostragem|meetfreq|サンプル"
-    r"|^\W*(?:fs|rate|frequency) *[:=(\[]"
-)
-RATE_WORD = re.compile(r"(?i)rate|fr[eé][qck]|hastighet|レート|\bfs\b|hz")
-_NUMBER = r"(?<=[\s:=;,\"])(\d+(?:[.,]\d+)*(?:e[+-]?\d+)?)"
-BESIDE_HZ = re.compile(
-    _NUMBER + r" *(k?)(?:hz|her[tc]|ヘルツ|sps|samples?(?:/| per )s)", re.IGNORECASE
-)
-AT_END = re.compile(_NUMBER + r"()[\s\";,]*$", re.IGNORECASE)
-INTERVAL_LINE = re.compile(
-    r"(?i)(?:^\W*interval|sampl\w*[ _-]?(?:interval|period|time(?=.*[mu]s)))\W*([mu]|micro|milli)?"
-    r"(?:s|sec|seconds)?\W*?(\d+(?:[.,]\d+)?(?:e-\d+)?)\W*([mu]?)(?:s|$)"
-    r"|()(\d[\d.]*) *([mu]?)s(?:ec)?/sample"
-)
-START = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:[+-]\d\d:?\d\d|Z))?")
 COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|n?seq|#)?")
-EMPATICA = {"EDA": "uS", "TEMP": "°C", "HR": "bpm", "ACC": "1/64 g"}
 
 
 @dataclasses.dataclass
@@ -195,6 +174,7 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
     if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
         layout = dataclasses.replace(_tried("\x1f", ",", body)[1], first=layout.first)
     _read_names(layout, above)
+    read_acqknowledge(layout, lines)
     titles = [title for title in layout.names if title]
     if all(map(layout.is_number, titles)) and titles != [str(i) for i in range(len(titles))]:
         raise FileError(
@@ -202,8 +182,8 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> Layout:
             f"{layout.width} fields. Name the separator, or skip the lines above."
         )
     names_at = layout.above if layout.names else layout.first  # the line of names is no header
-    _read_header(layout, [line for i, line in above if i < names_at or UNIT_LINE.match(line)], name)
-    _read_empatica(layout, lines, name)
+    read_header(layout, [line for i, line in above if i < names_at or UNIT_LINE.match(line)], name)
+    read_empatica(layout, lines, name)
     title = [cell.strip() for cell in layout.split(lines[layout.above - 1])] if above else []
     unlike = len(layout.names) if layout.names else len(title)
     if unlike not in (0, 1, layout.width) and layout.above == layout.first > skip and title[-1]:
@@ -226,7 +206,8 @@ def _tried(
     for line in lines:
         with contextlib.suppress(csv.Error):
             rows.append(layout.split(line))
-    widths = Counter(len(cells) for cells in rows if any(map(layout.is_number, cells)))
+    late = rows[len(rows) // 4 :]  # rows are not only above the text
+    widths = Counter(len(cells) for cells in late if any(map(layout.is_number, cells)))
     cells_with_commas = [cell for cells in rows for cell in cells if "," in cell]
     quoted = decimal == "," and any('"' in line for line in lines[-5:])
     # Commas in quotes may stand between thousands.
@@ -280,7 +261,7 @@ def _has_decimal_commas(
     rows = [line.strip(" ,") for line in lines[layout.first :] if is_content(line)]
     if layout.separator != "," or layout.width % 2 or "." in rows[0]:
         return False
-    pairs = [re.findall(r"([+-]?\d+),(\d+)(?:,|$)", row) for row in rows]
+    pairs = [re.findall(r"([+-]?\d+),(\d+(?:e[+-]?\d+)?)(?:,|$)", row, re.I) for row in rows]
     whole = [found for row, found in zip(rows, pairs, strict=True)
              if found and ",".join(map(",".join, found)) == row]  # fmt: skip
     if len(whole) < 0.9 * len(rows):
@@ -341,99 +322,6 @@ def _read_names(layout: Layout, above: Sequence[tuple[int, str]]) -> None:
             layout.units = layout.units or [""] * layout.width
         if found and UNIT.fullmatch(found[1].strip()) and not layout.units[i]:
             layout.units[i] = found[1].strip()
-
-
-def _read_header(layout: Layout, lines: Sequence[str], name: str) -> None:
-    """What the lines above the names say: the rate, the start, and what fixed formats say."""
-    for line in lines:
-        layout.rate = layout.rate or _rate_of(line, layout.decimal)
-        if found := INTERVAL_LINE.search(line):
-            text = found[2] or found[5]
-            prefix = (found[1] or found[3] or found[6] or "").lower()
-            scale = {"": 1, "m": 1e3, "milli": 1e3, "u": 1e6, "micro": 1e6}[prefix]
-            layout.rate = scale / _number_of(text, layout.decimal)
-        if (found := UNIT_LINE.fullmatch(line.strip())) and layout.width == 1:
-            layout.units = [found[1]]
-        if (found := START.search(line)) and layout.start is None:
-            layout.start = datetime.fromisoformat(found[0].replace(",", ".").replace(" +", "+"))
-        first, *cells = (cell.strip() for cell in line.strip("\n").split("\t"))
-        if first == "ChannelTitle=":  # LabChart
-            layout.names = ["time", *cells][-layout.width :]
-        elif first == "UnitName=" or (first == "Range=" and not layout.units):
-            layout.units = ["s", *(cell.split(" ")[-1] for cell in cells)][-layout.width :]
-        if line.startswith("# Labels:="):  # BioSPPy
-            layout.names = [first.removeprefix("# Labels:=").strip(), *cells]
-        if line.startswith("# {"):
-            _read_opensignals(layout, line, name)
-        if line.startswith("%OpenBCI"):
-            # Samples come in packets, whose arrival its column of times tells.
-            layout.timed = False
-            layout.units = ["uV" if title.startswith("EXG") else "" for title in layout.names]
-    if layout.trailing and len(layout.names) == layout.width - 1:
-        layout.names.append("")
-    if layout.names and all(not title for title in layout.names):
-        layout.names = []
-
-
-def _rate_of(line: str, decimal: str) -> float | None:
-    """The rate in Hz that a line of a header says, None if it says none or several.
-
-    >>> _rate_of("Sampled with 12 bit at 250 Hz", "."), _rate_of("Number of samples: 600", ".")
-    (250.0, None)
-    """
-    if not RATE_TOPIC.search(line) or INTERVAL_LINE.search(line):
-        return None
-    found = set(BESIDE_HZ.findall(line) or (RATE_WORD.search(line) and AT_END.findall(line)) or ())
-    if len(found) != 1:
-        return None
-    number, kilo = found.pop()
-    return _number_of(number, decimal) * (1000 if kilo else 1)
-
-
-def _read_opensignals(layout: Layout, line: str, name: str) -> None:
-    try:
-        devices = list(json.loads(line.removeprefix("# ")).values())
-        layout.names = [title for device in devices for title in device["column"]]
-        rates = {float(device["sampling rate"]) for device in devices}
-        if len(rates) > 1:
-            raise FileError(f"{name}: its devices have the rates {sorted(rates)}. Export one.")
-        (layout.rate,) = rates
-        day, time = devices[0].get("date", ""), devices[0].get("time", "")
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise FileError(
-            f"{name}: the header of OpenSignals cannot be read: {error!r}. Export it again."
-        ) from error
-    found = re.findall(r"\d+", f"{day} {time}")
-    if len(found) >= 6:
-        fraction = timedelta(seconds=float("0." + "".join(found[6:7])))
-        layout.start = datetime(*map(int, found[:6])) + fraction
-
-
-def _read_empatica(layout: Layout, lines: Sequence[str], name: str) -> None:
-    """The first rows of an Empatica E4 are the start, in seconds since 1970, and the rate."""
-    rows = [layout.split(line) for line in lines[layout.first : layout.first + 3]]
-    if len(rows) < 3 or any(len(row) != layout.width for row in rows):
-        return
-    try:
-        start, rate, sample = (list(map(layout.number, row)) for row in rows)
-    except ValueError:
-        return
-    same = len(set(start)) == 1 and len(set(rate)) == 1
-    if same and 1e9 < start[0] < 4e9 and 0 < rate[0] <= 5000 and abs(sample[0]) < 1e9:
-        layout.rate, layout.first = rate[0], layout.first + 2
-        layout.start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start[0])
-        units = next((EMPATICA[kind] for kind in EMPATICA if kind in name.upper()), "")
-        layout.units = [units] * layout.width
-        layout.timed = False
-
-
-def _number_of(text: str, decimal: str) -> float:
-    """A number of a header, where a comma before three digits may divide thousands."""
-    if decimal != "," and re.fullmatch(r"\d+,\d{3}", text):
-        return float(text.replace(",", ""))
-    if decimal == "," and re.fullmatch(r"\d\.000", text):
-        return float(text.replace(".", ""))
-    return float(text.replace(",", ".")) or math.nan
 
 
 def signals_of(layout: Layout, clock: int | None) -> list[int]:

@@ -18,7 +18,8 @@ from sanbook.signals.formats.recording import (
     at_rate,
 )
 
-RATES = ("fs", "rate", "sampling_rate", "sample_rate", "samplerate", "sfreq", "freq", "frequency")
+RATES = ("fs", "rate", "sampling_rate", "sample_rate", "samplerate", "sfreq", "freq", "frequency",
+         "sf", "srate", "sampling_frequency", "sampling_freq")  # fmt: skip
 #: Arrays of text in an archive that say something of the channels.
 TEXTS = {"units": "units", "unit": "units", "names": "names", "channels": "names"}
 TEXTS |= {"ch_names": "names", "channel_names": "names", "sig_name": "names"}

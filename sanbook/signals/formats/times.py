@@ -23,7 +23,7 @@ UNITS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms":
          "msec": 1e-3, "millis": 1e-3, "millisec": 1e-3, "milliseconds": 1e-3, "us": 1e-6,
          "µs": 1e-6, "μs": 1e-6, "micros": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "min": 60.0,
          "minutes": 60.0, "h": 3600.0}  # fmt: skip
-FORMATS = ("%d.%m.%y %H:%M:%S", "%b %d %Y %H:%M:%S",
+FORMATS = ("%d.%m.%y %H:%M:%S", "%b %d %Y %H:%M:%S", "%d-%b-%Y %H:%M:%S",
            "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S",
            "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %I:%M:%S %p", "%H:%M:%S %d/%m/%Y",
            "%d-%m-%Y %H:%M:%S", "%Y-%m-%d_%H:%M:%S")  # fmt: skip
@@ -136,7 +136,8 @@ class Clock:
 
     ``step`` is the time from row to row, in what ``reader`` gives; ``rate`` is in Hz, None if the
     unit of the times is not known. ``local`` times have no zone, so that a clock
-    may be changed. Times are rounded to ``resolution``.
+    may be changed. Times are rounded to ``resolution``. ``uneven`` is the largest part of a step by
+    which rows are off it, 0 if rounding may explain that.
     """
 
     file: str
@@ -149,6 +150,7 @@ class Clock:
     first: float | None = None
     last: float = math.nan
     count: int = 0  # samples so far, missing ones too
+    uneven: float = 0.0
     shift: float = 0.0  # by midnight or a changed clock
 
     def gaps(self, seconds: np.ndarray, lines: Sequence[int]) -> np.ndarray:
@@ -243,7 +245,9 @@ def clock_of(
         return None
     steps = np.diff(times)
     step = float(np.median(np.abs(steps[steps != 0])))
-    resolution = 0.1 ** max(_decimals(text, reader) for text in texts)
+    # The last ones tell it also where the digits are so many, and the decimals become fewer.
+    rounded = 0.1 ** max(_decimals(text, reader) for text in texts[-max(16, len(texts) // 4) :])
+    resolution = rounded
     # Times that are whole steps are not rounded, so that a single lost one shows.
     if (steps < 1.5 * step).mean() > 0.75:
         resolution = min(resolution, float(_beside(steps, step).max()) + 1e-6 * step)
@@ -262,7 +266,11 @@ def clock_of(
         told = _simplest(len(near), near.sum() * scale, pieces * resolution * scale)
         reader = Reader(reader.kind, scale) if reader.kind == "number" else reader
         step, resolution = 1 / told, resolution * scale
-    return Clock(file, name, reader, step, told, local, resolution)
+    clock = Clock(file, name, reader, step, told, local, resolution)
+    off = float(np.abs(near * scale - step).max()) if scale else 0.0
+    if off > max(0.1 * step, 1.5 * rounded * (scale or 1.0)):
+        clock.uneven = off / step
+    return clock
 
 
 def _decimals(text: str, reader: Reader) -> int:
