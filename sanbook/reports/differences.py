@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -19,7 +21,7 @@ from sanbook.reproduction.published import TABLES, published
 from sanbook.reproduction.reference import reference
 from sanbook.reproduction.results import find
 from sanbook.show.names import METRICS, NAMES, over_seeds
-from sanbook.training import PROTOCOLS, Protocol, Trained
+from sanbook.training import PROTOCOLS, Protocol, Trained, sweep
 from sanbook.training.classifiers import CNN, classify
 
 LABELLED = tuple(TABLES)[1:]
@@ -52,7 +54,9 @@ class Report:
         seeds: of the runs of this page.
         data: see `sanbook.data.load`.
         directory: holds the data sets; empty: the default folder.
-        results: the folder with the results of other pages, see `sanbook.reproduction.results`.
+        results: the folder with the results of other pages, see `sanbook.reproduction.results`;
+            empty: those of the last build. What no build has, this page trains itself or takes
+            from the reference results, and `origin` says so.
 
     Attributes:
         protocol: how the SANs of UCI-epilepsy and of images are trained.
@@ -67,12 +71,43 @@ class Report:
         self.protocol = replace(PROTOCOLS["mnist"], epochs=5 if profile == "paper" else 1)
         self.of_recordings = Protocol(epochs=30 if profile == "paper" else 4)
         self.pages = {
-            table: json.loads((find(f"{table}.json", results) / f"{table}.json").read_text())
+            table: json.loads(path.read_text())
+            for table in LABELLED
+            if (path := self._left(f"{table}.json"))
+        }
+        self.runs = {
+            table: pd.DataFrame(self.pages[table]["rows"])
+            if table in self.pages
+            else _reference_runs(table)
             for table in LABELLED
         }
-        self.runs = {table: pd.DataFrame(page["rows"]) for table, page in self.pages.items()}
-        self.baseline = pd.DataFrame(self.pages["uci_epilepsy"]["baseline"])
         self.effects, self.found = {}, {}
+
+    def _left(self, name: str) -> Path | None:
+        """The file that a page left; None if no build has it and no folder was named."""
+        try:
+            return find(name, self.results) / name
+        except FileNotFoundError:
+            if self.results:
+                raise
+            return None
+
+    def origin(self) -> show.Shown | None:
+        """What this page takes from elsewhere because no build has it, or nothing."""
+        absent = [TABLES[table] for table in LABELLED if table not in self.pages]
+        said = []
+        if absent:
+            said.append(
+                f"No build has results of {reports.listed(absent)}. This page trains the networks "
+                "that it compares with its own, and takes the changes between epochs from the "
+                "reference results."
+            )
+        if self._left("physionet.csv") is None:
+            said.append(
+                "No build has results of all recordings. The choices of kernel sizes are those of "
+                "the reference results."
+            )
+        return show.say(" ".join(said)) if said else None
 
     # --- data and networks ------------------------------------------------------------------------
 
@@ -83,23 +118,42 @@ class Report:
 
     def classify(self, examples: DataSet) -> pd.Series:
         """Accuracies on test of the baseline, the CNN on the original data, one for each seed."""
+        return self._classified(examples).accuracy_percent
+
+    def _classified(self, examples: DataSet) -> pd.DataFrame:
         inputs = {
             part: getattr(examples, part).expand(len(self.seeds), -1, -1)
             for part in examples.labels
         }
         protocol = Protocol(self.protocol.epochs, self.protocol.batch_size)
-        found = classify(CNN, inputs, examples.labels, seeds=self.seeds, protocol=protocol)
-        return found.table.accuracy_percent
+        return classify(CNN, inputs, examples.labels, seeds=self.seeds, protocol=protocol).table
+
+    @cached_property
+    def baseline(self) -> pd.DataFrame:
+        """The classifiers of the original data of UCI-epilepsy, a row for each seed."""
+        if "uci_epilepsy" in self.pages:
+            return pd.DataFrame(self.pages["uci_epilepsy"]["baseline"])
+        return self._classified(self.load("uci-epilepsy"))
+
+    def _trained(self, dataset: str, activation: str, kernel_size: int) -> Trained:
+        """SANs from normal weights, in place of those that the page of a data set trains."""
+        options = {"seeds": self.seeds, "protocol": self.protocol}
+        return sweep(self.load(dataset), activation, [kernel_size], **options)
 
     def trained_san(self, dataset: str, activation: str, kernel_size: int) -> SAN:
         """The SAN with two kernels that the page of a data set trained, of its first seed."""
         table, key = table_name(dataset), (kernel_size, self.seeds[0])
+        if table not in self.pages:
+            return self._trained(dataset, activation, kernel_size).model(*key)
         kernels = torch.tensor(self.pages[table]["kernels"][activation][str(kernel_size)])
         trained = Trained(pd.DataFrame(), {key: kernels}, {}, activation, PROTOCOLS[table])
         return trained.model(*key)
 
     def _measured(self, table: str, activation: str, kernel_size: int) -> dict:
         """`means` of the runs that the page of a data set made, batches of 64."""
+        if table not in self.pages:
+            dataset = table.replace("_", "-")
+            return means(best_epochs(self._trained(dataset, activation, kernel_size)))
         return means(
             self.runs[table].query(
                 "selection == 'published_m' and batch_size == 64 and activation == @activation "
@@ -267,7 +321,8 @@ class Report:
 
     def sizes(self) -> show.Shown:
         """φ̄ on test where the kernel size is chosen on validation or on test."""
-        swept = pd.read_csv(find("physionet.csv", self.results) / "physionet.csv")
+        left = self._left("physionet.csv")
+        swept = pd.read_csv(left) if left else _reference_runs("physionet")
         real = swept.data_source == "real"
         swept = swept[real] if real.any() else swept
         swept = swept.set_index(["database", "activation", "init", "seed"])
@@ -366,6 +421,12 @@ class Report:
 
 
 # --- what the sections compute --------------------------------------------------------------------
+
+
+def _reference_runs(table: str) -> pd.DataFrame:
+    """The reference runs of a table, as the page of its data leaves runs."""
+    runs = reference().runs.query("table == @table")
+    return runs.assign(batch_size=32 if table == "uci_epilepsy" else 64, data_source="real")
 
 
 def with_dead(rows: pd.DataFrame) -> pd.DataFrame:

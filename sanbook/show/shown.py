@@ -32,7 +32,8 @@ STYLE = """<style>
 .sanbook .warning { border-color: #E69F00; }
 .sanbook .danger { border-color: #D55E00; }
 .sanbook .results-table { max-height: 28em; overflow: auto; }
-.sanbook caption { caption-side: top; text-align: left; }
+.sanbook caption { caption-side: top; max-width: 42em; text-align: left;
+  white-space: normal; }
 .sanbook thead th { background: var(--jp-layout-color0, #fff); position: sticky; top: 0; }
 .sanbook :is(th, td):is(.text, .prose) { text-align: left; }
 .sanbook .prose { min-width: 14em; white-space: normal; }

@@ -12,6 +12,7 @@ Axes as in `san_core` (B examples, q kernels, n samples, m kernel size), and ``E
 
 import copy
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -377,7 +378,8 @@ def sweep(
     tasks = [(m, seed) for m in reversed(kernel_sizes) for seed in seeds]
     tasks = [(m, seed) for m, seed in tasks if m not in entries[seed].found]
     progress, terminal_only = tqdm, None
-    if "SAN_PROGRESS" in os.environ:  # `make lab`: a person looks at the notebook
+    # `make lab`: a person looks at the notebook, but nobody at a process that it started.
+    if "SAN_PROGRESS" in os.environ and "ipykernel" in sys.modules:
         from tqdm.notebook import tqdm as progress
 
         terminal_only = False

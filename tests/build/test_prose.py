@@ -62,6 +62,16 @@ def test_prose_holds_no_measured_number(path):
     assert not found, f"{path.name} has {sorted(found)}; take them from a record"
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").rglob("*.ipynb")), ids=lambda p: p.name
+)
+def test_equations_that_a_notebook_cites_are_its_own(path):
+    """In the lab the number of an equation of another notebook would be its label."""
+    text = text_of(path)
+    cited = set(re.findall(r"\{eq\}`([^`]*)`", text))
+    assert cited <= set(re.findall(r"(?m)^:label: (\S+)$", text))
+
+
 def test_a_measured_number_is_found():
     typed = "On mitdb φ̄ is 0.447, 87 % in 12 seconds, 1 of 3 runs; 23 rows of `0.5` and $0.7$."
     assert measured_numbers(typed) == ["0.447", "87 %", "12 seconds", "1 of 3"]

@@ -8,6 +8,7 @@ import torch
 from bs4 import BeautifulSoup
 
 from sanbook.reports import differences
+from sanbook.reproduction import results
 from sanbook.show.names import METRICS
 from sanbook.training import Protocol, Trained
 
@@ -108,3 +109,26 @@ def test_the_summary_has_every_discrepancy(report):
     effects = [row[-1] for row in rows_of(report.summary())]
     assert effects == list(report.effects.values())
     assert report.summary().html.count('id="tab-differences"') == 1
+
+
+def test_without_a_build_the_page_trains_what_it_compares_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "BUILD", tmp_path)
+    monkeypatch.setattr(differences, "QUICK", {"train": 200, "validation": 100, "test": 100})
+    where = {"data": "sample", "directory": "", "results": ""}
+    report = differences.Report("quick", [0], **where)
+    said = report.origin().text
+    assert "No build has results of UCI-epilepsy, MNIST and Fashion-MNIST." in said
+    assert "reference results" in said
+    start, *_ = rows_of(report.starts({("uci_epilepsy", "extrema"): trained(torch.ones(2, 15))}))
+    assert 0 < float(start[6]) < 3, start
+    assert report.trained_san("mnist", "extrema-pool indices", 6).kernels[0].shape == (6, 6)
+    assert len(rows_of(report.counters(report.load("uci-epilepsy").labels))) == 1
+    assert "recordings of the paper: 11" in report.sizes().text
+    changes = differences.epoch_changes({}, report.runs)
+    assert not changes.isna().any(axis=None)
+
+
+def test_a_folder_that_was_named_has_to_have_the_results(tmp_path):
+    where = {"data": "sample", "directory": "", "results": str(tmp_path)}
+    with pytest.raises(FileNotFoundError, match="no results of this page"):
+        differences.Report("quick", [0], **where)

@@ -166,6 +166,8 @@ def test_notebook_is_a_page_for_a_person(lab, name):
     assert (
         tab.locator(".jp-CodeCell.jp-mod-noInput, .jp-CodeCell .jp-Placeholder").count() >= hidden
     )
+    for caption in tab.locator(".jp-OutputArea-output .sanbook caption").all():
+        assert caption.evaluate("of => getComputedStyle(of).whiteSpace") == "normal"
     if name == "learn/01_metric.ipynb":
         frame = tab.locator(".sanbook iframe").content_frame
         assert frame.locator("svg").count() > 0  # the script ran, and the still figure is gone

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -513,3 +514,10 @@ def test_sweep_refuses_no_sizes_and_equal_seeds(kernel_sizes, seeds):
     )
     with pytest.raises(ValueError, match="kernel sizes and different seeds"):
         sweep(data, "identity", kernel_sizes, seeds=seeds)
+
+
+def test_a_process_of_a_notebook_shows_no_bar_in_its_terminal(monkeypatch, capfd):
+    monkeypatch.setenv("SAN_PROGRESS", "shown")
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    sweep(data_set(seed=11), "extrema", [3], seeds=[0], protocol=SHORT)
+    assert capfd.readouterr() == ("", "")
