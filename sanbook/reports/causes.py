@@ -40,7 +40,9 @@ class Causes:
             f"No reference run matches {len(self.unmatched)} of {run} numbers. "
             f"{describe_reference()}",
             f"Causes, with the numbers that each explains: {reached or 'none'}.",
-            f"No experiment explains {left} numbers.",
+            f"No experiment explains {reports.counted(left, 'number')}."
+            if left
+            else "An experiment explains each of these numbers.",
         )
 
     def groups(self) -> Iterator[tuple[pd.DataFrame, DataSet]]:
