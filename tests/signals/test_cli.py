@@ -482,7 +482,12 @@ UNUSABLE = [
     ("own.edf", edf(rate=128), EVENTS, "128 Hz is not the rate of the model, 50 Hz"),
     ("own.csv", ecg(), [*COMPARE, "--rate", "-5"], "rate: -5 Hz is not above 0"),
     ("own.csv", ecg(), [*COMPARE, "--separator", "ab"], "separator: 'ab' is not one character"),
-    ("own.hea", (HEADER, SIGNAL), [*COMPARE, "--skip", "2"], "skip and time are for files of text"),
+    (
+        "own.hea",
+        (HEADER, SIGNAL),
+        [*COMPARE, "--skip", "2"],
+        "decimal and skip are for files of text",
+    ),
     ("own.csv", ecg(), ["compare", "FILE", "--window", "1"], "window: 1 samples do not vary"),
     ("own.csv", ecg(), ["compare", "FILE"], "fewer than 3 windows of 1000 samples"),
     ("own.csv", ecg(), [*FIT, "--kernel-sizes", "60"], "60 to 60 do not lie in 1 to 50"),

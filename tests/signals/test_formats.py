@@ -398,5 +398,5 @@ def test_files_of_other_kinds(tmp_path):
         pass
     with pytest.raises(FileError, match=r"own.npz: holds no arrays"):
         read(tmp_path / "own.npz")
-    with pytest.raises(FileError, match="separator, decimal, skip and time are for files of text"):
+    with pytest.raises(FileError, match="separator, decimal and skip are for files of text"):
         read(tmp_path / "own.npz", decimal=",")

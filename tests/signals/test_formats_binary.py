@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -479,3 +480,45 @@ def test_clock_of_a_continuous_edf_may_drift(tmp_path):
 def test_other_names_of_rates(tmp_path, name):
     np.savez(tmp_path / "x.npz", **{name: 250, "ecg": np.arange(9.0)})
     assert open_recording(tmp_path / "x.npz").sampling_rate == 250
+
+
+TIMES = np.arange(400) * 0.004
+
+
+@pytest.mark.parametrize(
+    ("moments", "start"),
+    [
+        (TIMES, None),
+        (TIMES.astype(np.float32), None),
+        (1.6e9 + TIMES, datetime(2020, 9, 13, 12, 26, 40, tzinfo=UTC)),
+        (
+            np.datetime64("2021-05-04T01:02:03") + (1e6 * TIMES).astype("timedelta64[us]"),
+            datetime(2021, 5, 4, 1, 2, 3, tzinfo=UTC),
+        ),
+    ],
+)
+def test_times_in_an_archive_tell_rate_start_and_gaps(tmp_path, monkeypatch, moments, start):
+    monkeypatch.setattr(arrays, "BLOCK", 77)
+    path, kept = tmp_path / "x.npz", np.r_[:200, 300:400]
+    values = RANDOM.normal(size=400)
+    np.savez(path, t=moments[kept], ecg=values[kept])
+    recording, found = read(path)
+    assert (recording.sampling_rate, recording.start) == (250, start)
+    np.testing.assert_array_equal(found, np.where(np.isin(np.arange(400), kept), values, np.nan))
+    refused(path, "array 't' says 250 Hz, but the rate given is 100 Hz", "ecg", 100)
+    recording = open_recording(path, "ecg", 100, time="none")
+    np.testing.assert_array_equal(np.concatenate([*recording.blocks(9)]), values[kept])
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [(7, np.nan, "the time in element 7 of column 't' is missing"),
+     (7, 0, "the time in element 7 of column 't' is earlier than the one before")],
+)  # fmt: skip
+def test_times_in_an_archive_that_cannot_be_used(tmp_path, place, value, sentence):
+    moments = TIMES.copy()
+    moments[place] = value
+    np.savez(tmp_path / "x.npz", t=moments, ecg=TIMES)
+    refused(tmp_path / "x.npz", sentence, "ecg")
+    with pytest.raises(FileError, match=r"array 'u' holds no times of 400 samples"):
+        open_recording(tmp_path / "x.npz", "ecg", time="u")

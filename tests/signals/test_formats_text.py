@@ -106,6 +106,10 @@ def test_later_rows_tell_day_and_month(tmp_path):
         ("ecg\n" + "".join(f'"{12000 + k:,}"\n' for k in range(300)), "no column of numbers"),
         ("time,ecg\n" + rows([k / 100 if k < 500 else 5 + (k - 500) / 200 for k in range(600)]),
          "irregular"),
+        ("time,ecg\n" + rows(np.cumsum([0.01] * 1500 + [0.02] * 200), np.resize(WAVE, 1700)),
+         "times in column 'time' are 0.02 apart from line 1502 on, 0.01 before"),
+        ("time,ecg\n" + rows(k / 100 if k != 9 else "nan" for k in range(600)),
+         "the time in line 11 of column 'time' is missing"),
         ("[\n" + "0.5,\n" * 300 + "0.5\n]\n", "is JSON"),
         ("Type,Local Number,Message,Field 1,Value 1,\n" + "Data,0,record,heart_rate,98,\n" * 300,
          "messages of a FIT file"),
@@ -175,6 +179,13 @@ def test_moments_are_times_whatever_their_column_is_called(tmp_path):
         recording, values = read(tmp_path, content)
         assert (recording.sampling_rate, recording.start) == (250, moments[0])
         np.testing.assert_array_equal(values, WAVE)
+
+
+@pytest.mark.parametrize("rate", [250, 1])
+def test_times_of_matlab_have_their_unit_in_each_row(tmp_path, rate):
+    recording, values = read(tmp_path, "Time,ecg\n" + rows(f"{i / rate:g} sec" for i in range(600)))
+    assert recording.sampling_rate == rate
+    np.testing.assert_array_equal(values, WAVE)
 
 
 def test_times_of_five_digits_tell_the_rate(tmp_path):

@@ -51,7 +51,7 @@ def open_file(path: str | os.PathLike, **overrides) -> SignalFile:
     if str(path) == "-":
         from sanbook.signals.formats.csv import open_stream
 
-        wishes.check("standard input", text=True)
+        wishes.check("standard input", "text")
         return open_stream("standard input", sys.stdin.buffer, wishes)
     path = Path(path)
     if path.is_dir():
@@ -69,7 +69,7 @@ def open_file(path: str | os.PathLike, **overrides) -> SignalFile:
             f"{path.name}: {suffix or 'no suffix'} is none of the kinds {', '.join(KINDS)}. Save "
             "the signal as one of them."
         )
-    wishes.check(path.name, text=kind == "text")
+    wishes.check(path.name, kind)
     with in_a_sentence(path.name):
         return _reader(kind)(path, wishes)
 

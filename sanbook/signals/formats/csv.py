@@ -31,7 +31,6 @@ from sanbook.signals.formats.recording import (
     Recording,
     SignalFile,
     at_rate,
-    missing,
 )
 
 HEAD = 1000  # lines of a file that its layout is told from
@@ -271,9 +270,7 @@ class _Table:
 
             def blocks(size: int) -> Iterator[np.ndarray]:
                 remarks.clear()
-                clock = None if self.clock is None else self._clock_of(self.clock)
-                if clock and rate and clock.rate:
-                    clock.step = clock.step * clock.rate / rate
+                clock = None if self.clock is None else self._clock_of(self.clock).at(rate)
                 at_once = max(size, BLOCK // 8) if files else size
                 yield from self._blocks(column, lines(), clock, at_once, remarks)
 
@@ -350,10 +347,10 @@ class _Table:
             numbers.append(number)
             seconds.append(moment)
             if len(values) >= size:
-                yield from self._timed(values, seconds, numbers, clock)
+                yield from _timed(values, seconds, numbers, clock)
                 values, seconds, numbers = [], [], []
         if values:
-            yield from self._timed(values, seconds, numbers, clock)
+            yield from _timed(values, seconds, numbers, clock)
         if left_out:
             number, line = left_out[0]
             count = len(left_out)
@@ -425,14 +422,7 @@ class _Table:
                 "number. Choose another column or mend the line."
             )
 
-    @staticmethod
-    def _timed(values: list, seconds: list, numbers: list, clock: times.Clock | None):
-        samples = np.array(values)
-        gaps = clock.gaps(np.array(seconds), numbers) if clock else np.zeros(len(values), np.int64)
-        begin = 0
-        for row in np.flatnonzero(gaps):
-            if row > begin:
-                yield samples[begin:row]
-            yield from missing(gaps[row])
-            begin = row
-        yield samples[begin:]
+
+def _timed(values: list, seconds: list, numbers: list, clock: times.Clock | None):
+    samples = np.array(values)
+    return times.timed(samples, clock.gaps(np.array(seconds), numbers)) if clock else [samples]

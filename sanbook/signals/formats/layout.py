@@ -27,6 +27,7 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
 ENGLISH = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")  # commas between thousands
 MOMENT = re.compile(r"['\[]?(\d{1,4}[-./](?:\d{1,2}|[a-z]{3})[-./]\d{1,4}([ T_][^;|]*)?"
                     r"|[a-z]{3,9} \d+,? \d{4} .*"
+                    r"|\d+(\.\d+)?(e-?\d+)? sec"
                     r"|(\d+ days? )?(\d+:)?\d+:\d+[.,]?\d*[^;|,]*)", re.IGNORECASE)  # fmt: skip
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks",
               "\x1f": "one column"}  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sanbook.signals.formats import times
 from sanbook.signals.formats.recording import (
     BLOCK,
     FileError,
@@ -24,6 +25,7 @@ RATES = ("fs", "rate", "sampling_rate", "sample_rate", "samplerate", "sfreq", "f
 TEXTS = {"units": "units", "unit": "units", "names": "names", "channels": "names"}
 TEXTS |= {"ch_names": "names", "channel_names": "names", "sig_name": "names"}
 LARGEST = 2**29  # bytes of an archive, which cannot be read block by block
+FIRST = 1000  # elements that the unit and the rate of times are told from
 MOST_CHANNELS = 1000  # a longer array called "freq" is a signal
 
 
@@ -37,7 +39,10 @@ class _Channel:
 
 
 def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
-    """The arrays of an .npy or .npz file; an archive may hold ``fs`` and ``units`` beside them."""
+    """The arrays of an .npy or .npz file; an archive may hold ``fs`` and ``units`` beside them.
+
+    An array of an archive whose name says times tells the rate and the gaps of those of its length.
+    """
     with path.open("rb") as file:
         is_archive = file.read(2) == b"PK"
     if is_archive:
@@ -48,6 +53,9 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
         channel for name, array in arrays.items() for channel in _channels(path.name, name, array)
     ]
     names = tuple(channel.name for channel in channels)
+    dated = [name for name, array in arrays.items() if array.ndim == 1 and times.is_time(name)]
+    if wishes.time:
+        dated = [name for name in arrays if name == wishes.time]
     if not channels:
         raise FileError(f"{path.name}: holds no arrays. Save one of real numbers.")
     for fact, values in facts.items():
@@ -61,18 +69,37 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
     def read(number: int) -> Recording:
         channel = channels[number]
         array = arrays[channel.array]
+        samples = max(array.shape)
         stated = rates[number % len(rates)]
         rate = at_rate(path.name, stated, wishes.rate)
-        from_file = f", {stated:g} Hz from the archive" if stated else ""
+        decision = f"read as: {array.dtype} of shape {array.shape}"
+        decision += f", {stated:g} Hz from the archive" if stated else ""
+        clocks = [name for name in dated if name != channel.array and len(arrays[name]) == samples]
+        moments = arrays[clocks[0]] if clocks else None
+        told = clocks and _clock_of(path.name, clocks[0], moments, rate)
+        if not told and wishes.time not in ("", "none"):
+            raise FileError(
+                f"{path.name}: array {wishes.time!r} holds no times of {samples} samples. Name the "
+                "array of times, or none."
+            )
+        if told:
+            rate = at_rate(path.name, told.rate, rate, f"array {told.name!r}")
+            decision += f", times in array {told.name!r}"
 
         def blocks(size: int) -> Iterator[np.ndarray]:
+            clock = told and _clock_of(path.name, told.name, moments, rate).at(rate)
             # What is mapped counts as memory until it is closed, so each block has its own map.
-            for first in range(0, max(array.shape), BLOCK):
+            for first in range(0, samples, BLOCK):
                 part = array if is_archive else _mapped(path)
                 if channel.row is not None:
                     part = part[channel.row] if _rows_are_channels(part) else part[:, channel.row]
                 # In double precision, so that a large offset costs no digits.
-                yield np.array(part[first : first + BLOCK], dtype=np.float64)
+                values = np.array(part[first : first + BLOCK], dtype=np.float64)
+                gaps = np.zeros(len(values), np.int64)
+                if clock:
+                    seconds = moments[first : first + BLOCK] * clock.reader.scale
+                    gaps = clock.gaps(seconds, range(first, first + BLOCK))
+                yield from times.timed(values, gaps)
 
         return Recording(
             path.name,
@@ -82,10 +109,23 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
             units[number % len(units)] or "unknown",
             (path,),
             blocks,
-            decision=f"read as: {array.dtype} of shape {array.shape}{from_file}",
+            told.start(str(moments[0])) if told else None,
+            decision=decision,
         )
 
-    return SignalFile(path.name, names, read, range(len(names)))
+    signals = [
+        number
+        for number, channel in enumerate(channels)
+        if channel.array not in dated and not times.is_time(channel.array)
+    ]
+    return SignalFile(path.name, names, read, signals or range(len(names)))
+
+
+def _clock_of(file: str, name: str, moments: np.ndarray, rate: float | None) -> times.Clock | None:
+    """What the first elements of an array of times say, and its last one."""
+    texts = [str(moment) for moment in moments[:FIRST]]
+    places = range(len(texts))
+    return times.clock_of(file, name, "", texts, places, rate, str(moments[-1]), "element")
 
 
 def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -108,6 +148,8 @@ def _open_archive(path: Path) -> tuple[dict[str, np.ndarray], dict]:
                 array, key = np.array(None), ""
             if not isinstance(array, np.ndarray):  # another file in the archive
                 array = np.array(None)
+            if times.is_time(name) and array.dtype.kind == "M":
+                array = array.astype("datetime64[ns]").astype(np.int64)
             if key in RATES and array.size < MOST_CHANNELS:
                 rates = _rates(path.name, name, array)
                 if facts.setdefault("rates", rates) != rates:

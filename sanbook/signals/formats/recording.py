@@ -136,7 +136,7 @@ class Overrides:
         separator: between the columns of text, a character, "tab" or "space".
         decimal: "." or ",".
         skip: lines of text above the line of names or, without names, above the first row.
-        time: name or number of the column of times, or "none".
+        time: name or number of the column of times, name of the array of times, or "none".
     """
 
     rate: float | None = None
@@ -145,7 +145,7 @@ class Overrides:
     skip: int | None = None
     time: str | int = ""
 
-    def check(self, name: str, *, text: bool) -> None:
+    def check(self, name: str, kind: str) -> None:
         """Raise `FileError` for a value that is not possible, or not for a file of this kind."""
         if self.rate is not None and not (self.rate > 0 and math.isfinite(self.rate)):
             raise FileError(f"rate: {self.rate:g} Hz is not above 0. Give samples per second.")
@@ -159,10 +159,12 @@ class Overrides:
             )
         if self.skip is not None and self.skip < 0:
             raise FileError(f"skip: {self.skip} lines is below 0. Give the lines to leave out.")
-        if not text and (self.separator or self.decimal or self.skip is not None or self.time):
+        if kind != "text" and (self.separator or self.decimal or self.skip is not None):
             raise FileError(
-                f"{name}: separator, decimal, skip and time are for files of text. Leave them out."
+                f"{name}: separator, decimal and skip are for files of text. Leave them out."
             )
+        if kind not in ("text", "numpy") and self.time:
+            raise FileError(f"{name}: time is for files of text and arrays. Leave it out.")
 
 
 def at_rate(name: str, stated: float | None, rate: float | None, where: str = "") -> float | None:

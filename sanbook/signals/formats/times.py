@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from sanbook.signals.formats.recording import FileError, check_gap
+from sanbook.signals.formats.recording import FileError, check_gap, missing
 
 #: Words of a name that say that a column holds times, and units that follow them.
 WORDS = {"timestamp", "timestamps", "zeit", "zeitstempel", "uhrzeit", "temps", "tiempo", "tempo",
@@ -38,6 +38,7 @@ COMMON = [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 51.2, 60, 64, 75, 100, 102.
 CLOCK = re.compile(
     r"(?:(\d+) days? )?(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+|:\d{3})?)(?: ?([AP])M)?", re.IGNORECASE
 )
+LONGEST_RUN = 50  # equal gaps in turn, which no loss of samples but another rate makes
 HOUR, DAY, YEAR_2000 = 3600.0, 86400.0, 946684800.0
 
 
@@ -65,7 +66,10 @@ def unit_of(name: str, unit: str) -> float | None:
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Turns the text of a time into seconds: of numbers, of h:mm:ss, of ISO 8601 or of a format."""
+    """Turns the text of a time into seconds: of numbers, of h:mm:ss, of ISO 8601 or of a format.
+
+    MATLAB writes "0.004 sec" for a number.
+    """
 
     kind: str  # "number", "clock", "iso" or what `datetime.strptime` understands
     scale: float = 1.0  # seconds of a number
@@ -79,7 +83,7 @@ class Reader:
         """
         text = text.strip(" '\"[]")
         if self.kind == "number":
-            return float(text) * self.scale
+            return float(text.removesuffix(" sec")) * self.scale
         text = text.replace(",", ".").replace(" UTC", "Z")
         if self.kind == "clock":
             found = CLOCK.fullmatch(text)
@@ -137,7 +141,7 @@ class Clock:
     ``step`` is the time from row to row, in what ``reader`` gives; ``rate`` is in Hz, None if the
     unit of the times is not known. ``local`` times have no zone, so that a clock
     may be changed. Times are rounded to ``resolution``. ``uneven`` is the largest part of a step by
-    which rows are off it, 0 if rounding may explain that.
+    which rows are off it, 0 if rounding may explain that. Rows are told by their ``place``.
     """
 
     file: str
@@ -152,9 +156,15 @@ class Clock:
     count: int = 0  # samples so far, missing ones too
     uneven: float = 0.0
     shift: float = 0.0  # by midnight or a changed clock
+    place: str = "line"
 
     def gaps(self, seconds: np.ndarray, lines: Sequence[int]) -> np.ndarray:
         """Missing samples before each of some rows, of which the times and lines are given."""
+        if np.isnan(seconds).any():
+            raise FileError(
+                f"{self.file}: the time in {self.place} {lines[np.isnan(seconds).argmax()]} of "
+                f"column {self.name!r} is missing. Remove the row, or ignore the times (time none)."
+            )
         if self.first is None:
             self.first, self.last = seconds[0], seconds[0] - self.step
         times = seconds + self.shift
@@ -163,7 +173,7 @@ class Clock:
         if uneven.sum() > max(5, 0.05 * len(steps)):
             raise FileError(
                 f"{self.file}: the times in column {self.name!r} are irregular, {steps.min():g} to "
-                f"{steps.max():g} apart from line {lines[uneven.argmax()]} on. Resample "
+                f"{steps.max():g} apart from {self.place} {lines[uneven.argmax()]} on. Resample "
                 "the signal, or ignore the times (time none)."
             )
         for row in np.flatnonzero((steps <= 0) | (steps > HOUR / 2)):
@@ -174,19 +184,26 @@ class Clock:
             if steps[row] <= 0:
                 what = "is repeated" if steps[row] == 0 else "is earlier than the one before"
                 raise FileError(
-                    f"{self.file}: the time in line {lines[row]} of column {self.name!r} {what}. "
-                    "Sort the rows, or ignore the times (time none)."
+                    f"{self.file}: the time in {self.place} {lines[row]} of column {self.name!r} "
+                    f"{what}. Sort the rows, or ignore the times (time none)."
                 )
-        missing = np.zeros(len(seconds), np.int64)
+        lost = np.zeros(len(seconds), np.int64)
         for row in np.flatnonzero(steps > 1.5 * self.step + self.resolution):
-            expected = self.count + row + missing.sum()
+            expected = self.count + row + lost.sum()
             by_time = round((times[row] - self.first) / self.step) - expected
             gap = max(by_time, round(steps[row] / self.step) - 1)
-            check_gap(self.file, gap, f"before line {lines[row]}")
-            missing[row] = gap
-        self.count += len(seconds) + missing.sum()
+            check_gap(self.file, gap, f"before {self.place} {lines[row]}")
+            lost[row] = gap
+        begins = np.flatnonzero(np.diff(lost, prepend=-1))  # of runs of the same gap
+        for row, length in zip(begins, np.diff(begins, append=len(lost)), strict=True):
+            if lost[row] and length > LONGEST_RUN:
+                raise FileError(
+                    f"{self.file}: the times in column {self.name!r} are {steps[row]:g} apart from "
+                    f"{self.place} {lines[row]} on, {self.step:g} before. Cut the file there."
+                )
+        self.count += len(seconds) + lost.sum()
         self.last = times[-1]
-        return missing
+        return lost
 
     def _change(self, seconds: float, step: float) -> float:
         """What a jump is changed by: midnight, or the hour of summer time on a Sunday night."""
@@ -199,6 +216,12 @@ class Clock:
         if before.weekday() == 6 and before.hour <= 3 and before.month in (3, 4, 9, 10, 11):
             return -math.copysign(HOUR, step)
         return 0.0
+
+    def at(self, rate: float | None) -> "Clock":
+        """This clock, whose samples lie as far apart as a rate says that hardly differs."""
+        if rate and self.rate:
+            self.step *= self.rate / rate
+        return self
 
     @property
     def drift(self) -> float:
@@ -225,12 +248,13 @@ def clock_of(
     lines: Sequence[int],
     rate: float | None,
     last: str,
+    place: str = "line",
 ) -> Clock | None:
     """What the first rows of a column of times say; None if it does not move at all.
 
     ``rate`` in Hz is what the caller or the header says, which decides on the unit of times that
-    name none. ``last`` is the last time of the file, if that is known. Raises `FileError` for times
-    that are in disorder or irregular.
+    name none. ``last`` is the last time of the file, if that is known. ``lines`` say where the rows
+    are, in numbers of a ``place``. Raises `FileError` for times that are in disorder or irregular.
     """
     reader = reader_of(texts, last)
     if reader is None or len(texts) < 3:
@@ -252,11 +276,12 @@ def clock_of(
     if (steps < 1.5 * step).mean() > 0.75:
         resolution = min(resolution, float(_beside(steps, step).max()) + 1e-6 * step)
     # Disorder is named as anywhere in the file.
-    Clock(file, name, reader, step, None, local, resolution).gaps(times, lines)
+    Clock(file, name, reader, step, None, local, resolution, place=place).gaps(times, lines)
     scale: float | None = 1.0
     if reader.kind == "clock" and all(re.fullmatch(r"\d+:\d+", text) for text in texts):
         scale = None  # hours and minutes, or minutes and seconds
     if reader.kind == "number":
+        unit = "sec" if texts[0].endswith(" sec") else unit
         scale = unit_of(name, unit) or _scale(times[0], step, rate)
     near = steps[(steps > 0) & (steps < 1.5 * step + resolution)]
     near = steps[(steps > 0) & (steps < 1.5 * near.mean() + 0.9 * resolution)]
@@ -266,16 +291,27 @@ def clock_of(
         told = _simplest(len(near), near.sum() * scale, pieces * resolution * scale)
         reader = Reader(reader.kind, scale) if reader.kind == "number" else reader
         step, resolution = 1 / told, resolution * scale
-    clock = Clock(file, name, reader, step, told, local, resolution)
+    clock = Clock(file, name, reader, step, told, local, resolution, place=place)
     off = float(np.abs(near * scale - step).max()) if scale else 0.0
     if off > max(0.1 * step, 1.5 * rounded * (scale or 1.0)):
         clock.uneven = off / step
     return clock
 
 
+def timed(samples: np.ndarray, gaps: np.ndarray) -> Iterator[np.ndarray]:
+    """Samples in blocks, with so many missing ones before each as its gap says."""
+    begin = 0
+    for row in np.flatnonzero(gaps):
+        if row > begin:
+            yield samples[begin:row]
+        yield from missing(gaps[row])
+        begin = row
+    yield samples[begin:]
+
+
 def _decimals(text: str, reader: Reader) -> int:
     if reader.kind == "number":
-        text = f"{float(text):.15g}"
+        text = f"{Reader('number')(text):.15g}"
         return 15 if "e" in text else len(text.partition(".")[2])
     found = re.search(r":\d\d(?:[.,](\d+)|:(\d{3})\b)", text)
     return len((found[1] or found[2]).rstrip("0")) if found else 0
