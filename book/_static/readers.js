@@ -417,7 +417,8 @@ function sanReaders(known) {
         if (!fields.slice(width).some((field) => field.trim())) fields = fields.slice(0, width);
         const complete = fields.length === width, moment = clock && complete ? numberOf(bare(fields[timed])) : 0;
         if (!complete || !isCell(fields[column]) || !isCell(fields[guard]) || Number.isNaN(moment)) {
-          if (complete && beside.length && beside.every((one) => fields[one].trim() && isCell(fields[one]))) {
+          const isWhole = (one) => fields[one].trim() && isCell(fields[one]) && !(one === timed && Number.isNaN(moment));
+          if (complete && beside.length && beside.every(isWhole)) {
             refuse(`${name}: column ${quoted(named ? names[column] : `${column}`)} has ` +
               `${quoted(fields[column].slice(0, 40))} in line ${i + 1}, not a number. ` +
               "Choose another column or mend the line.");
@@ -616,6 +617,13 @@ function sanReaders(known) {
           count += gap + 1;
           return gap;
         });
+        for (let begin = 0, end = 1; end <= missing.length; end++) {
+          if (missing[end] === missing[begin]) continue;
+          if (missing[begin] && end - begin > known.longest_run) refuse(
+            `${file}: the times in column ${quoted(name)} are ${general(steps[begin])} apart from line ` +
+            `${lines[begin]} on, ${general(this.step)} before. Cut the file there.`);
+          begin = end;
+        }
         this.last = times.at(-1);
         return missing;
       },

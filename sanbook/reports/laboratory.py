@@ -57,6 +57,7 @@ def describe_formats() -> dict:
         "kinds": KINDS,
         "lengths": sorted(times.LENGTHS),
         "longest_gap": recording.LONGEST_GAP,
+        "longest_run": times.LONGEST_RUN,
         "missing": sorted(layout.MISSING),
         "number": _pattern(layout.NUMBER),
         "record": _pattern(wfdb.RECORD),

@@ -416,6 +416,10 @@ TEXTS = {
     + "".join(f"{45000 + i / 250 / 86400:.10f},{i % 7}\n" for i in range(600)),
     "times that are irregular late": "time,x\n"
     + "".join(f"{i / 100 if i < 20000 else i / 60:.3f},{i % 7}\n" for i in range(40000)),
+    "times of which half are lost late": "time,x\n"
+    + "".join(f"{i / 100:.2f},{i % 7}\n" for i in (*range(9000), *range(9000, 40000, 2))),
+    "a time that is missing late": "time,x\n"
+    + "".join(f"{i / 100 if i != 5000 else 'nan'},{i % 7}\n" for i in range(6000)),
     "a unit like a time": "uS,temp\n" + "".join(f"{i % 5},{i % 7}\n" for i in range(99)),
     "a length like a time": "x,rise_time\n" + "".join(f"{i % 5},{i % 7}\n" for i in range(99)),
     "a rate that is not quite": "t,x\n" + "".join(f"{i / 357:.6f},{i % 7}\n" for i in range(600)),
@@ -456,6 +460,7 @@ def test_text_is_read_as_by_python(read, tmp_path, name):
         "Recorder 7\na,b\n1,2\n3,4\n",  # a line above the names
         "a,b\nmV,mV\n1,2\n3,4\n",  # a line of units
         "time,x\n2024-01-01T00:00:00,1\n2024-01-01T00:00:01,2\n",  # times in words
+        "time,x\n0 sec,1\n0.5 sec,2\n1 sec,3\n",  # times with their unit
         "x\n1,5\n-0,5\n2,5\n",  # decimal commas beside a comma
         "1700000000\n64\n1\n2\n3\n",  # a start and a rate
         "a,b\n1,x\n2,y\n3,z\n",  # a column of words

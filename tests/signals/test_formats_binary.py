@@ -512,7 +512,7 @@ def test_times_in_an_archive_tell_rate_start_and_gaps(tmp_path, monkeypatch, mom
 
 @pytest.mark.parametrize(
     ("place", "value", "sentence"),
-    [(7, np.nan, "the time in element 7 of column 't' is missing"),
+    [(7, np.nan, "element 7 of the times 't' is missing"),
      (7, 0, "the time in element 7 of column 't' is earlier than the one before")],
 )  # fmt: skip
 def test_times_in_an_archive_that_cannot_be_used(tmp_path, place, value, sentence):

@@ -108,8 +108,6 @@ def test_later_rows_tell_day_and_month(tmp_path):
          "irregular"),
         ("time,ecg\n" + rows(np.cumsum([0.01] * 1500 + [0.02] * 200), np.resize(WAVE, 1700)),
          "times in column 'time' are 0.02 apart from line 1502 on, 0.01 before"),
-        ("time,ecg\n" + rows(k / 100 if k != 9 else "nan" for k in range(600)),
-         "the time in line 11 of column 'time' is missing"),
         ("[\n" + "0.5,\n" * 300 + "0.5\n]\n", "is JSON"),
         ("Type,Local Number,Message,Field 1,Value 1,\n" + "Data,0,record,heart_rate,98,\n" * 300,
          "messages of a FIT file"),
@@ -179,6 +177,14 @@ def test_moments_are_times_whatever_their_column_is_called(tmp_path):
         recording, values = read(tmp_path, content)
         assert (recording.sampling_rate, recording.start) == (250, moments[0])
         np.testing.assert_array_equal(values, WAVE)
+
+
+@pytest.mark.parametrize("text", ["", "nan", "NA"])
+def test_a_row_without_a_time_is_left_out(tmp_path, text):
+    content = "time,ecg\n" + rows(k / 100 if k != 500 else text for k in range(600))
+    recording, values = read(tmp_path, content)
+    np.testing.assert_array_equal(values, np.where(np.arange(600) == 500, np.nan, WAVE))
+    assert "1 line is no row and left out, line 502" in recording.remarks[0]
 
 
 @pytest.mark.parametrize("rate", [250, 1])

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import dataclasses
 import io
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from sanbook.signals.formats.layout import (
     TextLayout,
     check_quotes,
     is_content,
+    is_missing,
     recognize,
     signals_of,
 )
@@ -328,6 +330,8 @@ class _Table:
                 continue
             try:
                 value, moment = parse(line)
+                if math.isnan(moment):
+                    raise ValueError(line)
             except (ValueError, IndexError, csv.Error):
                 fields = self._fields(line, number)
                 if fields is None:
@@ -413,9 +417,10 @@ class _Table:
         if len(fields) != layout.width:
             return
         grouped = re.search(r"\d\s\d", fields[column]) and layout.is_number(fields[column])
-        if grouped or (
-            others and all(layout.score([fields[i]]) >= 0 and fields[i].strip() for i in others)
-        ):
+        # A row without a time has no place, whatever is wrong with its sample.
+        untimed = self.clock is not None and is_missing(fields[self.clock])
+        is_row = all(layout.score([fields[i]]) >= 0 and fields[i].strip() for i in others)
+        if grouped or (others and is_row and not untimed):
             name = layout.names[column] if layout.names else str(column)
             raise FileError(
                 f"{self.name}: column {name!r} has {fields[column][:40]!r} in line {number}, not a "

@@ -123,6 +123,11 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
 
 def _clock_of(file: str, name: str, moments: np.ndarray, rate: float | None) -> times.Clock | None:
     """What the first elements of an array of times say, and its last one."""
+    if np.isnan(moments).any():
+        raise FileError(
+            f"{file}: element {np.isnan(moments).argmax()} of the times {name!r} is missing. Save "
+            "all times, or ignore them (time none)."
+        )
     texts = [str(moment) for moment in moments[:FIRST]]
     places = range(len(texts))
     return times.clock_of(file, name, "", texts, places, rate, str(moments[-1]), "element")

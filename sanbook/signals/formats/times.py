@@ -160,11 +160,6 @@ class Clock:
 
     def gaps(self, seconds: np.ndarray, lines: Sequence[int]) -> np.ndarray:
         """Missing samples before each of some rows, of which the times and lines are given."""
-        if np.isnan(seconds).any():
-            raise FileError(
-                f"{self.file}: the time in {self.place} {lines[np.isnan(seconds).argmax()]} of "
-                f"column {self.name!r} is missing. Remove the row, or ignore the times (time none)."
-            )
         if self.first is None:
             self.first, self.last = seconds[0], seconds[0] - self.step
         times = seconds + self.shift
