@@ -417,8 +417,10 @@ function sanReaders(known) {
         if (!fields.slice(width).some((field) => field.trim())) fields = fields.slice(0, width);
         const complete = fields.length === width, moment = clock && complete ? numberOf(bare(fields[timed])) : 0;
         if (!complete || !isCell(fields[column]) || !isCell(fields[guard]) || Number.isNaN(moment)) {
-          const isWhole = (one) => fields[one].trim() && isCell(fields[one]) && !(one === timed && Number.isNaN(moment));
-          if (complete && beside.length && beside.every(isWhole)) {
+          // A row without a time has no place, whatever is wrong with its sample.
+          const untimed = clock && complete && Number.isNaN(moment) && isCell(fields[timed]);
+          const isWhole = (one) => fields[one].trim() && isCell(fields[one]);
+          if (complete && !untimed && beside.length && beside.every(isWhole)) {
             refuse(`${name}: column ${quoted(named ? names[column] : `${column}`)} has ` +
               `${quoted(fields[column].slice(0, 40))} in line ${i + 1}, not a number. ` +
               "Choose another column or mend the line.");
