@@ -86,13 +86,15 @@ def plot_events(model, window, origin: str = "") -> Figure:
     units = "units unknown" if model.units == "unknown" else model.units
     _, *activations = events  # the first is the mean
     above.set(title=f"{origin}: {len(activations)} events" if origin else "")
-    above.set_ylabel(f"signal ({units})")
+    above.set_ylabel(f"signal\n({units})")
     above.legend(ncols=2, fontsize=8)
     below.axhline(0, color="0.85", linewidth=0.6)
     places = [event.sample / rate for event in activations]
     heights = [event.amplitude for event in activations]
     below.vlines(places, 0, heights, color="#0072B2", linewidth=1)
-    below.set(xlabel="time (s)" if model.sampling_rate else "sample", ylabel=f"amplitude ({units})")
+    below.set(
+        xlabel="time (s)" if model.sampling_rate else "sample", ylabel=f"amplitude\n({units})"
+    )
     return figure
 
 

@@ -113,6 +113,7 @@ def data_line(cards: Sequence[dict]) -> Shown:
     }
     kinds = [kind for kind in titles if names[kind]]
     text = " ".join(f"**{titles[kind]}:** {names[kind]}." for kind in kinds)
+    text = text.replace(" **a", " **A")  # a sentence begins
     if len(cards) == 1:
         (card,), (kind,) = cards, kinds
         rate = f", {card['sampling_rate']:g} samples per second" if card["sampling_rate"] else ""

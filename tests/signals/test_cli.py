@@ -277,7 +277,7 @@ def test_figure_names_file_channel_and_units(folder, millivolts):
     window = next(windows_of(recording, WINDOW))
     above, below = plot_events(model, window, recording.origin).axes
     assert above.get_title().startswith("mv.hea, ecg: ")
-    assert (above.get_ylabel(), below.get_ylabel()) == ("signal (mV)", "amplitude (mV)")
+    assert (above.get_ylabel(), below.get_ylabel()) == ("signal\n(mV)", "amplitude\n(mV)")
     assert below.get_xlabel() == "time (s)"
 
 
