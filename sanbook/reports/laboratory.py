@@ -15,7 +15,7 @@ from sanbook.data import WINDOW, DataSet
 from sanbook.reproduction.reference import read_reference
 from sanbook.show.names import describe_activations
 from sanbook.signals.compare import WINDOWS
-from sanbook.signals.events import TIE
+from sanbook.signals.fit import TIE
 from sanbook.signals.formats import KINDS, csv, edf, layout, recording, times, wfdb
 from sanbook.training import PROTOCOLS
 

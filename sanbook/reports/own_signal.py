@@ -14,7 +14,8 @@ from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 from sanbook.signals.compare import Comparison
-from sanbook.signals.events import Event, EventModel, default_kernel_sizes
+from sanbook.signals.events import Event, EventModel
+from sanbook.signals.fit import default_kernel_sizes
 from sanbook.signals.formats import Recording, open_recording
 from sanbook.signals.windows import Window, windows_of
 

@@ -5,7 +5,7 @@ import importlib
 #: The names that stay, and the modules that they come from, each imported at first use.
 _MODULES = {
     "open_recording": "sanbook.signals.formats",
-    "fit_model": "sanbook.signals.events",
+    "fit_model": "sanbook.signals.fit",
     "EventModel": "sanbook.signals.events",
 }
 __all__ = list(_MODULES)

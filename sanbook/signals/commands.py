@@ -1,4 +1,7 @@
-"""What the commands of `san` do; each takes the options that `sanbook.signals.cli` has parsed."""
+"""What the commands of `san` do; each takes the options that `sanbook.signals.cli` has parsed.
+
+A command imports what it alone needs, as libraries take half a second to start.
+"""
 
 import argparse
 import contextlib
@@ -12,38 +15,34 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sanbook.files import whole, write_table
-from sanbook.signals import compare as comparison
 from sanbook.signals.cli import FIGURES
-from sanbook.signals.compare import WINDOWS
-from sanbook.signals.events import (
-    SCALES,
-    EventModel,
-    default_kernel_sizes,
-    fit_model,
-    rate_of_events,
-    read_events,
-    write_events,
-)
+from sanbook.signals.events import EventModel, rate_of_events, read_events, write_events
 from sanbook.signals.formats import Recording, open_file
 from sanbook.signals.windows import Faults, Window, load_windows, windows_of
-from sanbook.training import Protocol
 
 
 def compare(options: argparse.Namespace) -> None:
     """Print a table of methods, which of them to take for what, and whether seeds disagree."""
+    from sanbook.signals import compare as comparison
+
     training = _training(options)
     recording = open_signal(options)
-    loaded = load_windows(recording, options.window, WINDOWS, alternate=True)
+    loaded = load_windows(recording, options.window, comparison.WINDOWS, alternate=True)
     _say_how_read(recording)
     print(comparison.compare(*loaded, **training).report)
 
 
 def fit(options: argparse.Namespace) -> None:
     """Train networks, choose one and write it."""
+    from sanbook.signals import compare as comparison
+    from sanbook.signals.fit import fit_model
+
     training = _training(options, options.method)
     with whole_file(options, ".safetensors") as unfinished:
         recording = open_signal(options)
-        data, _, usable = load_windows(recording, options.window, WINDOWS, alternate=True)
+        data, _, usable = load_windows(
+            recording, options.window, comparison.WINDOWS, alternate=True
+        )
         _say_how_read(recording)
         model, seeds = fit_model(data, options.method, shared_by=usable, **training)
         model.save(unfinished)
@@ -58,6 +57,9 @@ def fit(options: argparse.Namespace) -> None:
 
 def _training(options: argparse.Namespace, method: str = "") -> dict:
     """The settings of a training; ValueError for an option that the method would ignore."""
+    from sanbook.signals.fit import SCALES
+    from sanbook.training import Protocol
+
     ignored = {
         "--kernel-sizes": options.kernel_sizes if method == SCALES else None,
         "--border-tolerance": options.border_tolerance if method not in ("", "extrema") else None,
@@ -159,7 +161,7 @@ def plot(options: argparse.Namespace) -> None:
                 f"{recording.origin}: no whole window of {model.window} samples without a gap is "
                 "there. Choose another --at or a longer signal."
             )
-        from sanbook.show.figures import plot_events  # matplotlib takes a second
+        from sanbook.show.figures import plot_events
 
         plot_events(model, chosen, recording.origin).savefig(unfinished)
     _say_how_read(recording)
@@ -167,7 +169,8 @@ def plot(options: argparse.Namespace) -> None:
 
 def study(options: argparse.Namespace) -> int:
     """Describe whole records; returns 1 if some of them could not be."""
-    from sanbook.signals.study import Plan, run_study  # its processes import this module too
+    from sanbook.signals.fit import default_kernel_sizes
+    from sanbook.signals.study import Plan, run_study
 
     if options.jobs < 1:
         raise ValueError(f"--jobs: {options.jobs} is fewer than 1. Choose at least 1.")

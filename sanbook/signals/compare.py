@@ -20,7 +20,8 @@ from sanbook.methods.base import Method
 from sanbook.methods.coder import raw_bytes
 from sanbook.methods.networks import TrainedNetwork
 from sanbook.show.names import NAMES
-from sanbook.signals.events import PROTOCOL, SCALES, EventModel, fit_model
+from sanbook.signals.events import EventModel
+from sanbook.signals.fit import PROTOCOL, SCALES, fit_model
 from sanbook.training import Protocol
 
 #: Methods that learn nothing; each window takes as many coefficients as make its own phi smallest.
@@ -165,7 +166,7 @@ def compare(
         data: windows of the recording, as `sanbook.signals.windows.load_windows` returns them.
         deviations: of the test windows, likewise.
         shared_by: windows of the recording, likewise.
-        kernel_sizes: as in `sanbook.signals.events.fit_model`.
+        kernel_sizes: as in `sanbook.signals.fit.fit_model`.
         seeds: likewise.
         protocol: likewise.
     """

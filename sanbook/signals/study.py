@@ -35,7 +35,8 @@ from sanbook.methods import fixed as transforms
 from sanbook.methods.base import choose, evaluate
 from sanbook.methods.networks import TrainedNetwork, trained_sans
 from sanbook.scales import CANDIDATES, ROUNDS, compare_scales
-from sanbook.signals.events import BATCH, SCALES
+from sanbook.signals.events import BATCH
+from sanbook.signals.fit import SCALES
 from sanbook.signals.formats import open_file, open_recording
 from sanbook.signals.windows import windows_of
 from sanbook.training import MEASURES, Protocol, sweep

@@ -22,9 +22,10 @@ from safetensors.torch import save_file
 
 from san_core import SAN
 from sanbook.show.figures import plot_events
-from sanbook.signals import cli, commands
+from sanbook.signals import cli
 from sanbook.signals.compare import compare
-from sanbook.signals.events import EventModel, fit_model, read_events, write_events
+from sanbook.signals.events import EventModel, read_events, write_events
+from sanbook.signals.fit import fit_model
 from sanbook.signals.formats import Recording, open_recording
 from sanbook.signals.windows import load_signal, load_windows, windows_of
 from sanbook.training.files import save_model
@@ -182,8 +183,8 @@ def test_how_a_file_was_read_is_said_before_the_work(
         said.append(capsys.readouterr().err)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.comparison, "compare", work)
-    monkeypatch.setattr(commands, "fit_model", work)
+    monkeypatch.setattr("sanbook.signals.compare.compare", work)
+    monkeypatch.setattr("sanbook.signals.fit.fit_model", work)
     output = ["-o", tmp_path / "m.safetensors"] if command == "fit" else []
     signal = [folder / "ecg.csv", "--column", "ecg", "--window", WINDOW]
     assert run(command, *signal, *output) == 130
