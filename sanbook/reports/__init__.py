@@ -23,7 +23,6 @@ suffice, or trains. The page says which.
 import ast
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,52 +99,47 @@ def _assigned(cells: Sequence[str], kind: type) -> set[str]:
     return names
 
 
-def _several(values, test: Callable, least: int = 1) -> bool:
-    """Whether values are at least so many, all different, and pass a test."""
-    listed = isinstance(values, list | tuple | range) and len(values) >= least
-    return listed and all(map(test, values)) and len(set(values)) == len(values)
+def _several(test: Callable, least: int = 1) -> Callable:
+    """A test of a list: at least so many values, all different, that pass a test each."""
+    return lambda values: (
+        isinstance(values, list | tuple | range)
+        and len(values) >= least
+        and all(map(test, values))
+        and len(set(values)) == len(values)
+    )
 
 
-def _one_of(names: Sequence[str]) -> tuple[Callable, str]:
-    return lambda value: value in names, f"one of {', '.join(names)}"
+def _whole_number(smallest: int) -> Callable:
+    return lambda value: type(value) is int and value >= smallest
 
 
-def _names_from(names: Sequence[str]) -> tuple[Callable, str]:
-    known = partial(_several, test=lambda value: value in names)
-    return known, f"a list of different names from {', '.join(names)}"
+def _path(there: Callable) -> Callable:
+    return lambda value: isinstance(value, str) and (not value or there(Path(value)))
 
 
-def _whole_number(value, smallest: int) -> bool:
-    return type(value) is int and value >= smallest
+def _text(value) -> bool:
+    return isinstance(value, str)
 
 
-def _whole_numbers(smallest: int, least: int = 1) -> tuple[Callable, str]:
-    test = partial(_several, test=partial(_whole_number, smallest=smallest), least=least)
-    return test, f"a list of different whole numbers from {smallest}, such as [{smallest}, 7]"
-
-
-def _path(there: Callable, kind: str, instead: str) -> tuple[Callable, str]:
-    test = lambda value: isinstance(value, str) and (not value or there(Path(value)))  # noqa: E731
-    return test, f"the absolute path of a {kind} that exists; empty: {instead}"
-
-
-_TEXT = lambda value: isinstance(value, str), "text in quotes"
-# What each parameter may be: a test, and the same in words.
+# What each parameter may be: names, or a test and the same in words.
+_NAMES = {"database": DATABASES, "dataset": LABELLED, "profile": PROFILES, "data": MODES}
+_LISTS = {"databases": DATABASES, "datasets": NAMES}
+_NUMBERS = "a list of different whole numbers from {0}, such as [{0}, 7]"
+_EXISTS = "the absolute path of a {} that exists; empty: {}"
 _PARAMETERS = {
-    "database": _one_of(DATABASES),
-    "databases": _names_from(DATABASES),
-    "dataset": _one_of(LABELLED),
-    "datasets": _names_from(NAMES),
-    "profile": _one_of(PROFILES),
-    "data": _one_of(MODES),
-    "data_directory": _path(Path.is_dir, "folder", "$SAN_DATA, otherwise data/"),
-    "seeds": _whole_numbers(0),
-    "seed": (partial(_whole_number, smallest=0), "a whole number from 0"),
-    "kernel_sizes": _whole_numbers(1, least=0),
-    "path": _path(Path.is_file, "file", "the recording of the paper"),
-    "column": _TEXT,
-    "window": (partial(_whole_number, smallest=8), "a whole number from 8"),
-    "results": _TEXT,
+    **{name: (of.__contains__, f"one of {', '.join(of)}") for name, of in _NAMES.items()},
+    **{
+        name: (_several(of.__contains__), f"a list of different names from {', '.join(of)}")
+        for name, of in _LISTS.items()
+    },
+    "data_directory": (_path(Path.is_dir), _EXISTS.format("folder", "$SAN_DATA, otherwise data/")),
+    "seeds": (_several(_whole_number(0)), _NUMBERS.format(0)),
+    "seed": (_whole_number(0), "a whole number from 0"),
+    "kernel_sizes": (_several(_whole_number(1), least=0), _NUMBERS.format(1)),
+    "path": (_path(Path.is_file), _EXISTS.format("file", "the recording of the paper")),
+    "column": (_text, "text in quotes"),
+    "window": (_whole_number(8), "a whole number from 8"),
+    "results": (_text, "text in quotes"),
 }
 
 
@@ -182,13 +176,38 @@ def left_out(names: Sequence[str], used: Mapping[str, DataSet]) -> show.Shown | 
 
 
 class Page:
-    """What the reports of pages share. ``sources`` are the sources of the data that they show."""
+    """What the reports of pages share.
 
-    sources: Collection[str]
+    ``profile`` is "paper" or "quick"; ``cards`` has the provenance of the data that the page shows,
+    by their names.
+    """
+
+    profile: str
+    cards: Mapping[str, dict]
+
+    @property
+    def sources(self) -> Collection[str]:
+        """The sources of the data."""
+        return [card["source"] for card in self.cards.values()]
+
+    def data_line(self) -> show.Shown:
+        """Which data the page shows."""
+        return show.data_line(list(self.cards.values()))
 
     def figure_of(self, name: str, drawn: "Figure", caption: str, alt: str) -> show.Shown:
         """A figure of the data of the page, see `sanbook.show.figure`."""
         return show.figure(drawn, name=name, caption=caption, alt=alt, sources=self.sources)
+
+    def leave(
+        self, directory: str, page: str, table: pd.DataFrame | None = None, **results
+    ) -> None:
+        """Leave the results of the page as JSON, a table as CSV; nothing without a directory."""
+        if not directory:
+            return
+        record = {"profile": self.profile, "cards": self.cards, **results}
+        write_record(f"{directory}/{page}.json", record)
+        if table is not None:
+            write_table(f"{directory}/{page}.csv", table)
 
 
 def quick(profile: str, cut: str) -> show.Shown | None:
@@ -250,11 +269,3 @@ def find_results(page: str, directory: str = "") -> Found | None:
 def rounded(values: "Tensor", decimals: int = 5) -> np.ndarray:
     """Numbers that are short as text."""
     return values.detach().double().numpy().round(decimals)
-
-
-def leave(directory: str, page: str, results: dict, table: pd.DataFrame | None = None) -> None:
-    """Leave the results of a page as JSON and its table as CSV; nothing without a directory."""
-    if directory and table is not None:
-        write_table(f"{directory}/{page}.csv", table)
-    if directory:
-        write_record(f"{directory}/{page}.json", results)

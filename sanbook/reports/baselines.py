@@ -2,10 +2,10 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 import sanbook.methods
 from sanbook import reports, show
@@ -13,10 +13,8 @@ from sanbook.data.dataset import DataSet
 from sanbook.methods import ABSENT, ALL, SCALED, SIGNALS_ONLY, Measurement
 from sanbook.methods.base import Method
 from sanbook.methods.coder import lossless_bytes, raw_bytes
-from sanbook.methods.networks import TrainedNetwork
 from sanbook.reports import scales
-from sanbook.reports.networks import PaperSANs, multiscale_sans
-from sanbook.scales import MultiscaleSAN
+from sanbook.reports.networks import PaperSANs, multiscale_candidates, multiscale_sans
 from sanbook.show import figures
 from sanbook.show.names import METRICS, NAMES
 
@@ -57,11 +55,8 @@ def load(names: list[str], data: str, directory: str, profile: str) -> dict[str,
 class Candidates:
     """What each method offers on each data set: functions of training examples and a seed.
 
-    Args:
-        used: the data sets.
-        results: folder with the results of the pages of SANs, see `sanbook.reports.networks`.
-        seed: of SANs that are trained here.
-        profile: "paper" or "quick".
+    ``results`` is the folder of the pages of SANs, see `sanbook.reports.networks`; ``seed`` is that
+    of SANs that are trained here.
     """
 
     def __init__(self, used: Mapping[str, DataSet], results: str, seed: int, profile: str) -> None:
@@ -91,49 +86,33 @@ class Candidates:
         if name not in self.multiscale:
             settings = scales.settings(self.profile)
             return sanbook.methods.multiscale_sans(self.used[name].validation, **settings)
-        model = self.multiscale[name]
-
-        def candidates(train, seed: int, scale_paid: bool = False) -> list:
-            charged = MultiscaleSAN(model.prototypes, model.lengths, 2 + scale_paid)
-            return [TrainedNetwork(charged)]
-
-        return candidates
+        return multiscale_candidates(self.multiscale[name])
 
 
+@dataclass
 class Report(reports.Page):
     """What every method gives on every data set.
-
-    Args:
-        used: the data sets.
-        measured: of each (data set, method), see `sanbook.methods.measure`.
-        charged: the same of the methods that are charged the scale of each coefficient.
-        profile: "paper" or "quick".
-        seed: of everything that is learned.
 
     Attributes:
         rows: the rows of the results file.
         phi: φ̄ of methods that are not dead, method × data set; ``others`` of those without SANs.
     """
 
-    def __init__(
-        self,
-        used: Mapping[str, DataSet],
-        measured: Mapping[tuple[str, str], Measurement],
-        charged: Mapping[tuple[str, str], Measurement],
-        *,
-        profile: str,
-        seed: int,
-    ) -> None:
-        self.used, self.measured, self.charged = used, measured, charged
-        self.profile, self.seed = profile, seed
-        self.sources = [part.card.source for part in used.values()]
-        self.rows = pd.DataFrame([self._row(*key) for key in measured])
+    used: Mapping[str, DataSet]
+    measured: Mapping[tuple[str, str], Measurement]  # of each (data set, method)
+    charged: Mapping[tuple[str, str], Measurement]  # of methods that pay for each scale
+    profile: str
+    seed: int  # of everything that is learned
+
+    def __post_init__(self) -> None:
+        self.cards = reports.cards(self.used)
+        self.rows = pd.DataFrame([self._row(*key) for key in self.measured])
         self.living = self.rows[~self.rows.dead]
         self.phi = self._matrix("phi")
         self.best_san = self.phi.loc[list(SANS.values())].min()
-        self.signals = [name for name, part in used.items() if part.test.ndim == 2]
+        self.signals = [name for name, part in self.used.items() if part.test.ndim == 2]
         self.others = self.phi.drop(index=[*SANS.values(), MULTISCALE])
-        lossless = {name: lossless_bytes(part.test) for name, part in used.items()}
+        lossless = {name: lossless_bytes(part.test) for name, part in self.used.items()}
         self.lossless_bytes = pd.DataFrame(lossless).rename_axis("compressor")
 
     def _row(self, name: str, method: str) -> dict:
@@ -208,14 +187,9 @@ class Report(reports.Page):
     def against_the_best_san(self) -> show.Shown:
         """Some methods beside the best SAN of each data set."""
         some = [m for m in ("wavelets", "down-sampling", "convolutional dictionary") if m in ALL]
-        compared = pd.concat(
-            [
-                self.best_san.to_frame("best SAN of the paper"),
-                self.phi.loc[some].T,
-                self.others.min().to_frame("best method that is no SAN"),
-            ],
-            axis=1,
-        )
+        compared = self.phi.loc[some].T
+        compared.insert(0, "best SAN of the paper", self.best_san)
+        compared["best method that is no SAN"] = self.others.min()
         better = compared.lt(self.best_san, axis=0).sum()
         table = {
             "method": compared.columns,
@@ -247,31 +221,61 @@ class Report(reports.Page):
             "scale; with W shared by the test examples; and from bytes.",
         )
 
+    @figures.style()
     def planes(self) -> show.Shown:
         """Every method in the plane of loss and compression."""
         outside = int((self.rows.inverse_compression_ratio > LIMIT).sum())
         means = self.phi.mean(axis=1).sort_values()
+        names = list(self.used)
+        across = min(5, len(names))
+        down = -(-len(names) // across)
+        figure, panels = plt.subplots(
+            down, across, figsize=(2.2 * across, 2.05 * down + 0.7), squeeze=False, sharex=True,
+            sharey=True,
+        )  # fmt: skip
+        for axes in panels.flat[len(names) :]:
+            axes.set_axis_off()
+        for axes, name in zip(panels.flat, names, strict=False):
+            figures.draw_arcs(axes, (0.2, 0.4, 0.6, 0.8, 1.0))
+            of_data = self.living[self.living.dataset == name]
+            draw_kinds(axes, of_data, "normalized_reconstruction_loss", "inverse_compression_ratio")
+            axes.set(title=name, xlim=(0, LIMIT), ylim=(0, LIMIT), aspect="equal")
+        for axes in panels[:, 0]:
+            axes.set_ylabel("CR⁻¹")
+        for axes in panels.flat[max(0, len(names) - across) : len(names)]:
+            axes.set_xlabel("L̃")
+        legend = panels[0, 0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside upper center", ncols=min(6, across + 1), fontsize=9)
         return self.figure_of(
             "fig-baselines-plane",
-            plot_planes(self.living, list(self.used)),
+            figure,
             f"CR⁻¹ against L̃ of {reports.counted(len(METHODS), 'method')}, one panel for "
             f"each data set. Arcs have equal φ. {reports.counted(outside, 'point')} with CR⁻¹ "
             f"above {LIMIT} {'is' if outside == 1 else 'are'} not shown.",
             f"Scatter plots of CR⁻¹ against L̃. Mean φ̄: {reports.scores(means)}.",
         )
 
+    @figures.style()
     def examples(self) -> show.Shown:
         """Reconstructions of a signal and of an image by the best method of each kind."""
         images = [name for name in self.used if name not in self.signals]
-        shown = [names[0] for names in (self.signals, images) if names]
+        shown = {names[0]: self.used[names[0]] for names in (self.signals, images) if names}
+        figure = plt.figure(figsize=(11, 5.2))
+        panels = figure.subfigures(1, len(shown), squeeze=False)
+        for panel, (name, data) in zip(panels.flat, shown.items(), strict=True):
+            there = self.phi[name].dropna()
+            of_kinds = {c: there.reindex(methods).dropna() for _, c, methods in KINDS.values()}
+            methods = {values.idxmin(): color for color, values in of_kinds.items() if len(values)}
+            draw = _draw_signals if data.test.ndim == 2 else _draw_images
+            draw(panel, {m: (c, self.measured[name, m]) for m, c in methods.items()}, data)
         return show.figure(
-            plot_examples({name: self.used[name] for name in shown}, self.measured, self.phi),
+            figure,
             name="fig-baselines-examples",
-            caption=f"Test examples of {reports.listed(shown)} (grey, or above) and their "
+            caption=f"Test examples of {reports.listed(list(shown))} (grey, or above) and their "
             "reconstructions by the best method of each kind: the first example, and the example "
             "with the largest φ of the method.",
-            alt=f"Reconstructions of {reports.listed(shown)}; each panel says its φ.",
-            sources=[self.used[name].card.source for name in shown],
+            alt=f"Reconstructions of {reports.listed(list(shown))}; each panel says its φ.",
+            sources=[data.card.source for data in shown.values()],
         )
 
     def lossless(self) -> show.Shown:
@@ -283,13 +287,20 @@ class Report(reports.Page):
             "test examples.",
         )
 
+    @figures.style()
     def encoded_size(self) -> show.Shown:
         """Bytes against CR⁻¹."""
         size, ratio = self.living.bytes_ratio, self.living.inverse_compression_ratio
         share = (size / ratio).groupby(self.living.method).median()
+        figure, axes = plt.subplots(figsize=(8, 3.4))
+        draw_kinds(axes, self.living, "inverse_compression_ratio", "bytes_ratio")
+        limits = [0.5 * size.min(), 1.5 * ratio.max()]
+        axes.plot(limits, limits, color="0.6", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlabel="CR⁻¹", ylabel="encoded size / stored size")
+        axes.legend(fontsize=8)
         return self.figure_of(
             "fig-baselines-bytes",
-            plot_bytes(self.living),
+            figure,
             "Encoded size, relative to the stored size, against CR⁻¹; on the line both "
             f"agree. The correlation is {size.corr(ratio):.2f}, the rank correlation "
             f"{size.corr(ratio, method='spearman'):.2f}. The encoded size is "
@@ -301,16 +312,11 @@ class Report(reports.Page):
 
     def write_results(self, directory: str) -> None:
         """Leave ``baselines.csv`` and ``baselines.json``; nothing without a directory."""
-        record = {
-            "profile": self.profile,
-            "seed": self.seed,
-            "examples": {
-                name: [len(part.train), len(part.validation), len(part.test)]
-                for name, part in self.used.items()
-            },
-            "cards": reports.cards(self.used),
+        parts = {
+            name: [len(part.train), len(part.validation), len(part.test)]
+            for name, part in self.used.items()
         }
-        reports.leave(directory, "baselines", record, self.rows)
+        self.leave(directory, "baselines", self.rows, seed=self.seed, examples=parts)
 
 
 def describe_settings(method: Method) -> str:
@@ -328,15 +334,12 @@ def describe_smallest(phi: pd.Series, charged: pd.Series, coded: pd.Series) -> s
     >>> describe_smallest(phi, phi, 1 - phi)
     '*wavelets*, 0.200; with the scale charged *wavelets*, 0.200; from bytes *DCT*, 0.600.'
     """
-    first, second, third = phi.idxmin(), charged.idxmin(), coded.idxmin()
-    smallest = phi.min(), charged.min(), coded.min()
-    if first == second == third:
-        form = "*{}*, {:.3f}; also with the scale charged, {:.3f}, and from bytes, {:.3f}."
-        return form.format(first, *smallest)
-    return (
-        f"*{first}*, {smallest[0]:.3f}; with the scale charged *{second}*, {smallest[1]:.3f}; "
-        f"from bytes *{third}*, {smallest[2]:.3f}."
-    )
+    names = [count.idxmin() for count in (phi, charged, coded)]
+    values = [count.min() for count in (phi, charged, coded)]
+    form = "*{0}*, {3:.3f}; with the scale charged *{1}*, {4:.3f}; from bytes *{2}*, {5:.3f}."
+    if len(set(names)) == 1:
+        form = "*{0}*, {3:.3f}; also with the scale charged, {4:.3f}, and from bytes, {5:.3f}."
+    return form.format(*names, *values)
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -347,64 +350,6 @@ def draw_kinds(axes, rows: pd.DataFrame, x: str, y: str) -> None:
     for kind, (marker, color, methods) in KINDS.items():
         points = rows[rows.method.isin(methods)]
         axes.scatter(points[x], points[y], s=22, marker=marker, color=color, alpha=0.8, label=kind)
-
-
-@figures.style()
-def plot_planes(rows: pd.DataFrame, names: list[str]) -> Figure:
-    """CR⁻¹ against L̃: a panel for each data set, a point for each method."""
-    across = min(5, len(names))
-    down = -(-len(names) // across)
-    figure, panels = plt.subplots(
-        down, across, figsize=(2.2 * across, 2.05 * down + 0.7), squeeze=False, sharex=True,
-        sharey=True,
-    )  # fmt: skip
-    for axes in panels.flat[len(names) :]:
-        axes.set_axis_off()
-    for axes, name in zip(panels.flat, names, strict=False):
-        figures.draw_arcs(axes, (0.2, 0.4, 0.6, 0.8, 1.0))
-        of_data = rows[rows.dataset == name]
-        draw_kinds(axes, of_data, "normalized_reconstruction_loss", "inverse_compression_ratio")
-        axes.set(title=name, xlim=(0, LIMIT), ylim=(0, LIMIT), aspect="equal")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("CR⁻¹")
-    for axes in panels.flat[max(0, len(names) - across) : len(names)]:
-        axes.set_xlabel("L̃")
-    legend = panels[0, 0].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside upper center", ncols=min(6, across + 1), fontsize=9)
-    return figure
-
-
-@figures.style()
-def plot_bytes(rows: pd.DataFrame) -> Figure:
-    """Encoded over stored size against CR⁻¹, a point for each method and data set."""
-    figure, axes = plt.subplots(figsize=(8, 3.4))
-    draw_kinds(axes, rows, "inverse_compression_ratio", "bytes_ratio")
-    limits = [0.5 * rows.bytes_ratio.min(), 1.5 * rows.inverse_compression_ratio.max()]
-    axes.plot(limits, limits, color="0.6", linewidth=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="CR⁻¹", ylabel="encoded size / stored size")
-    axes.legend(fontsize=8)
-    return figure
-
-
-@figures.style()
-def plot_examples(
-    shown: Mapping[str, DataSet],
-    measured: Mapping[tuple[str, str], Measurement],
-    phi: pd.DataFrame,
-) -> Figure:
-    """A panel for each data set: examples and reconstructions by the best method of each kind.
-
-    ``phi`` has the mean φ of each method (index) on each data set (columns).
-    """
-    figure = plt.figure(figsize=(11, 5.2))
-    panels = figure.subfigures(1, len(shown), squeeze=False)
-    for panel, (name, data) in zip(panels.flat, shown.items(), strict=True):
-        there = phi[name].dropna()
-        of_kinds = {c: there.reindex(methods).dropna() for _, c, methods in KINDS.values()}
-        methods = {values.idxmin(): color for color, values in of_kinds.items() if len(values)}
-        draw = _draw_signals if data.test.ndim == 2 else _draw_images
-        draw(panel, {m: (c, measured[name, m]) for m, c in methods.items()}, data)
-    return figure
 
 
 def _examples(found: Measurement, data: DataSet) -> Iterator[tuple]:

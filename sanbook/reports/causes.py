@@ -14,13 +14,14 @@ from sanbook.reproduction.published import KEYS
 from sanbook.reproduction.reference import describe_reference, read_reference, reference
 
 
-class Causes:
+class Causes(reports.Page):
     """Which numbers need a cause, and what this build's experiments say of them."""
 
     def __init__(
         self, profile: str, seeds: Sequence[int], data: str, directory: str | None
     ) -> None:
-        self.quick, self.where = profile == "quick", {"data": data, "directory": directory}
+        self.profile, self.quick = profile, profile == "quick"
+        self.where = {"data": data, "directory": directory}
         self.epochs = 1 if self.quick else None
         # Seeds of the first experiment: 200 for the ten of the reference results, whose smallest
         # rates are 1 of 200, and 18 for the three of a book, where they would take half its time.
@@ -69,7 +70,7 @@ class Causes:
         """Which data the experiments used."""
         if self.quick:
             return show.quick("few examples, seeds and epochs, one SAN of each table")
-        return show.data_line(list(self.cards.values()))
+        return super().data_line()
 
     def table(self) -> show.Shown:
         """What each experiment reaches."""
@@ -88,5 +89,4 @@ class Causes:
     def write_results(self, results: str) -> None:
         """Leave causes.json for the reference results; nothing without a folder."""
         rows = pd.concat(self.explained, ignore_index=True)[[*KEYS, "metric", *EXPLAINED]]
-        profile = "quick" if self.quick else "paper"
-        reports.leave(results, "causes", {"profile": profile, "cards": self.cards, "rows": rows})
+        self.leave(results, "causes", rows=rows)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 from torch import Tensor
 
 import sanbook.data
@@ -24,7 +23,7 @@ class Report(reports.Page):
     def __init__(self, recordings: Mapping[str, DataSet]) -> None:
         self.recordings = recordings
         self.known = {name: MANIFEST[name] for name in recordings}
-        self.sources = [part.card.source for part in recordings.values()]
+        self.cards = reports.cards(recordings)
         self.clean = pd.DataFrame([self._signs(name) for name in recordings])
 
     def _signs(self, name: str) -> dict:
@@ -87,12 +86,20 @@ class Report(reports.Page):
             "samples. Where the channel is not confirmed, neither is the sampling rate.",
         )
 
+    @figures.style()
     def windows(self) -> show.Shown:
         """The windows of every recording."""
         signals = reports.listed([f"{n} {r.card.signal}" for n, r in self.recordings.items()])
+        count = len(self.recordings)
+        figure, panels = plt.subplots(count, figsize=(8, count), sharex=True, squeeze=False)
+        for axes, (name, recording) in zip(panels.flat, self.recordings.items(), strict=True):
+            figures.draw_windows(axes, {part: getattr(recording, part).numpy() for part in PARTS})
+            axes.set_ylabel(name, rotation=0, ha="right", va="center")
+            axes.set_yticks([])
+        panels[-1, 0].set_xlabel("sample")
         return self.figure_of(
             "fig-recordings",
-            plot_recordings(self.recordings),
+            figure,
             "The twelve standardized windows of each recording in the order of time: six "
             "for training, two for validation and four for testing.",
             f"{reports.counted(len(self.recordings), 'line plot')}: {signals}.",
@@ -114,16 +121,3 @@ def longest_run(window: Tensor) -> int:
     3
     """
     return int(window.unique_consecutive(return_counts=True)[1].max())
-
-
-@figures.style()
-def plot_recordings(recordings: Mapping[str, DataSet]) -> Figure:
-    """The windows of several recordings, one panel each."""
-    count = len(recordings)
-    figure, panels = plt.subplots(count, figsize=(8, count), sharex=True, squeeze=False)
-    for axes, (name, recording) in zip(panels.flat, recordings.items(), strict=True):
-        figures.draw_windows(axes, {part: getattr(recording, part).numpy() for part in PARTS})
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.set_yticks([])
-    panels[-1, 0].set_xlabel("sample")
-    return figure

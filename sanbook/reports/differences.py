@@ -116,11 +116,8 @@ class Report:
         examples = sanbook.data.load(name, **self.where, **options)
         return examples.first(**QUICK) if self.profile == "quick" and examples.labels else examples
 
-    def classify(self, examples: DataSet) -> pd.Series:
-        """Accuracies on test of the baseline, the CNN on the original data, one for each seed."""
-        return self._classified(examples).accuracy_percent
-
-    def _classified(self, examples: DataSet) -> pd.DataFrame:
+    def classify(self, examples: DataSet) -> pd.DataFrame:
+        """The baseline, the CNN on the original data: a row for each seed."""
         inputs = {
             part: getattr(examples, part).expand(len(self.seeds), -1, -1)
             for part in examples.labels
@@ -133,7 +130,7 @@ class Report:
         """The classifiers of the original data of UCI-epilepsy, a row for each seed."""
         if "uci_epilepsy" in self.pages:
             return pd.DataFrame(self.pages["uci_epilepsy"]["baseline"])
-        return self._classified(self.load("uci-epilepsy"))
+        return self.classify(self.load("uci-epilepsy"))
 
     def _trained(self, dataset: str, activation: str, kernel_size: int) -> Trained:
         """SANs from normal weights, in place of those that the page of a data set trains."""
@@ -175,7 +172,8 @@ class Report:
         rows, apart = [], []
         for (table, a), trained in constant.items():
             (m,) = {kernel_size for kernel_size, _ in trained.last}
-            apart.append(kernels_apart(trained.last[m, self.seeds[0]]))
+            first, second = trained.last[m, self.seeds[0]]
+            apart.append((first - second).abs().max().item())
             printed = published(table).set_index(["kernel_size", "activation"]).phi[m, a]
             row = {"data": TABLES[table], "activation": NAMES[a], "m": m}
             row["published φ̄"] = f"{printed:.2f}"
@@ -449,16 +447,6 @@ def means(rows: pd.DataFrame) -> dict:
     return {**rows[~rows.dead][list(METRICS)].mean(), "dead": int(rows.dead.sum())}
 
 
-def kernels_apart(kernels: Tensor) -> float:
-    """The largest difference between the weights of two kernels, ``(2, *(m,) * ndim)``.
-
-    >>> kernels_apart(torch.tensor([[1.0, 2.0], [1.0, -1.0]]))
-    3.0
-    """
-    first, second = kernels
-    return (first - second).abs().max().item()
-
-
 def epoch_changes(
     trained: Mapping[tuple[str, str], Trained], runs: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
@@ -470,26 +458,20 @@ def epoch_changes(
         trained: SANs of one kernel size and one seed, by recording and activation function.
         runs: by table, the rows that the page of a data set left.
     """
-    tables, dead = [], 0
-    for (_, activation), found in trained.items():
-        rows = with_dead(found.select()).set_index("rule")
-        if rows.dead.any():
-            dead += 1
-            continue
-        change = {"data": TABLES["physionet"], "activation": activation}
-        tables.append(pd.DataFrame([change | {"phi": rows.phi["last"] - rows.phi["best"]}]))
+    tables = [
+        with_dead(found.select()).assign(table="physionet", activation=activation, database=name)
+        for (name, activation), found in trained.items()
+    ]
+    rules = {"published_m": "best", "published_m_last": "last"}
     for table, rows in runs.items():
-        keyed = rows.set_index(["kernel_size", "activation", "seed", "batch_size"])
-        best, last = (
-            keyed[keyed.selection == selection] for selection in ("published_m", "published_m_last")
-        )
-        metrics, lost = ["phi", "accuracy_percent"], best.dead | last.dead
-        change = (last[metrics] - best[metrics])[~lost]
-        tables.append(change.reset_index().assign(data=TABLES[table]))
-        dead += int(lost.sum())
-    changes = pd.concat(tables, ignore_index=True)
-    changes.attrs["dead"] = dead
-    return changes[["data", "activation", "phi", "accuracy_percent"]]
+        tables.append(rows.assign(table=table, rule=rows.selection.map(rules), database=table))
+    keys = ["table", "database", "kernel_size", "activation", "seed", "batch_size"]
+    rows = pd.concat(tables).set_index(keys)
+    best, last = (rows[rows.rule == rule] for rule in ("best", "last"))
+    metrics, dead = ["phi", "accuracy_percent"], best.dead | last.dead
+    changes = (last[metrics] - best[metrics])[~dead].reset_index()
+    changes.attrs["dead"] = int(dead.sum())
+    return changes.assign(data=changes.table.map(TABLES))[["data", "activation", *metrics]]
 
 
 def median_and_range(values: pd.Series, digits: int) -> str | None:

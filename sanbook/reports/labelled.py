@@ -1,26 +1,20 @@
 """Reconstruct, then classify: a data set with labels (article Sec. IV-B and IV-C)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.reports import drawings
-from sanbook.reports.explorer import explorer
-from sanbook.reports.labelled_tables import (
-    compare_accuracy,
-    compare_phi,
-    describe_dead,
-    select_kernel_sizes,
-)
 from sanbook.reproduction.published import PUBLISHED, published
 from sanbook.show import figures
-from sanbook.show.names import COLORS, NAMES, over_seeds
+from sanbook.show.names import COLORS, METRICS, NAMES, over_seeds
 from sanbook.training import Trained
 
 GRIDS = {
@@ -110,15 +104,9 @@ def things(examples: DataSet) -> str:
     return "segments" if examples.train.ndim == 2 else "images"
 
 
+@dataclass
 class Report(reports.Page):
     """What SANs and classifiers give on a data set, beside the published table.
-
-    Args:
-        examples: the data, see `sanbook.data.load`.
-        runs: a `Run` of each (batch size, activation function); the first batch size is that of
-            the published table.
-        baseline: the classifiers of the original data, see `sanbook.training.classifiers.classify`.
-        profile: "paper" or "quick".
 
     Attributes:
         rows: all SANs, both readings (``rule``).
@@ -129,24 +117,21 @@ class Report(reports.Page):
         original: the mean accuracy on the original data, in percent.
     """
 
-    def __init__(
-        self,
-        examples: DataSet,
-        runs: Mapping[tuple[int, str], Run],
-        baseline: pd.DataFrame,
-        *,
-        profile: str,
-    ) -> None:
-        self.examples, self.runs, self.profile = examples, dict(runs), profile
-        self.card, self.things = examples.card, things(examples)
-        self.sources = [self.card.source]
-        self.name, self.baseline = examples.card.name, baseline
+    examples: DataSet
+    # Of each (batch size, activation function); the first batch size is the published table's.
+    runs: Mapping[tuple[int, str], Run]
+    baseline: pd.DataFrame  # the classifiers of the original data, see `classify`
+    profile: str
+
+    def __post_init__(self) -> None:
+        self.card, self.things = self.examples.card, things(self.examples)
+        self.name, self.cards = self.card.name, {self.card.name: vars(self.card)}
         self.published = published(table_name(self.name))
-        tables = [run.table.assign(activation=a, batch_size=b) for (b, a), run in runs.items()]
+        tables = [run.table.assign(activation=a, batch_size=b) for (b, a), run in self.runs.items()]
         self.rows = pd.concat(tables)
         self.rows = self.rows.sort_values("kernel_size", kind="stable", ignore_index=True)
-        self.batch_sizes = list(dict.fromkeys(batch_size for batch_size, _ in runs))
-        self.activations = list(dict.fromkeys(activation for _, activation in runs))
+        self.batch_sizes = list(dict.fromkeys(batch_size for batch_size, _ in self.runs))
+        self.activations = list(dict.fromkeys(activation for _, activation in self.runs))
         self.ours = self.rows[self.rows.rule == "best"].drop(columns="rule")
         self.main = self.ours[self.ours.batch_size == self.batch_sizes[0]]
         self.living = self.main[~self.main.dead]
@@ -159,7 +144,7 @@ class Report(reports.Page):
         }
         self.winner = self.best.validation_phi.idxmin()
         self.best_model = self.models[self.winner]
-        self.original = baseline.accuracy_percent.mean()
+        self.original = self.baseline.accuracy_percent.mean()
 
     def _trained(self, activation: str) -> Trained:
         return self.runs[self.batch_sizes[0], activation].trained
@@ -236,13 +221,28 @@ class Report(reports.Page):
             f"published value is {printed:.1f} %."
         )
 
+    @figures.style()
     def by_size(self) -> show.Shown:
         """φ̄ and accuracy over the kernel sizes."""
         band = ", with a band from the smallest to the largest" if len(self.seeds) > 1 else ""
         unit = "samples" if self.things == "segments" else "pixels"
+        figure, panels = plt.subplots(1, 2, figsize=(10, 3.8))
+        labels = {"phi": "φ̄ on test", "accuracy_percent": "accuracy on test (%)"}
+        for axes, (metric, label) in zip(panels, labels.items(), strict=True):
+            of_seeds = self.living.groupby(["activation", "kernel_size"])[metric]
+            lines = of_seeds.agg(["mean", "min", "max"]).reset_index()
+            lines.columns = ["activation", "kernel_size", metric, "low", "high"]
+            figures.draw_lines(axes, lines, "kernel_size", metric)
+            axes.set(xlabel=f"kernel size m ({unit})", ylabel=label)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        panels[0].set_ylim(0, None)
+        line = {"color": "0.4", "linewidth": 1, "linestyle": "--", "label": "the data themselves"}
+        panels[1].axhline(self.original, **line)
+        legend = panels[1].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside upper center", ncols=6, fontsize=9)
         return self.figure_of(
             f"fig-phi-{self.name}",
-            plot_phi_and_accuracy(self.living, self.original, unit),
+            figure,
             f"φ̄ and accuracy on the test {self.things} of {self.name} against the kernel size "
             f"({over_seeds(self.seeds)}{band}). Dead networks are not shown.",
             "Two line plots against the kernel size. Selected on validation: φ̄ "
@@ -266,12 +266,23 @@ class Report(reports.Page):
             "sum.",
         )
 
+    @figures.style()
     def kernels(self) -> show.Shown:
         """The kernels of every SAN of the first seed."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
+        kernels = self._of_first_seed(lambda found, *key: found.best[key])
+        drawn = {a: [(m, w) for m in of for w in of[m]] for a, of in kernels.items()}
+        shape = len(drawn), len(drawn[self.winner])
+        figure, grid = plt.subplots(*shape, figsize=(10, 0.9 * len(drawn)), squeeze=False)
+        for row, (activation, of_sizes) in zip(grid, drawn.items(), strict=True):
+            for axes, (_, kernel) in zip(row, of_sizes, strict=True):
+                figures.draw(axes, kernel, COLORS[activation])
+            row[0].set_ylabel(NAMES[activation].replace(" ", "\n"), fontsize=7)
+        for axes, (m, _) in zip(grid[0], of_sizes, strict=True):
+            axes.set_title(f"m = {m}", fontsize=7)
         return self.figure_of(
             f"fig-kernels-{self.name}",
-            plot_kernels_by_size(self._of_first_seed(lambda found, *key: found.best[key])),
+            figure,
             f"The two kernels of each SAN trained on {self.name}, seed {self.seeds[0]}.",
             f"Grid of kernels, {len(self.activations)} activation functions by "
             f"{reports.counted(of_seed.kernel_size.nunique(), 'size')}. "
@@ -294,7 +305,7 @@ class Report(reports.Page):
         """A live figure: any of the SANs of the first seed on the first test example."""
         of_seed = self.main[self.main.seed == self.seeds[0]]
         smallest = of_seed.loc[of_seed.groupby("activation").validation_phi.idxmin()]
-        return explorer(
+        return drawings.explorer(
             f"{self.name}: {self.card.signal}, {self.card.source}",
             self.things,
             self.examples.test[0],
@@ -304,6 +315,7 @@ class Report(reports.Page):
             self.winner,
         )
 
+    @figures.style()
     def confusion(self) -> show.Shown:
         """True and predicted classes of the classifier with the best accuracy on validation."""
         # Only here, as it takes 80 MB: by now the memory of training is free.
@@ -312,21 +324,20 @@ class Report(reports.Page):
         top = self.ours.loc[self.ours.validation_accuracy_percent.idxmax()]
         run = self.runs[top.batch_size, top.activation]
         classes = self.card.classes
-        with figures.style():
-            fig, axes = plt.subplots(figsize=(3 + 0.45 * len(classes), 2 + 0.4 * len(classes)))
-            ConfusionMatrixDisplay.from_predictions(
-                self.examples.labels["test"],
-                run.predictions[top.kernel_size, top.seed],
-                labels=range(len(classes)),
-                display_labels=classes,
-                cmap="Blues",
-                colorbar=False,
-                xticks_rotation=45,
-                ax=axes,
-            )
+        figure, axes = plt.subplots(figsize=(3 + 0.45 * len(classes), 2 + 0.4 * len(classes)))
+        ConfusionMatrixDisplay.from_predictions(
+            self.examples.labels["test"],
+            run.predictions[top.kernel_size, top.seed],
+            labels=range(len(classes)),
+            display_labels=classes,
+            cmap="Blues",
+            colorbar=False,
+            xticks_rotation=45,
+            ax=axes,
+        )
         return self.figure_of(
             f"fig-confusion-{self.name}",
-            fig,
+            figure,
             f"True and predicted classes of the test {self.things} of {self.name}, classified "
             f"after reconstruction by {NAMES[top.activation]} with m = {top.kernel_size}. "
             f"{top.accuracy_percent:.1f} % are right.",
@@ -345,54 +356,106 @@ class Report(reports.Page):
         ]
         init = self._trained(self.winner).protocol.init
         table = pd.concat(selected).assign(init=init, data_source=self.card.data_source)[columns]
-        record = {
-            "dataset": self.name,
-            "cards": {self.name: vars(self.card)},
-            "profile": self.profile,
-            "baseline": self.baseline,
-            "rows": table,
-            "kernels": self._of_first_seed(lambda found, *key: found.best[key].numpy()),
-        }
-        reports.leave(directory, table_name(self.name), record, table)
+        self.leave(
+            directory,
+            table_name(self.name),
+            table,
+            dataset=self.name,
+            baseline=self.baseline,
+            rows=table,
+            kernels=self._of_first_seed(lambda found, *key: found.best[key].numpy()),
+        )
 
 
-@figures.style()
-def plot_phi_and_accuracy(rows: pd.DataFrame, baseline: float, unit: str) -> Figure:
-    """phi and accuracy against the kernel size: mean over seeds, band from smallest to largest.
+# --- tables and sentences ------------------------------------------------------------------------
 
-    ``rows`` has a row for each activation, kernel_size and seed; ``baseline`` is the accuracy on
-    the data themselves, in percent; ``unit`` is that of the size, "samples" or "pixels".
+
+def describe_dead(rows: pd.DataFrame) -> str:
+    """A sentence about the networks that have no activation on any test example.
+
+    >>> rows = pd.DataFrame({"activation": ["relu", "relu", "extrema"], "dead": False})
+    >>> describe_dead(rows)
+    '**Dead networks:** none of the 3 networks.'
+    >>> describe_dead(rows.assign(dead=[True, False, False]))
+    '**Dead networks:** 1 of 3 networks has no activation on any test example (1 with ReLU).'
     """
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.8))
-    labels = {"phi": "φ̄ on test", "accuracy_percent": "accuracy on test (%)"}
-    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
-        over_seeds = rows.groupby(["activation", "kernel_size"])[metric]
-        lines = over_seeds.agg(["mean", "min", "max"]).reset_index()
-        lines.columns = ["activation", "kernel_size", metric, "low", "high"]
-        figures.draw_lines(axes, lines, "kernel_size", metric)
-        axes.set(xlabel=f"kernel size m ({unit})", ylabel=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    panels[0].set_ylim(0, None)
-    line = {"color": "0.4", "linewidth": 1, "linestyle": "--", "label": "the data themselves"}
-    panels[1].axhline(baseline, **line)
-    legend = panels[1].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside upper center", ncols=6, fontsize=9)
-    return figure
-
-
-@figures.style()
-def plot_kernels_by_size(kernels: dict[str, dict[int, Sequence]]) -> Figure:
-    """The kernels ``(q, *(m,) * ndim)`` of each activation function (row) and size (column)."""
-    sizes = list(next(iter(kernels.values())))
-    q = len(next(iter(kernels.values()))[sizes[0]])
-    figure, grid = plt.subplots(
-        len(kernels), len(sizes) * q, figsize=(10, 0.9 * len(kernels)), squeeze=False
+    by_function = rows[rows.dead].activation.map(NAMES).value_counts()
+    dead, size = by_function.sum(), len(rows)
+    if not dead:
+        return f"**Dead networks:** none of the {reports.counted(size, 'network')}."
+    who = reports.listed([f"{count} with {name}" for name, count in by_function.items()])
+    return (
+        f"**Dead networks:** {dead} of {reports.counted(size, 'network')} "
+        f"{'has' if dead == 1 else 'have'} no activation on any test example ({who})."
     )
-    for row, (activation, of_size) in zip(grid, kernels.items(), strict=True):
-        drawn = [(m, kernel) for m, pair in of_size.items() for kernel in pair]
-        for axes, (_, kernel) in zip(row, drawn, strict=True):
-            figures.draw(axes, kernel, COLORS[activation])
-        row[0].set_ylabel(NAMES[activation].replace(" ", "\n"), fontsize=7)
-    for axes, (m, _) in zip(grid[0], drawn, strict=True):
-        axes.set_title(f"m = {m}", fontsize=7)
-    return figure
+
+
+def _over_seeds(rows: pd.DataFrame, published: pd.DataFrame, metric: str, form: str):
+    """Labels, published rows, and means and ranges of a metric of living networks, in one order."""
+    keys = ["kernel_size", "activation"]
+    order = rows.groupby(keys, sort=False).size().index
+    m, activation = order.get_level_values(0), order.get_level_values(1)
+    living = rows[~rows.dead].groupby(keys)
+    ranges = living[metric].agg(reports.between, form=form)
+    found = published.set_index(keys), living.mean(numeric_only=True), ranges
+    return {"activation": activation.map(NAMES), "m": m}, *(each.reindex(order) for each in found)
+
+
+def _table(columns: Mapping[str, Sequence]) -> pd.DataFrame:
+    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+
+
+def compare_phi(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Published and our CR⁻¹, L̃ and φ̄, one line for each kernel size and activation function.
+
+    Ours are means over the seeds whose network is not dead. ``rows`` are `Report.main`.
+    """
+    columns, paper, means, ranges = _over_seeds(rows, published, "phi", "{:.3f}")
+    for metric, symbol in METRICS.items():
+        columns[f"published {symbol}"] = paper[metric].map("{:.2f}".format, na_action="ignore")
+    columns |= {symbol: means[metric] for metric, symbol in METRICS.items()}
+    if rows.seed.nunique() > 1:
+        columns["φ̄, range"] = ranges
+    if (rows.phi_qm != rows.phi).any():  # images
+        columns["CR⁻¹ (W = qm)"] = means.inverse_compression_ratio_qm
+        columns["φ̄ (W = qm)"] = means.phi_qm
+    return _table(columns)
+
+
+def compare_accuracy(rows: pd.DataFrame, published: pd.DataFrame, original: float) -> pd.DataFrame:
+    """Published and our accuracies; ``original`` is the accuracy on the original data, all in %."""
+    columns, paper, means, ranges = _over_seeds(rows, published, "accuracy_percent", "{:.1f}")
+    accuracies = {
+        "published accuracy (%)": paper.accuracy_percent,
+        "accuracy (%)": means.accuracy_percent,
+        "minus baseline (points)": means.accuracy_percent - original,
+    }
+    for name, values in accuracies.items():
+        columns[name] = values.map("{:z.1f}".format, na_action="ignore")
+    if rows.seed.nunique() > 1:
+        columns["accuracy, range (%)"] = ranges
+    dead = rows.groupby(["kernel_size", "activation"], sort=False).dead.agg(["sum", "size"])
+    columns["dead seeds"] = [f"{count} of {size}" for count, size in dead.to_numpy()]
+    return _table(columns)
+
+
+def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+    """All runs, tagged by how they were read, and the kernel sizes that each rule selects.
+
+    ``rows`` are from `sanbook.training.classifiers.classify_reconstructions`. ``selection`` is
+    "published_m" (best epoch on validation), "published_m_last" (last epoch, as in the published
+    code), or the size with the smallest mean φ of each activation function and seed on
+    "validation" or on "test", of the best epoch.
+    """
+    best, last = (rows[rows.rule == rule] for rule in ("best", "last"))
+    groups = best.groupby(["activation", "seed"], sort=False)
+    chosen = {
+        "published_m": best,
+        "published_m_last": last,
+        "validation": best.loc[groups.validation_phi.idxmin()],
+        "test": best.loc[groups.phi.idxmin()],
+    }
+    return pd.concat([part.assign(selection=rule) for rule, part in chosen.items()])
+
+
+# --- figures -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ recording, or what an activation function kept. Axes as in `san_core`.
 
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -43,11 +43,22 @@ def check(what: str, value: float | Tensor, expected: float | Tensor) -> show.Sh
 # --- the metric -----------------------------------------------------------------------------------
 
 
+@figures.style()
 def regions(points: Mapping[str, tuple[float, float]]) -> show.Shown:
     """Descriptions in the plane of φ: ``(CR⁻¹, L̃)`` by name."""
     described = [f"{name} at L̃ {y:.2f} and CR⁻¹ {x:.2f}" for name, (x, y) in points.items()]
+    figure, axes = plt.subplots(figsize=(6, 5.4))
+    figures.draw_regions(axes, 1.5)
+    figures.draw_arcs(axes, np.arange(0.25, 2.6, 0.25))
+    for name, (inverse_cr, loss) in points.items():
+        axes.plot([0, loss], [0, inverse_cr], color="#000000", linewidth=1)
+        axes.scatter([loss], [inverse_cr], color="#000000", zorder=3)
+        axes.annotate(f"{name}: φ = {np.hypot(loss, inverse_cr):.2f}", (loss + 0.03, inverse_cr),
+                      va="center")  # fmt: skip
+    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
+             xlim=(0, 1.5), ylim=(0, 2.5), aspect="equal")  # fmt: skip
     return show.figure(
-        plot_regions(points),
+        figure,
         name="fig-regions-of-phi",
         caption="The plane of loss and compression with its regions, arcs of equal φ, and the "
         "descriptions of this page.",
@@ -60,21 +71,6 @@ def regions(points: Mapping[str, tuple[float, float]]) -> show.Shown:
 
 
 @figures.style()
-def plot_regions(points: Mapping[str, tuple[float, float]]) -> Figure:
-    """The plane of loss and CR^-1 with its regions, arcs of equal phi, and descriptions."""
-    figure, axes = plt.subplots(figsize=(6, 5.4))
-    figures.draw_regions(axes, 1.5)
-    figures.draw_arcs(axes, np.arange(0.25, 2.6, 0.25))
-    for name, (inverse_cr, loss) in points.items():
-        axes.plot([0, loss], [0, inverse_cr], color="#000000", linewidth=1)
-        axes.scatter([loss], [inverse_cr], color="#000000", zorder=3)
-        axes.annotate(f"{name}: φ = {np.hypot(loss, inverse_cr):.2f}", (loss + 0.03, inverse_cr),
-                      va="center")  # fmt: skip
-    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
-             xlim=(0, 1.5), ylim=(0, 2.5), aspect="equal")  # fmt: skip
-    return figure
-
-
 def live_plane(recording: DataSet) -> show.Shown:
     """Networks of every activation function and several sizes, and wavelets, on one window."""
     x, protocol = recording.test[0], Protocol(init="constant")
@@ -92,6 +88,14 @@ def live_plane(recording: DataSet) -> show.Shown:
         points.append([loss, inverse_cr])
     with torch.no_grad():
         x_hat = swept["extrema"].model(sizes[-1], 0)(x[None])[0]
+    figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
+    for axes, name, drawing in zip(
+        panels, ("a network", "wavelets"), (x_hat, drawn[4]), strict=True
+    ):
+        axes.plot(x, color="0.7", linewidth=1.5)
+        axes.plot(drawing, color="#0072B2", linewidth=1)
+        axes.set_title(name, loc="left")
+    panels[-1].set_xlabel("sample")
     return show.live(
         "plane",
         {
@@ -104,7 +108,7 @@ def live_plane(recording: DataSet) -> show.Shown:
         label="fig-plane-input",
         caption="Choose a length and an error by dragging the cross: the trained network and the "
         "wavelets that come nearest to both, on one window.",
-        still=plot_against_wavelets(x, x_hat, drawn[4]),
+        still=figure,
         alt=f"A window of {recording.card.name}, its reconstruction by a network, and by "
         f"{counts[4]} coefficients of wavelets.",
         sources=[recording.card.source],
@@ -206,24 +210,32 @@ def plot_activations_2d(s, kept: dict) -> Figure:
 # --- the network ----------------------------------------------------------------------------------
 
 
+@figures.style()
 def live_slide(model: SAN, x: Tensor, source: str) -> show.Shown:
     """A kernel that slides along a window ``(n,)``."""
     with torch.no_grad():
         s = model.similarities(x[None])[0, 0]
-    (kernel,) = model.kernels
+    (kernel,), color = model.kernels, COLORS[model.activation]
+    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True)
+    above.plot(x, color="0.4", linewidth=1)
+    above.set_title("signal x", loc="left")
+    below.plot(s, color=color)
+    below.set_title("similarity s", loc="left")
+    below.set_xlabel("sample")
     return show.live(
         "slide",
-        {"x": rounded(x, 3), "kernel": rounded(kernel), "color": COLORS[model.activation]},
+        {"x": rounded(x, 3), "kernel": rounded(kernel), "color": color},
         label="fig-slide",
         caption="A kernel slides along a recording; underneath grows the similarity. Drag the "
         "kernel, or move the slider with the arrow keys.",
-        still=drawings.plot_similarity(model, x),
+        still=figure,
         alt=f"Above {len(x)} samples, below their similarity with a kernel of {len(kernel)} "
         f"samples, largest at sample {int(s.argmax())}.",
         sources=[source],
     )
 
 
+@figures.style()
 def live_mirror(model: SAN, source: str) -> show.Shown:
     """What one activation of a SAN draws."""
     (kernel,), n = model.kernels, 400
@@ -231,13 +243,20 @@ def live_mirror(model: SAN, source: str) -> show.Shown:
     one[..., n // 2] = 1
     with torch.no_grad():
         drawn = model.decode(one)[0]
+    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
+    above.plot(kernel.detach(), color=COLORS["extrema"])
+    above.set_title("kernel w", loc="left")
+    below.axvline(n // 2, color="0.6", linestyle=":")
+    below.plot(drawn, color=COLORS["extrema"])
+    below.set_title("what one activation draws", loc="left")
+    below.set_xlabel("sample")
     return show.live(
         "mirror",
         {"kernel": rounded(kernel), "n": n, "color": COLORS[model.activation]},
         label="fig-mirror",
         caption="One activation draws the mirror image of the kernel. Draw it sample by sample, "
         "or move the activation.",
-        still=plot_mirror(kernel.detach(), drawn, n // 2),
+        still=figure,
         alt=f"Above a kernel of {len(kernel)} samples, below the same shape reversed around the "
         "place of an activation.",
         sources=[source],
@@ -260,35 +279,10 @@ def steps(model: SAN, x: Tensor, *, name: str, caption: str, source: str) -> sho
     )
 
 
-@figures.style()
-def plot_mirror(kernel, drawn, place: int) -> Figure:
-    """A kernel ``(m,)`` and what an activation of 1 at a place of a map draws ``(n,)``."""
-    figure, (above, below) = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    above.plot(kernel, color=COLORS["extrema"])
-    above.set_title("kernel w", loc="left")
-    below.axvline(place, color="0.6", linestyle=":")
-    below.plot(drawn, color=COLORS["extrema"])
-    below.set_title("what one activation draws", loc="left")
-    below.set_xlabel("sample")
-    return figure
-
-
-@figures.style()
-def plot_against_wavelets(x, by_san, by_wavelets) -> Figure:
-    """A window ``(n,)`` and two reconstructions of it."""
-    figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    drawn = (("a network", by_san), ("wavelets", by_wavelets))
-    for axes, (name, x_hat) in zip(panels, drawn, strict=True):
-        axes.plot(x, color="0.7", linewidth=1.5)
-        axes.plot(x_hat, color="#0072B2", linewidth=1)
-        axes.set_title(name, loc="left")
-    panels[-1].set_xlabel("sample")
-    return figure
-
-
 # --- training -------------------------------------------------------------------------------------
 
 
+@figures.style()
 def live_training(recording: DataSet, size: int = 100) -> show.Shown:
     """Trainings from normal weights that differ in their seed alone, epoch by epoch."""
     protocol, runs = Protocol(init="normal"), {"relu": [], "extrema": []}
@@ -305,6 +299,12 @@ def live_training(recording: DataSet, size: int = 100) -> show.Shown:
         _, loss, phis = np.transpose(measured)
         runs[a].append({"kernels": [rounded(k, 3) for k in kernels], "loss": loss, "phi": phis})
     ends = {a: sorted(round(float(run["phi"][-1]), 2) for run in runs[a]) for a in runs}
+    figure, panels = plt.subplots(1, len(runs), figsize=(8, 3), sharey=True)
+    for axes, (activation, of) in zip(panels, runs.items(), strict=True):
+        phis = np.transpose([run["phi"] for run in of])
+        axes.plot(phis, color=COLORS[activation], linewidth=1)
+        axes.set(title=NAMES[activation], xlabel="epoch", ylim=(0, None))
+    panels[0].set_ylabel("φ̄ on validation")
     return show.live(
         "training",
         {
@@ -317,21 +317,10 @@ def live_training(recording: DataSet, size: int = 100) -> show.Shown:
         caption=f"Recorded trainings with eight seeds, m = {size}. After {protocol.epochs} epochs "
         f"φ̄ on validation is {ends['relu'][0]} to {ends['relu'][-1]} with ReLU, "
         f"{ends['extrema'][0]} to {ends['extrema'][-1]} with Extrema.",
-        still=plot_runs({a: [run["phi"] for run in of] for a, of in runs.items()}),
+        still=figure,
         alt="φ̄ on validation by epoch, a line for each of eight seeds, with ReLU and with Extrema.",
         sources=[recording.card.source],
     )
-
-
-@figures.style()
-def plot_runs(phis: dict[str, Sequence]) -> Figure:
-    """phi by epoch of several trainings ``(E,)`` of each activation function."""
-    figure, panels = plt.subplots(1, len(phis), figsize=(8, 3), sharey=True)
-    for axes, (activation, of_runs) in zip(panels, phis.items(), strict=True):
-        axes.plot(np.transpose(of_runs), color=COLORS[activation], linewidth=1)
-        axes.set(title=NAMES[activation], xlabel="epoch", ylim=(0, None))
-    panels[0].set_ylabel("φ̄ on validation")
-    return figure
 
 
 # --- a recording, images --------------------------------------------------------------------------

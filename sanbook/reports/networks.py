@@ -1,6 +1,6 @@
 """Networks that another page trained, or that are trained here if that page was not made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -79,3 +79,13 @@ def multiscale_sans(used: Mapping[str, DataSet], results: str) -> dict[str, Mult
         for name, network in found.results["networks"].items()
         if name in used and cards[name]["source"] == used[name].card.source
     }
+
+
+def multiscale_candidates(model: MultiscaleSAN) -> Callable:
+    """A trained multiscale SAN as the one candidate of a method, its scales paid or not."""
+
+    def candidates(train, seed: int, scale_paid: bool = False) -> list[TrainedNetwork]:
+        charged = MultiscaleSAN(model.prototypes, model.lengths, 2 + scale_paid)
+        return [TrainedNetwork(charged)]
+
+    return candidates

@@ -1,7 +1,7 @@
 """Analyse a signal of your own: which method suits it, and which events a SAN finds in it."""
 
-import dataclasses
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ class Signal:
         if self.provenance is None:
             return card
         known = ("source", "name", "signal", "record", "simulator", "seed", "version", "origin")
-        return dataclasses.replace(card, **{name: getattr(self.provenance, name) for name in known})
+        return replace(card, **{name: getattr(self.provenance, name) for name in known})
 
 
 def kernel_sizes(window: int, profile: str) -> list[int]:
@@ -64,38 +64,31 @@ def kernel_sizes(window: int, profile: str) -> list[int]:
     return default_kernel_sizes(window)[:: 1 if profile == "paper" else 8]
 
 
+@dataclass
 class Report(reports.Page):
     """What a comparison of methods says about a signal, and the events of its SANs.
-
-    Args:
-        signal: the signal.
-        dataset: its windows, see `sanbook.signals.windows.load_windows`.
-        usable: number of usable windows in the whole signal.
-        compared: see `sanbook.signals.compare.compare`.
-        profile: "paper" or "quick".
-        seeds: of the SANs that were compared.
 
     Attributes:
         few: the model with the fewest events, and ``close`` the model with the smallest φ.
         last_window: the last window without a fault.
     """
 
-    def __init__(
-        self, signal: Signal, dataset: DataSet, usable: int, compared: Comparison,
-        *, profile: str, seeds: list[int],
-    ) -> None:  # fmt: skip
-        self.signal, self.dataset, self.compared = signal, dataset, compared
-        self.usable, self.profile, self.seeds = usable, profile, seeds
-        self.card = signal.of(dataset.card)
-        self.sources = [self.card.source]
-        self.few = compared.models[compared.few_events.method]
-        self.close = compared.models[compared.events.method]
-        self.window = dataset.train.shape[1]
-        *_, self.last_window = (w for w in windows_of(signal.open(), self.window) if not w.fault)
+    signal: Signal
+    dataset: DataSet  # the windows of the signal
+    usable: int  # number of usable windows in the whole signal
+    compared: Comparison
+    profile: str
+    seeds: list[int]  # of the SANs that were compared
 
-    def data_line(self) -> show.Shown:
-        """Which signal the page shows."""
-        return show.data_line([vars(self.card)])
+    def __post_init__(self) -> None:
+        self.card = self.signal.of(self.dataset.card)
+        self.cards = {self.card.name: vars(self.card)}
+        self.few = self.compared.models[self.compared.few_events.method]
+        self.close = self.compared.models[self.compared.events.method]
+        self.window = self.dataset.train.shape[1]
+        *_, self.last_window = (
+            w for w in windows_of(self.signal.open(), self.window) if not w.fault
+        )
 
     def findings(self) -> show.Shown:
         """What to use the signal with, and whether the seeds agree."""
@@ -183,18 +176,17 @@ class Report(reports.Page):
         if not directory:
             return
         table, name = self.compared.table, "own_signal.safetensors"
-        record = {
-            "cards": {self.card.name: vars(self.card)},
-            "profile": self.profile,
-            "window": self.window,
-            "compared": table.astype(object).where(table.notna(), None),
-            "advice": self.compared.advice,
-            "flags": self.compared.flags,
-            "sent": self._message(),
-            "model": name,
-            "few": self.compared.few_events.method,
-        }
-        reports.leave(directory, "own_signal", record)
+        self.leave(
+            directory,
+            "own_signal",
+            window=self.window,
+            compared=table.astype(object).where(table.notna(), None),
+            advice=self.compared.advice,
+            flags=self.compared.flags,
+            sent=self._message(),
+            model=name,
+            few=self.compared.few_events.method,
+        )
         self.few.save(Path(directory) / name)
 
 

@@ -1,17 +1,15 @@
 """One PhysioNet recording: five activation functions, every kernel size (article Sec. IV-A)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.reports import drawings
-from sanbook.reports.explorer import explorer
 from sanbook.reproduction.criteria import TOLERANCE, within
 from sanbook.reproduction.published import published as published_table
 from sanbook.show import figures
@@ -56,15 +54,9 @@ def signal(recording: DataSet, name: str = "") -> show.Shown:
     )
 
 
+@dataclass
 class Report(reports.Page):
     """What the SANs of a recording give, beside Table I.
-
-    Args:
-        recording: the data, see `sanbook.data.load`.
-        trained: the SANs of each activation function, all kernel sizes, one seed.
-        at_published_size: the SANs of each (activation function, initialization) at the published
-            kernel size, all seeds.
-        profile: "paper" or "quick".
 
     Attributes:
         runs: the rows of the results file. ``selection`` is how the kernel size was chosen:
@@ -76,21 +68,20 @@ class Report(reports.Page):
             SAN.
     """
 
-    def __init__(
-        self,
-        recording: DataSet,
-        trained: Mapping[str, Trained],
-        at_published_size: Mapping[tuple[str, str], Trained],
-        *,
-        profile: str,
-    ) -> None:
-        self.recording, self.trained, self.profile = recording, trained, profile
-        self.database, self.sources = recording.card.name, [recording.card.source]
-        self.activations = list(trained)
+    recording: DataSet
+    trained: Mapping[str, Trained]  # of each activation function, all kernel sizes, one seed
+    # Of each (activation function, initialization) at the published kernel size, all seeds.
+    at_published_size: Mapping[tuple[str, str], Trained]
+    profile: str
+
+    def __post_init__(self) -> None:
+        card = self.recording.card
+        self.database, self.cards = card.name, {card.name: vars(card)}
+        self.activations = list(self.trained)
         table = published(self.database).set_index("activation", drop=False)
         self.published = table.loc[self.activations]
-        self.seed = next(iter(trained.values())).table.seed.iloc[0]
-        swept = {a: t.select().assign(init=t.protocol.init) for a, t in trained.items()}
+        self.seed = next(iter(self.trained.values())).table.seed.iloc[0]
+        swept = {a: t.select().assign(init=t.protocol.init) for a, t in self.trained.items()}
         swept = pd.concat(swept, names=["activation"]).reset_index("activation")
         self.best = swept.query("rule == 'best'").reset_index(drop=True)
         last = swept.query("rule == 'last'").reset_index(drop=True)
@@ -98,18 +89,17 @@ class Report(reports.Page):
         by_test = last.loc[last.groupby("activation").phi.idxmin()]
         at_published_m = [
             t.select().query("rule == 'best'").assign(activation=a, init=init)
-            for (a, init), t in at_published_size.items()
-            if a in trained
+            for (a, init), t in self.at_published_size.items()
+            if a in self.trained
         ]
         self.same_m = pd.concat(at_published_m).assign(selection="published_m")
         rows = [by_validation.assign(selection="validation"), by_test.assign(selection="test")]
         self.runs = pd.concat([*rows, self.same_m], ignore_index=True)[COLUMNS]
-        card = recording.card
         self.runs = self.runs.assign(database=self.database, data_source=card.data_source)
         self.by_test = by_test.set_index("activation")
         self.chosen = by_validation.set_index("activation").loc[self.activations]
         sizes = self.chosen.kernel_size
-        self.models = {a: of_a.model(sizes[a], self.seed) for a, of_a in trained.items()}
+        self.models = {a: of_a.model(sizes[a], self.seed) for a, of_a in self.trained.items()}
         self.winner = self.chosen.phi.idxmin()
         self.best_model = self.models[self.winner]
         self.medians = self.same_m.groupby(["activation", "init"]).phi.median().unstack()
@@ -192,12 +182,35 @@ class Report(reports.Page):
             f"{reports.scores(self.chosen.kernel_size, '{}')}.",
         )
 
+    @figures.style()
     def plane(self) -> show.Shown:
         """Every SAN in the plane of loss and compression."""
         phi = self.best.phi
+        figure = plt.figure(figsize=(9, 5))
+        grid = figure.add_gridspec(len(self.models), 2, width_ratios=[4, 1])
+        axes = figure.add_subplot(grid[:, 0])
+        limit = max(1.2, 1.05 * self.best.normalized_reconstruction_loss.max())
+        figures.draw_regions(axes, limit)
+        for row, (activation, model) in enumerate(self.models.items()):
+            of_activation = self.best[self.best.activation == activation]
+            best = of_activation[of_activation.kernel_size == len(model.kernels[0])]
+            color = COLORS[activation]
+            dots = {"s": 8, "alpha": 0.5, "label": NAMES[activation]}
+            star = {"s": 90, "marker": "*", "edgecolor": "white", "zorder": 3}
+            for rows, style in ((of_activation, dots), (best, star)):
+                x, y = rows.normalized_reconstruction_loss, rows.inverse_compression_ratio
+                axes.scatter(x, y, color=color, **style)
+            inset = figure.add_subplot(grid[row, 1])
+            figures.draw_kernel(inset, model.kernels[0].detach(), activation)
+            inset.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
+            inset.tick_params(labelsize=7)
+        top = max(2.5, 1.05 * self.best.inverse_compression_ratio.max())
+        axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
+                 xlim=(0, limit), ylim=(0, top))  # fmt: skip
+        figure.legend(loc="outside upper center", ncols=5, fontsize=9)
         return self.figure_of(
             f"fig-plane-{self.database}",
-            plot_plane(self.best, self.models),
+            figure,
             f"CR⁻¹ against L̃ on the test windows of {self.database}, one point for each kernel "
             "size. Stars mark the kernel size selected on validation, and the kernels on the right "
             f"belong to them. {(phi < 1).mean():.0%} of the points score φ̄ below 1.",
@@ -222,7 +235,7 @@ class Report(reports.Page):
         sizes = np.geomspace(1, 249, 25).round().astype(int).tolist()
         offered = sorted({*sizes, *self.chosen.kernel_size} & set(self.best.kernel_size))
         networks = {a: {m: t.model(m, self.seed) for m in offered} for a, t in self.trained.items()}
-        return explorer(
+        return drawings.explorer(
             f"{self.database}: {card.signal}, {card.source}",
             "windows",
             self.recording.test[0],
@@ -234,48 +247,15 @@ class Report(reports.Page):
 
     def write_results(self, directory: str) -> None:
         """Leave ``physionet/<database>.json``; nothing without a directory."""
-        card = self.recording.card
         epochs = pd.concat([t.table.assign(activation=a) for a, t in self.trained.items()])
         of_chosen = epochs.kernel_size == epochs.activation.map(self.chosen.kernel_size)
         epochs = epochs[(epochs.split == "validation") & of_chosen]
-        record = {
-            "database": self.database,
-            "cards": {card.name: vars(card)},
-            "profile": self.profile,
-            "rows": self.runs,
-            "points": self.best[["activation", "kernel_size", *METRICS]],
-            "epochs": epochs[["activation", "epoch", *METRICS]],
-            "kernels": {a: m.kernels[0].detach().numpy() for a, m in self.models.items()},
-        }
-        reports.leave(directory, f"physionet/{self.database}", record)
-
-
-@figures.style()
-def plot_plane(points: pd.DataFrame, chosen: Mapping[str, SAN]) -> Figure:
-    """CR^-1 against loss for every kernel size, the kernels of the ``chosen`` SANs on the right.
-
-    ``points`` has a row for each activation function and kernel size.
-    """
-    figure = plt.figure(figsize=(9, 5))
-    grid = figure.add_gridspec(len(chosen), 2, width_ratios=[4, 1])
-    axes = figure.add_subplot(grid[:, 0])
-    limit = max(1.2, 1.05 * points.normalized_reconstruction_loss.max())
-    figures.draw_regions(axes, limit)
-    for row, (activation, model) in enumerate(chosen.items()):
-        of_activation = points[points.activation == activation]
-        best = of_activation[of_activation.kernel_size == len(model.kernels[0])]
-        color = COLORS[activation]
-        dots = {"s": 8, "alpha": 0.5, "label": NAMES[activation]}
-        star = {"s": 90, "marker": "*", "edgecolor": "white", "zorder": 3}
-        for rows, style in ((of_activation, dots), (best, star)):
-            x, y = rows.normalized_reconstruction_loss, rows.inverse_compression_ratio
-            axes.scatter(x, y, color=color, **style)
-        inset = figure.add_subplot(grid[row, 1])
-        figures.draw_kernel(inset, model.kernels[0].detach(), activation)
-        inset.set_title(f"{NAMES[activation]}, m = {len(model.kernels[0])}", fontsize=8)
-        inset.tick_params(labelsize=7)
-    top = max(2.5, 1.05 * points.inverse_compression_ratio.max())
-    axes.set(xlabel="normalized reconstruction loss L̃", ylabel="inverse compression ratio CR⁻¹",
-             xlim=(0, limit), ylim=(0, top))  # fmt: skip
-    figure.legend(loc="outside upper center", ncols=5, fontsize=9)
-    return figure
+        self.leave(
+            directory,
+            f"physionet/{self.database}",
+            database=self.database,
+            rows=self.runs,
+            points=self.best[["activation", "kernel_size", *METRICS]],
+            epochs=epochs[["activation", "epoch", *METRICS]],
+            kernels={a: m.kernels[0].detach().numpy() for a, m in self.models.items()},
+        )

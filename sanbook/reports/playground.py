@@ -15,7 +15,8 @@ SIZES = [1, 2, 4, 7, 10, 15, 22, 33, 50, 75, 110, 160, 229]
 SIZES_OF_IMAGES = range(1, 7)
 
 
-class Report:
+@dataclasses.dataclass
+class Report(reports.Page):
     """What the page offers, its SANs trained here.
 
     Args:
@@ -24,13 +25,18 @@ class Report:
         profile: "quick" trains the SANs of recordings for four epochs.
     """
 
-    def __init__(self, recordings: Mapping[str, DataSet], images: DataSet, profile: str) -> None:
-        self.recordings, self.profile = recordings, profile
-        self.images = images.first(train=2000, validation=200, test=100)
-        self.protocol = Protocol() if profile == "paper" else Protocol(epochs=4)
+    recordings: Mapping[str, DataSet]
+    images: DataSet
+    profile: str
+
+    def __post_init__(self) -> None:
+        self.images = self.images.first(train=2000, validation=200, test=100)
+        self.protocol = Protocol() if self.profile == "paper" else Protocol(epochs=4)
         self.kernels = {
-            name: _kernels(data, SIZES, self.protocol, 5) for name, data in recordings.items()
+            name: _kernels(data, SIZES, self.protocol, 5) for name, data in self.recordings.items()
         }
+        shown = (*self.recordings.values(), self.images)
+        self.cards = {data.card.name: vars(data.card) for data in shown}
         self.offered = {
             "activations": describe_activations(),
             "border_tolerance": self.protocol.border_tolerance,
@@ -40,17 +46,13 @@ class Report:
                     "label": f"{name}: {data.card.signal}, {data.card.source}",
                     "x": reports.rounded(data.test[0]),
                 }
-                for name, data in recordings.items()
+                for name, data in self.recordings.items()
             },
             "kernels": {
                 name: {a: {m: kernel[0] for m, kernel in of.items()} for a, of in kernels.items()}
                 for name, kernels in self.kernels.items()
             },
         }
-
-    def data_line(self) -> show.Shown:
-        """The data of the page."""
-        return show.data_line([vars(d.card) for d in (*self.recordings.values(), self.images)])
 
     def signals(self) -> show.Shown:
         """A signal through a SAN, all of it to be changed."""
@@ -99,8 +101,7 @@ class Report:
 
     def write_results(self, results: str) -> None:
         """Leave what the page offers, for those who check it."""
-        record = {"profile": self.profile, "cards": reports.cards(self.recordings), **self.offered}
-        reports.leave(results, "playground", record)
+        self.leave(results, "playground", **self.offered)
 
 
 def _kernels(data: DataSet, sizes, protocol: Protocol, decimals: int) -> dict[str, dict]:

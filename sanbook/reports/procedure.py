@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from sanbook import reports, show
@@ -42,17 +41,17 @@ def kernel_sizes(database: str, profile: str) -> list[int]:
     return sorted({*KERNEL_SIZES[:: len(KERNEL_SIZES) // 8], *of_table})
 
 
-class Runs:
+class Runs(reports.Page):
     """What this build's own sweeps choose, collected for the results file."""
 
     def __init__(self, profile: str, seeds: Sequence[int]) -> None:
-        self.made = {"profile": profile, "seeds": list(seeds), "cards": {}}
+        self.profile, self.seeds, self.cards = profile, list(seeds), {}
         self.rows, self.sizes, self.starts = [], [], []
 
     def add(self, recording: DataSet, swept: Trained) -> None:
         """Keep what the rules choose from a sweep over the kernel sizes of a recording."""
         card, activation, init = recording.card, swept.activation, swept.protocol.init
-        self.made["cards"][card.name] = vars(card)
+        self.cards[card.name] = vars(card)
         table = published("physionet").set_index(["database", "activation"])
         chosen = choose(swept, table.kernel_size[card.name, activation])
         named = {"database": card.name, "activation": activation, "init": init}
@@ -65,10 +64,6 @@ class Runs:
         if card.name in DRAWN and init == "normal" and activation in SPARSE:
             of_sizes = sizes_after_last_epoch(swept).iloc[:, :MOST_DRAWN].round(4)
             self.sizes.append(of_sizes.reset_index().assign(**named))
-
-    def data_line(self) -> show.Shown:
-        """Which data the sweeps used."""
-        return show.data_line(list(self.made["cards"].values()))
 
     def chosen(self) -> show.Shown:
         """What this build's sweeps choose, on test and on validation."""
@@ -89,7 +84,7 @@ class Runs:
         rows, starts = pd.concat(self.rows), pd.concat(self.starts, ignore_index=True).round(5)
         sizes = pd.concat(self.sizes, ignore_index=True) if self.sizes else pd.DataFrame()
         tables = {"rows": rows, "starts": starts, "sizes": sizes}
-        reports.leave(results, "procedure", self.made | tables, rows)
+        self.leave(results, "procedure", rows, seeds=self.seeds, **tables)
 
 
 def bytes_of(model, recording: DataSet) -> float:
@@ -167,16 +162,34 @@ class Procedure(reports.Page):
             f"test, p = {sign:.2g}).",
         )
 
+    @figures.style()
     def all_sizes(self) -> show.Shown:
         """Every kernel size of two recordings, and the smallest phi of each sweep."""
         sizes, table = read_reference("sizes"), published("physionet").set_index(PAIR)
         sparse = self.chosen("normal").query("activation in @SPARSE")
         lowest = sparse.groupby("database").phi.min()[list(DRAWN)]
+        seeds = [name for name in sizes if name.startswith("seed_")]
+        figure, grid = plt.subplots(len(DRAWN), len(SPARSE), figsize=(10, 5.5), sharey="row")
+        for panels, database in zip(grid, DRAWN, strict=True):
+            for axes, activation in zip(panels, SPARSE, strict=True):
+                part = sizes[(sizes.database == database) & (sizes.activation == activation)]
+                values, m = part[seeds].to_numpy(), part.kernel_size.to_numpy()
+                axes.plot(m, values, ".", color="0.6", markersize=1, rasterized=True)
+                best = values.argmin(axis=0)
+                color = COLORS[activation]
+                axes.plot(m[best], values.min(axis=0), "o", color=color, markersize=4)
+                row = table.loc[(database, activation)]
+                style = {"markersize": 9, "markerfacecolor": "none", "color": "black"}
+                axes.plot(row.kernel_size, row.phi, "o", **style)
+                axes.set(title=f"{database}, {NAMES[activation]}", ylim=(0, 1.6))
+            panels[0].set_ylabel("φ̄")
+        for axes in grid[-1]:
+            axes.set_xlabel("kernel size m (samples)")
         return self.figure_of(
             "fig-procedure",
-            plot_sizes(sizes, table),
+            figure,
             f"φ̄ on test after the last epoch for every kernel size and "
-            f"{sum(name.startswith('seed_') for name in sizes)} seeds from normal weights (dots). "
+            f"{len(seeds)} seeds from normal weights (dots). "
             "Filled: the smallest φ̄ of each sweep, which the procedure prints. Hollow: the "
             "published number.",
             "Six scatter plots of φ̄ against the kernel size, two recordings by three "
@@ -203,6 +216,7 @@ class Procedure(reports.Page):
             "normal weights.",
         )
 
+    @figures.style()
     def histograms(self) -> show.Shown:
         """The ranks of each table and start."""
         parts = {
@@ -213,9 +227,21 @@ class Procedure(reports.Page):
             )
         }
         fifths = [f"{describe_part(*key)}: {counts(part['rank'])}" for key, part in parts.items()]
+        figure, grid = figures.panels(len(parts), across=4, width=10, height=2.4)
+        for axes, (key, part) in zip(grid.flat, parts.items(), strict=False):
+            of_fifths = counts(part["rank"])
+            color = "#0072B2" if key[0] == "normal" else "#D55E00"
+            axes.bar(np.arange(BINS) + 0.5, of_fifths, width=0.9, color=color)
+            axes.axhline(len(part) / BINS, color="0.3", linestyle="--", linewidth=0.8)
+            title, _, start = describe_part(*key).rpartition(", ")
+            axes.set_title(f"{title}\n{start}", fontsize=9)
+            p = uniformity(part["rank"])
+            axes.annotate(f"{len(part)} numbers, p = {p:.2g}", (0.5, 0.94), ha="center", fontsize=8,
+                          xycoords="axes fraction")  # fmt: skip
+            axes.set(xticks=[0, BINS], xticklabels=["0", "1"], ylim=(0, 1.35 * max(of_fifths)))
         return self.figure_of(
             "fig-ranks",
-            plot_ranks(parts),
+            figure,
             "Ranks of the published numbers among ours, in fifths. If the published "
             "numbers and ours are draws of the same distribution, each fifth has about as many "
             "(dashed). Left: the published number is smaller than most of ours. p: test of "
@@ -286,48 +312,3 @@ def describe_part(init: str, table: str, metric: str) -> str:
     """A table, a metric and a start in words."""
     metric = {"accuracy_percent": "accuracy", "phi": "φ̄"}[metric]
     return f"{TABLES[table]}, {metric}, {START_WORDS[init]}"
-
-
-@figures.style()
-def plot_sizes(sizes: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """phi after the last epoch against m, a panel for each recording (row) and function (column).
-
-    ``sizes`` has database, activation, kernel_size and a column for each seed; ``table`` is the
-    published one by (database, activation).
-    """
-    seeds = [name for name in sizes if name.startswith("seed_")]
-    figure, grid = plt.subplots(len(DRAWN), len(SPARSE), figsize=(10, 5.5), sharey="row")
-    for panels, database in zip(grid, DRAWN, strict=True):
-        for axes, activation in zip(panels, SPARSE, strict=True):
-            part = sizes[(sizes.database == database) & (sizes.activation == activation)]
-            values, m = part[seeds].to_numpy(), part.kernel_size.to_numpy()
-            axes.plot(m, values, ".", color="0.6", markersize=1, rasterized=True)
-            best = values.argmin(axis=0)
-            color = COLORS[activation]
-            axes.plot(m[best], values.min(axis=0), "o", color=color, markersize=4)
-            row = table.loc[(database, activation)]
-            style = {"markersize": 9, "markerfacecolor": "none", "color": "black"}
-            axes.plot(row.kernel_size, row.phi, "o", **style)
-            axes.set(title=f"{database}, {NAMES[activation]}", ylim=(0, 1.6))
-        panels[0].set_ylabel("φ̄")
-    for axes in grid[-1]:
-        axes.set_xlabel("kernel size m (samples)")
-    return figure
-
-
-@figures.style()
-def plot_ranks(parts: dict[tuple[str, str, str], pd.DataFrame]) -> Figure:
-    """Histograms of ranks in fifths, one for each start, table and metric."""
-    figure, grid = figures.panels(len(parts), across=4, width=10, height=2.4)
-    for axes, (key, part) in zip(grid.flat, parts.items(), strict=False):
-        of_fifths = counts(part["rank"])
-        color = "#0072B2" if key[0] == "normal" else "#D55E00"
-        axes.bar(np.arange(BINS) + 0.5, of_fifths, width=0.9, color=color)
-        axes.axhline(len(part) / BINS, color="0.3", linestyle="--", linewidth=0.8)
-        title, _, start = describe_part(*key).rpartition(", ")
-        axes.set_title(f"{title}\n{start}", fontsize=9)
-        p = uniformity(part["rank"])
-        axes.annotate(f"{len(part)} numbers, p = {p:.2g}", (0.5, 0.94), ha="center", fontsize=8,
-                      xycoords="axes fraction")  # fmt: skip
-        axes.set(xticks=[0, BINS], xticklabels=["0", "1"], ylim=(0, 1.35 * max(of_fifths)))
-    return figure

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +19,7 @@ from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.methods import SCALED, Measurement, measure
 from sanbook.methods.base import Method, choose, evaluate, evaluate_code
 from sanbook.methods.networks import TrainedNetwork
-from sanbook.reports.networks import PaperSANs
+from sanbook.reports.networks import PaperSANs, multiscale_candidates
 from sanbook.scales import CANDIDATES, ROUNDS, Fitted, MultiscaleSAN
 from sanbook.scales.pursuit import Atoms, code_of, pursue
 from sanbook.show import figures
@@ -75,13 +76,10 @@ def measure_methods(
     """The multiscale SAN, Gabor atoms and wavelets on each recording, with each cost."""
     measured = {}
     for (name, recording), cost in itertools.product(recordings.items(), COSTS):
-        charged = MultiscaleSAN(models[name].prototypes, models[name].lengths, cost)
-        trained = [TrainedNetwork(charged)]
-        candidates = {MULTISCALE: lambda *_, trained=trained: trained}
-        for method in (GABOR, WAVELETS):
-            candidates[method] = functools.partial(SCALED[method], scale_paid=cost == 3)
-        for method, of_method in candidates.items():
-            measured[name, method, cost] = measure(of_method, recording, seed)
+        methods = {MULTISCALE: multiscale_candidates(models[name])}
+        for method, candidates in (methods | {m: SCALED[m] for m in (GABOR, WAVELETS)}).items():
+            charged = functools.partial(candidates, scale_paid=cost == 3)
+            measured[name, method, cost] = measure(charged, recording, seed)
     return measured
 
 
@@ -97,49 +95,40 @@ def later_windows(name: str, recording: DataSet, directory: str) -> Tensor | Non
     return torch.stack(usable) if usable else None
 
 
+@dataclass
 class Report(reports.Page):
     """What multiscale SANs give on the recordings, step by step and beside other methods.
-
-    Args:
-        recordings: the data by name.
-        fitted: of each (name, seed), see `sanbook.scales.compare_scales`.
-        sans: the SAN of the paper of each recording, see `choose_sans`.
-        measured: see `measure_methods`.
-        data_directory: folder of the data, for the windows after those of the paper.
-        profile: "paper" or "quick".
 
     Attributes:
         ablation: dataset, seed, step, cost, phi on the test windows.
         compared: the rows of the results file.
     """
 
-    def __init__(
-        self,
-        recordings: Mapping[str, DataSet],
-        fitted: Mapping[tuple[str, int], Fitted],
-        sans: Mapping[str, TrainedNetwork],
-        measured: Mapping[tuple[str, str, int], Measurement],
-        *,
-        data_directory: str,
-        profile: str,
-    ) -> None:
-        self.recordings, self.fitted, self.measured = recordings, fitted, measured
-        self.profile = profile
-        self.seeds = list(dict.fromkeys(seed for _, seed in fitted))
-        self.shown = {name: fitted[name, self.seeds[0]] for name in recordings}
-        self.sources = [part.card.source for part in recordings.values()]
+    recordings: Mapping[str, DataSet]
+    fitted: Mapping[tuple[str, int], Fitted]  # of each (name, seed), see `compare_scales`
+    sans: Mapping[str, TrainedNetwork]  # of the paper, see `choose_sans`
+    measured: Mapping[tuple[str, str, int], Measurement]  # see `measure_methods`
+    data_directory: str  # of the windows after those of the paper
+    profile: str
+
+    def __post_init__(self) -> None:
+        self.cards = reports.cards(self.recordings)
+        self.seeds = list(dict.fromkeys(seed for _, seed in self.fitted))
+        self.shown = {name: self.fitted[name, self.seeds[0]] for name in self.recordings}
         rows = [
             (name, seed, step, cost, found[:, 2].mean().item())
-            for (name, seed), fit in fitted.items()
-            for step, cost, found in ablation(sans[name], fit, recordings[name].test)
+            for (name, seed), fit in self.fitted.items()
+            for step, cost, found in ablation(self.sans[name], fit, self.recordings[name].test)
         ]
         self.ablation = pd.DataFrame(rows, columns=["dataset", "seed", "step", "cost", "phi"])
-        self.compared = pd.DataFrame([self._row(*key) for key in measured])
-        later = {n: later_windows(n, part, data_directory) for n, part in recordings.items()}
+        self.compared = pd.DataFrame([self._row(*key) for key in self.measured])
+        later = {
+            n: later_windows(n, part, self.data_directory) for n, part in self.recordings.items()
+        }
         self.later = {name: windows for name, windows in later.items() if windows is not None}
         rows = [
             (*key, evaluate(found.method, self.later[key[0]])[:, 2].mean().item())
-            for key, found in measured.items()
+            for key, found in self.measured.items()
             if key[0] in self.later
         ]
         self.confirmed = pd.DataFrame(rows, columns=["dataset", "method", "cost", "phi"])
@@ -190,11 +179,29 @@ class Report(reports.Page):
             f"{over[0].upper()}{over[1:]}.",
         )
 
+    @figures.style()
     def plot_steps(self) -> show.Shown:
         """The same as lines."""
+        figure, axes = plt.subplots(figsize=(8, 4))
+        free = self.ablation[self.ablation.cost == 2]
+        wide = free.pivot_table("phi", "step", "dataset").loc[list(STEPS)]
+        for _, line in wide.items():
+            axes.plot(line, color="0.7", linewidth=0.9)
+        ends = wide.iloc[-1]
+        for (name, end), place in zip(
+            ends.items(), figures.apart(ends, 0.037 * wide.max(axis=None)), strict=True
+        ):
+            axes.plot([4, 4.15], [end, place], color="0.7", linewidth=0.5)
+            axes.annotate(name, (4.18, place), fontsize=7, va="center")
+        axes.plot(wide.mean(axis=1), color="#D55E00", linewidth=2.5, label="mean")
+        for method, style in ((GABOR, "--"), (WAVELETS, ":")):
+            of_method = self.compared[(self.compared.method == method) & (self.compared.cost == 2)]
+            axes.hlines(of_method.phi.mean(), -0.1, 4, color="0.2", linestyle=style, label=method)
+        axes.set(ylabel="φ̄ on test", ylim=(0, None), xlim=(-0.1, 4.8))
+        axes.legend()
         return self.figure_of(
             "fig-scales-ladder",
-            plot_steps(self.ablation, self.compared),
+            figure,
             "φ̄ on the test windows after each step, with two numbers per activation: each "
             "recording in grey, their mean in orange. Horizontal lines are the means of two other "
             "methods.",
@@ -243,13 +250,26 @@ class Report(reports.Page):
             f"{reports.counted(len(self.later), 'recording')}, mean over the recordings.",
         )
 
+    @figures.style()
     def prototypes(self) -> show.Shown:
         """The prototypes before and after learning."""
         sizes = [(name, *fit.initial.shape) for name, fit in self.shown.items()]
         each = reports.listed([f"{name} {q} of {m} weights" for name, q, m in sizes])
+        rows, columns = max(len(fit.initial) for fit in self.shown.values()), len(self.shown)
+        size = 1.3 * columns + 1, 1.3 * rows + 0.4
+        figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for column, (name, fit) in zip(grid.T, self.shown.items(), strict=True):
+            column[0].set_title(name, fontsize=8)
+            learned = fit.model.prototypes.detach()
+            for axes, before, after in zip(column, fit.initial, learned, strict=False):
+                axes.axhline(0, color="0.85", linewidth=0.6)
+                axes.plot(before, color="0.6", linewidth=1)
+                axes.plot(after, color="#D55E00", marker=".", linewidth=1.2)
         return self.figure_of(
             "fig-scales-prototypes",
-            plot_prototypes(self.shown),
+            figure,
             "Prototypes before (grey) and after learning (orange). Their number and their number "
             "of weights were selected on validation.",
             f"Small line plots of the prototypes of each recording: {each}.",
@@ -316,16 +336,16 @@ class Report(reports.Page):
         history = [
             fit.history.assign(dataset=name, seed=seed) for (name, seed), fit in self.fitted.items()
         ]
-        record = {
-            "profile": self.profile,
-            "seeds": self.seeds,
-            "cards": reports.cards(self.recordings),
-            "ablation": self.ablation,
-            "confirmed": self.confirmed,
-            "networks": {name: as_facts(fit.model) for name, fit in self.shown.items()},
-            "history": pd.concat(history).fillna(-1),
-        }
-        reports.leave(directory, "scales", record, self.compared)
+        self.leave(
+            directory,
+            "scales",
+            self.compared,
+            seeds=self.seeds,
+            ablation=self.ablation,
+            confirmed=self.confirmed,
+            networks={name: as_facts(fit.model) for name, fit in self.shown.items()},
+            history=pd.concat(history).fillna(-1),
+        )
 
 
 def as_facts(model: MultiscaleSAN) -> dict:
@@ -364,48 +384,6 @@ def with_costs(table: pd.DataFrame, by: str) -> pd.DataFrame:
     free = wide.xs(2, level="cost").map("{:.3f}".format)
     charged = wide.xs(3, level="cost").map(" ({:.3f})".format)
     return free + charged.reindex(free.index).fillna("")
-
-
-@figures.style()
-def plot_steps(ablation: pd.DataFrame, compared: pd.DataFrame) -> Figure:
-    """φ̄ of each recording from step to step, their mean, and the means of other methods."""
-    figure, axes = plt.subplots(figsize=(8, 4))
-    free = ablation[ablation.cost == 2]
-    wide = free.pivot_table("phi", "step", "dataset").loc[list(STEPS)]
-    for _, line in wide.items():
-        axes.plot(line, color="0.7", linewidth=0.9)
-    ends = wide.iloc[-1]
-    for (name, end), place in zip(
-        ends.items(), figures.apart(ends, 0.037 * wide.max(axis=None)), strict=True
-    ):
-        axes.plot([4, 4.15], [end, place], color="0.7", linewidth=0.5)
-        axes.annotate(name, (4.18, place), fontsize=7, va="center")
-    axes.plot(wide.mean(axis=1), color="#D55E00", linewidth=2.5, label="mean")
-    for method, style in ((GABOR, "--"), (WAVELETS, ":")):
-        of_method = compared[(compared.method == method) & (compared.cost == 2)]
-        axes.hlines(of_method.phi.mean(), -0.1, 4, color="0.2", linestyle=style, label=method)
-    axes.set(ylabel="φ̄ on test", ylim=(0, None), xlim=(-0.1, 4.8))
-    axes.legend()
-    return figure
-
-
-@figures.style()
-def plot_prototypes(shown: Mapping[str, Fitted]) -> Figure:
-    """The prototypes of each recording at the start (grey) and learned."""
-    most = max(len(fit.initial) for fit in shown.values())
-    figure, grid = plt.subplots(
-        most, len(shown), figsize=(1.3 * len(shown) + 1, 1.3 * most + 0.4), squeeze=False
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for column, (name, fit) in zip(grid.T, shown.items(), strict=True):
-        column[0].set_title(name, fontsize=8)
-        learned = fit.model.prototypes.detach()
-        for axes, before, after in zip(column, fit.initial, learned, strict=False):
-            axes.axhline(0, color="0.85", linewidth=0.6)
-            axes.plot(before, color="0.6", linewidth=1)
-            axes.plot(after, color="#D55E00", marker=".", linewidth=1.2)
-    return figure
 
 
 @figures.style()

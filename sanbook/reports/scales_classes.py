@@ -1,11 +1,11 @@
 """How much class information multiscale SANs keep: UCI-epilepsy (article Sec. IV-B)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from sanbook import reports, show
@@ -55,44 +55,34 @@ def functions(results: str) -> tuple[pd.DataFrame, str]:
     return living.loc[living.groupby(keys, sort=False)[by].idxmin()], origin
 
 
+@dataclass
 class Report(reports.Page):
     """Multiscale SANs beside the SANs of the paper, by φ̄ and by accuracy.
-
-    Args:
-        segments: the data.
-        models: the multiscale SAN of each seed.
-        reconstructions: of each (cost, seed), parts of the data as ``(B, n)``.
-        metrics: of each (cost, seed), of the test segments, ``(B, 3)``.
-        accuracies: of classifiers: batch_size, cost (0 for the original segments), seed,
-            accuracy_percent.
-        results: folder with the results of the page of UCI-epilepsy.
-        profile: "paper" or "quick".
 
     Attributes:
         compared: the rows of the results file.
     """
 
-    def __init__(
-        self,
-        segments: DataSet,
-        models: Mapping[int, MultiscaleSAN],
-        reconstructions: Mapping[tuple[int, int], Mapping[str, Tensor]],
-        metrics: Mapping[tuple[int, int], Tensor],
-        accuracies: pd.DataFrame,
-        *,
-        results: str,
-        profile: str,
-    ) -> None:
-        self.segments, self.models, self.profile = segments, models, profile
-        self.sources = [segments.card.source]
-        self.reconstructions, self.seeds = reconstructions, list(models)
+    segments: DataSet
+    models: Mapping[int, MultiscaleSAN]  # by seed
+    # Of each (cost, seed), parts of the data as ``(B, n)``.
+    reconstructions: Mapping[tuple[int, int], Mapping[str, Tensor]]
+    metrics: Mapping[tuple[int, int], Tensor]  # of each (cost, seed), of test, ``(B, 3)``
+    # Of classifiers: batch_size, cost (0 for the original segments), seed, accuracy_percent.
+    accuracies: pd.DataFrame
+    results: str  # folder with the results of the page of UCI-epilepsy
+    profile: str
+
+    def __post_init__(self) -> None:
+        card = self.segments.card
+        self.cards, self.seeds = {card.name: vars(card)}, list(self.models)
         ours = pd.DataFrame(
-            [(*key, *of_test.mean(dim=0).tolist()) for key, of_test in metrics.items()],
+            [(*key, *of_test.mean(dim=0).tolist()) for key, of_test in self.metrics.items()],
             columns=["cost", "seed", *METRICS],
         )
-        ours = accuracies.merge(ours, how="left", on=["cost", "seed"])
+        ours = self.accuracies.merge(ours, how="left", on=["cost", "seed"])
         ours["network"] = ours.cost.map(OURS).fillna(ORIGINAL)
-        theirs, self.origin = functions(results)
+        theirs, self.origin = functions(self.results)
         theirs = theirs.assign(network=theirs.activation.map(NAMES))
         self.compared = pd.concat([theirs, ours])[COLUMNS]
         self.groups = self.compared.groupby(["batch_size", "network"])
@@ -135,12 +125,36 @@ class Report(reports.Page):
             f"({reports.counted(len(self.seeds), 'seed')} of the multiscale SANs).",
         )
 
+    @figures.style()
     def plane(self) -> show.Shown:
         """Accuracy against φ̄."""
         means = self.means.loc[32].drop(ORIGINAL)
+        colors = {NAMES[activation]: color for activation, color in COLORS.items()}
+        colors |= dict(zip(OURS.values(), OUR_COLORS, strict=True))
+        sizes = self.means.index.unique("batch_size")
+        figure, panels = plt.subplots(1, len(sizes), figsize=(10, 4.2), sharey=True, squeeze=False)
+        for axes, batch_size in zip(panels.flat, sizes, strict=True):
+            of_batch = self.compared[self.compared.batch_size == batch_size]
+            for network, color in colors.items():
+                runs = of_batch[of_batch.network == network]
+                if runs.empty:
+                    continue
+                marker = "*" if network in OURS.values() else "o"
+                style = {"color": color, "marker": marker, "linestyle": "none"}
+                axes.plot(runs.phi, runs.accuracy_percent, alpha=0.35, markersize=4, **style)
+                mean, size = self.means.loc[(batch_size, network)], 15 if marker == "*" else 9
+                axes.plot(mean.phi, mean.accuracy_percent, markersize=size, label=network, **style)
+            original = self.means.accuracy_percent[batch_size, ORIGINAL]
+            axes.axhline(original, color="0.4", linestyle="--", linewidth=1, label=ORIGINAL)
+            axes.set(xlabel="φ̄ on test", title=f"batches of {batch_size}", xscale="log")
+            axes.set_xticks([0.2, 0.5, 1, 2, 4], ["0.2", "0.5", "1", "2", "4"])
+            axes.minorticks_off()
+        panels[0, 0].set_ylabel("accuracy on test (%)")
+        legend = panels[0, 0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside lower center", ncols=4)
         return self.figure_of(
             "fig-scales-classes",
-            plot_classes(self.compared, self.means),
+            figure,
             "Accuracy after reconstruction against φ̄ on the test segments. Large marks are "
             "means, small marks single seeds; the dashed line is the accuracy on the original "
             "segments. Networks on the upper left are best.",
@@ -149,70 +163,30 @@ class Report(reports.Page):
             f"{reports.scores(means.accuracy_percent, '{:.1f} %')}.",
         )
 
+    @figures.style()
     def examples(self) -> show.Shown:
         """A test segment of each class and its reconstructions."""
         drawn = [self.reconstructions[cost, self.seeds[0]]["test"] for cost in OURS]
+        classes, labels = self.segments.card.classes, self.segments.labels["test"]
+        figure, panels = plt.subplots(len(classes), 1, figsize=(8, 5), sharex=True)
+        for label, (axes, name) in enumerate(zip(panels, classes, strict=True)):
+            first = int((labels == label).nonzero()[0])
+            axes.plot(self.segments.test[first], color="0.7", linewidth=1.5)
+            for x_hat, color in zip(drawn, OUR_COLORS, strict=True):
+                axes.plot(x_hat[first], color=color, linewidth=0.9)
+            axes.set_title(name, fontsize=9, loc="left")
+        panels[-1].set_xlabel("sample")
         return self.figure_of(
             "fig-scales-segments",
-            plot_segments(self.segments, drawn),
+            figure,
             "The first test segment of each class (grey) and its reconstruction by a "
             "multiscale SAN, with two numbers per activation (light) and with the scale charged "
             "(dark).",
-            f"Line plots, one for each of {reports.listed(self.segments.card.classes)}; both "
+            f"Line plots, one for each of {reports.listed(classes)}; both "
             "reconstructions follow the segments and leave out fast, small waves.",
         )
 
     def write_results(self, directory: str) -> None:
         """Leave the two ``scales_classes`` files; nothing without a directory."""
-        card = self.segments.card
-        record = {
-            "profile": self.profile,
-            "seeds": self.seeds,
-            "cards": {card.name: vars(card)},
-            "networks": {seed: as_facts(model) for seed, model in self.models.items()},
-        }
-        reports.leave(directory, "scales_classes", record, self.compared)
-
-
-@figures.style()
-def plot_classes(compared: pd.DataFrame, means: pd.DataFrame) -> Figure:
-    """Accuracy against φ̄, a panel for each batch size: the means large, single seeds small."""
-    colors = {NAMES[activation]: color for activation, color in COLORS.items()}
-    colors |= dict(zip(OURS.values(), OUR_COLORS, strict=True))
-    sizes = means.index.unique("batch_size")
-    figure, panels = plt.subplots(1, len(sizes), figsize=(10, 4.2), sharey=True, squeeze=False)
-    for axes, batch_size in zip(panels.flat, sizes, strict=True):
-        of_batch = compared[compared.batch_size == batch_size]
-        for network, color in colors.items():
-            runs = of_batch[of_batch.network == network]
-            if runs.empty:
-                continue
-            marker = "*" if network in OURS.values() else "o"
-            style = {"color": color, "marker": marker, "linestyle": "none"}
-            axes.plot(runs.phi, runs.accuracy_percent, alpha=0.35, markersize=4, **style)
-            mean, size = means.loc[(batch_size, network)], 15 if marker == "*" else 9
-            axes.plot(mean.phi, mean.accuracy_percent, markersize=size, label=network, **style)
-        original = means.accuracy_percent[batch_size, ORIGINAL]
-        axes.axhline(original, color="0.4", linestyle="--", linewidth=1, label=ORIGINAL)
-        axes.set(xlabel="φ̄ on test", title=f"batches of {batch_size}", xscale="log")
-        axes.set_xticks([0.2, 0.5, 1, 2, 4], ["0.2", "0.5", "1", "2", "4"])
-        axes.minorticks_off()
-    panels[0, 0].set_ylabel("accuracy on test (%)")
-    legend = panels[0, 0].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside lower center", ncols=4)
-    return figure
-
-
-@figures.style()
-def plot_segments(segments: DataSet, reconstructions: Sequence[Tensor]) -> Figure:
-    """The first test segment of each class (grey) under several reconstructions ``(B, n)``."""
-    classes, labels = segments.card.classes, segments.labels["test"]
-    figure, panels = plt.subplots(len(classes), 1, figsize=(8, 5), sharex=True)
-    for label, (axes, name) in enumerate(zip(panels, classes, strict=True)):
-        first = int((labels == label).nonzero()[0])
-        axes.plot(segments.test[first], color="0.7", linewidth=1.5)
-        for drawn, color in zip(reconstructions, OUR_COLORS, strict=True):
-            axes.plot(drawn[first], color=color, linewidth=0.9)
-        axes.set_title(name, fontsize=9, loc="left")
-    panels[-1].set_xlabel("sample")
-    return figure
+        networks = {seed: as_facts(model) for seed, model in self.models.items()}
+        self.leave(directory, "scales_classes", self.compared, seeds=self.seeds, networks=networks)

@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sanbook import reports, show
 from sanbook.reproduction.reference import REPRODUCED
@@ -66,11 +65,19 @@ class Report:
             caption="Seconds as the book computes, and in the plain way.",
         )
 
+    @figures.style()
     def sweeps(self) -> show.Shown:
         """A sweep of each activation function."""
         cases = self.bench.loc[[f"e1-{a}" for a in NAMES]].set_axis(list(NAMES))
+        figure, axes = plt.subplots(figsize=(8, 3))
+        names = list(NAMES.values())
+        axes.barh(names, cases.reference_seconds, color="0.85", label="one by one")
+        axes.barh(names, cases.seconds, color=list(COLORS.values()), label="in a sweep")
+        axes.set(xscale="log", xlabel="seconds")
+        axes.invert_yaxis()
+        axes.legend()
         return show.figure(
-            plot_sweeps(cases),
+            figure,
             name="fig-speed",
             caption="Seconds for 249 kernel sizes on noise with the shape of one database: in a "
             "sweep (coloured), and one network after the other (grey).",
@@ -105,16 +112,3 @@ class Report:
             f"evaluation, would take {floor.seconds:.1f} s. The sweep takes "
             f"{row.seconds / floor.seconds:.1f} times as long."
         )
-
-
-@figures.style()
-def plot_sweeps(cases: pd.DataFrame) -> Figure:
-    """Seconds of each case, and of its reference, as bars."""
-    figure, axes = plt.subplots(figsize=(8, 3))
-    names = list(NAMES.values())
-    axes.barh(names, cases.reference_seconds, color="0.85", label="one by one")
-    axes.barh(names, cases.seconds, color=list(COLORS.values()), label="in a sweep")
-    axes.set(xscale="log", xlabel="seconds")
-    axes.invert_yaxis()
-    axes.legend()
-    return figure

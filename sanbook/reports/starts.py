@@ -126,11 +126,11 @@ def compare_variants(recording: DataSet, epochs: int) -> pd.DataFrame:
 # --- showing --------------------------------------------------------------------------------------
 
 
-class Starts:
+class Starts(reports.Page):
     """The reference results of the three starts, and what this build computes."""
 
     def __init__(self, profile: str) -> None:
-        self.profile, self.made = profile, {"profile": profile, "cards": {}}
+        self.profile, self.cards = profile, {}
         self.parts = {"starts_classes": [], "variants": []}
         rows = read_reference("starts")
         self.rows = rows[rows.activation.isin(FUNCTIONS)]
@@ -280,14 +280,14 @@ class Starts:
 
     def add(self, name: str, card, rows: pd.DataFrame) -> None:
         """Keep rows of this build, "starts_classes" or "variants", for the reference results."""
-        self.made["cards"][card.name] = vars(card)
+        self.cards[card.name] = vars(card)
         self.parts[name].append(rows)
 
     def this_build(self) -> show.Shown:
         """Which data this build trained on."""
         if self.profile == "quick":
             return show.quick("two epochs")
-        return show.data_line(list(self.made["cards"].values()))
+        return self.data_line()
 
     def write_results(self, results: str) -> None:
         """Leave starts.json for the reference results; nothing without a folder."""
@@ -296,4 +296,4 @@ class Starts:
             for name, parts in self.parts.items()
             if parts
         }
-        reports.leave(results, "starts", self.made | tables)
+        self.leave(results, "starts", **tables)

@@ -3,6 +3,7 @@
 import resource
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 import wfdb
-from matplotlib.figure import Figure
 
 import sanbook.data
 from san_core import SAN
@@ -25,8 +25,8 @@ from sanbook.signals.study import Plan, Study, find_units, run_study
 from sanbook.signals.windows import windows_of
 from sanbook.training import PROTOCOLS, evaluate
 
-ORDER = [*METHODS, "wavelets"]
 LABELS = {**METHODS, "wavelets": "wavelets"}
+ORDER = list(LABELS)
 SPARSE = [name for name in METHODS if name not in ("identity", "relu")]
 NEAR = 0.05  # of φ̄
 
@@ -114,27 +114,24 @@ def carry(done: Study, windows: dict[str, torch.Tensor], activation: str) -> pd.
     return matrix
 
 
+@dataclass
 class Report(reports.Page):
     """What whole records say beside four windows.
-
-    Args:
-        records: the records.
-        done: see `Records.study`.
-        carried: see `carry`.
-        profile: "paper" or "quick".
 
     Attributes:
         four: φ̄ of the four test windows, recording × method; ``whole`` of all windows.
     """
 
-    def __init__(
-        self, records: Records, done: Study, carried: pd.DataFrame, *, profile: str
-    ) -> None:
-        self.records, self.profile = records, profile
-        self.databases = list(records.cards)
-        self.sources = [card.source for card in records.cards.values()]
-        self.carried = carried.loc[self.databases, self.databases]
-        self.table = done.table.assign(database=done.table.record.str.split("/").str[0])
+    records: Records
+    done: Study
+    carried: pd.DataFrame  # see `carry`
+    profile: str
+
+    def __post_init__(self) -> None:
+        self.cards = {name: vars(card) for name, card in self.records.cards.items()}
+        self.databases = list(self.cards)
+        self.carried = self.carried.loc[self.databases, self.databases]
+        self.table = self.done.table.assign(database=self.done.table.record.str.split("/").str[0])
         self.first = self.table[self.table.channel == 0]
         self.four, self.whole = (
             rows.groupby(["database", "method"]).phi.mean().unstack().loc[self.databases, ORDER]
@@ -142,10 +139,6 @@ class Report(reports.Page):
         )
         of_one = self.first[self.first.method == "identity"]
         self.windows = of_one.groupby("database").size()[self.databases]
-
-    def data_line(self) -> show.Shown:
-        """Which data the page shows."""
-        return show.data_line([vars(card) for card in self.records.cards.values()])
 
     def findings(self) -> show.Shown:
         """Whether four windows represent a record, whether rankings hold, whether kernels carry."""
@@ -180,11 +173,25 @@ class Report(reports.Page):
             f"kernel for {int((ratios < 1).sum())} of {len(ratios)} pairs."
         )
 
+    @figures.style()
     def spread(self) -> show.Shown:
         """φ of four windows and of all windows."""
+        names, methods = list(self.four.index), [m for m in ORDER if m not in ("identity", "relu")]
+        figure, axes = plt.subplots(figsize=(9, 0.6 + 0.75 * len(names)))
+        for i, method in enumerate(methods):
+            phi = self.first[self.first.method == method].groupby("database").phi
+            at = np.arange(len(names)) + 0.7 * (i / (len(methods) - 1) - 0.5)
+            low, middle, high = (phi.quantile(q)[names] for q in (0.05, 0.5, 0.95))
+            color = plt.colormaps["tab10"](i)
+            axes.hlines(at, low, high, color=color, linewidth=3, alpha=0.4)
+            axes.plot(middle, at, "|", color=color, markersize=9)
+            axes.plot(self.four[method], at, "o", color=color, markersize=4, label=LABELS[method])
+        axes.set(yticks=range(len(names)), yticklabels=names, xlabel="φ", xlim=(0, None))
+        axes.invert_yaxis()
+        axes.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
         return self.figure_of(
             "fig-study-spread",
-            plot_spread(self.first, self.four, [m for m in ORDER if m not in ("identity", "relu")]),
+            figure,
             "φ of each method on four test windows and on the whole record. Dots: mean of the four "
             "windows. Ticks and bars: median and central 90 % of all windows. Identity and ReLU "
             "appear in the table below only.",
@@ -207,14 +214,29 @@ class Report(reports.Page):
             sortable=True,
         )
 
+    @figures.style()
     def drift(self) -> show.Shown:
         """φ along the records."""
         late = self.first[(self.first.method == "extrema") & (self.first.part == "later")]
         last = late.groupby("database").phi.agg(lambda phi: phi.tail(12).mean())
         said = reports.scores(last) if len(last) else "no record has later windows"
+        figure, panels = figures.panels(
+            len(self.records.cards), across=3, width=9, height=1.9, sharey=True
+        )
+        for axes, (name, card) in zip(panels.flat, self.records.cards.items(), strict=False):
+            minute = 60 * card.sampling_rate  # in samples
+            for method, color in (("extrema", "#D55E00"), ("scales", "#0072B2")):
+                line = self.first[(self.first.database == name) & (self.first.method == method)]
+                axes.plot(line.start / minute, line.phi, color=color, linewidth=0.7,
+                          label=LABELS[method])  # fmt: skip
+            axes.set_title(name)
+            axes.axvspan(0, sanbook.data.SAMPLES / minute, color="0.9", zorder=0)
+        panels[0, 0].set(ylim=(0, 1.2), ylabel="φ")
+        panels[0, 0].legend(fontsize=7)
+        figure.supxlabel("minutes", fontsize=10)
         return self.figure_of(
             "fig-study-drift",
-            plot_drift(self.first, self.records.cards),
+            figure,
             "φ of every window along the record. The twelve windows of the paper are on grey.",
             f"Lines of φ over time. φ̄ of the last twelve windows with Extrema: {said}.",
         )
@@ -232,11 +254,24 @@ class Report(reports.Page):
             caption="φ̄ of the four test windows of each channel of records that have several.",
         )
 
+    @figures.style()
     def transfer(self) -> show.Shown:
         """φ̄ of each kernel on each recording."""
+        names, most = list(self.carried), max(1.2, self.carried.to_numpy().max())
+        figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.55 * len(names)))
+        axes.imshow(self.carried, cmap="viridis_r", vmin=0, vmax=most, aspect="auto")
+        for i, j in np.ndindex(self.carried.shape):
+            value = self.carried.iat[i, j]
+            shade = "white" if value > 0.6 * most else "black"
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=shade, fontsize=8)
+        ticks = range(len(names))
+        axes.set(xticks=ticks, yticks=ticks, yticklabels=names, xlabel="windows of",
+                 ylabel="kernel of")  # fmt: skip
+        axes.set_xticklabels(names, rotation=30, ha="right")
+        axes.spines[:].set_visible(False)
         return self.figure_of(
             "fig-study-carried",
-            plot_carried(self.carried),
+            figure,
             "φ̄ of the Extrema kernel of each recording (rows) on windows of each recording "
             "(columns).",
             f"Matrix of φ̄; on the diagonal φ̄ is {reports.between(np.diag(self.carried))}, in all "
@@ -254,67 +289,11 @@ class Report(reports.Page):
 
     def write_results(self, directory: str) -> None:
         """Leave ``study.json``; nothing without a directory."""
-        record = {
-            "cards": {name: vars(card) for name, card in self.records.cards.items()},
-            "profile": self.profile,
-            "four": self.four.reset_index(),
-            "whole": self.whole.reset_index(),
-            "carried": self.carried.reset_index(),
-            "seconds": self.records.seconds,
-        }
-        reports.leave(directory, "study", record)
-
-
-@figures.style()
-def plot_spread(first: pd.DataFrame, four: pd.DataFrame, methods: list[str]) -> Figure:
-    """φ of all windows of each recording as a bar from 5 to 95 %, and the mean of four windows."""
-    names = list(four.index)
-    figure, axes = plt.subplots(figsize=(9, 0.6 + 0.75 * len(names)))
-    for i, method in enumerate(methods):
-        phi = first[first.method == method].groupby("database").phi
-        at = np.arange(len(names)) + 0.7 * (i / (len(methods) - 1) - 0.5)
-        low, middle, high = (phi.quantile(q)[names] for q in (0.05, 0.5, 0.95))
-        color = plt.colormaps["tab10"](i)
-        axes.hlines(at, low, high, color=color, linewidth=3, alpha=0.4)
-        axes.plot(middle, at, "|", color=color, markersize=9)
-        axes.plot(four[method], at, "o", color=color, markersize=4, label=LABELS[method])
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="φ", xlim=(0, None))
-    axes.invert_yaxis()
-    axes.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return figure
-
-
-@figures.style()
-def plot_drift(first: pd.DataFrame, cards: dict[str, Provenance]) -> Figure:
-    """φ of each window along the record, of Extrema and of the multiscale SAN."""
-    figure, panels = figures.panels(len(cards), across=3, width=9, height=1.9, sharey=True)
-    for axes, (name, card) in zip(panels.flat, cards.items(), strict=False):
-        minute = 60 * card.sampling_rate  # in samples
-        for method, color in (("extrema", "#D55E00"), ("scales", "#0072B2")):
-            line = first[(first.database == name) & (first.method == method)]
-            axes.plot(line.start / minute, line.phi, color=color, linewidth=0.7,
-                      label=LABELS[method])  # fmt: skip
-        axes.set_title(name)
-        axes.axvspan(0, sanbook.data.SAMPLES / minute, color="0.9", zorder=0)
-    panels[0, 0].set(ylim=(0, 1.2), ylabel="φ")
-    panels[0, 0].legend(fontsize=7)
-    figure.supxlabel("minutes", fontsize=10)
-    return figure
-
-
-@figures.style()
-def plot_carried(carried: pd.DataFrame) -> Figure:
-    """The matrix of φ̄, with its values."""
-    names, most = list(carried), max(1.2, carried.to_numpy().max())
-    figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.55 * len(names)))
-    axes.imshow(carried, cmap="viridis_r", vmin=0, vmax=most, aspect="auto")
-    for i, j in np.ndindex(carried.shape):
-        value = carried.iat[i, j]
-        shade = "white" if value > 0.6 * most else "black"
-        axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=shade, fontsize=8)
-    ticks = range(len(names))
-    axes.set(xticks=ticks, yticks=ticks, yticklabels=names, xlabel="windows of",
-             ylabel="kernel of")  # fmt: skip
-    axes.set_xticklabels(names, rotation=30, ha="right")
-    axes.spines[:].set_visible(False)
-    return figure
+        self.leave(
+            directory,
+            "study",
+            four=self.four.reset_index(),
+            whole=self.whole.reset_index(),
+            carried=self.carried.reset_index(),
+            seconds=self.records.seconds,
+        )

@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sanbook import reports, show
 from sanbook.files import write_table
@@ -42,7 +41,6 @@ class Summary(reports.Page):
         self.cards = {name: card for page in self.records for name, card in page["cards"].items()}
         self.source = dict.fromkeys(rows.database, "real")
         self.source |= {name: card["source"] for name, card in self.cards.items()}
-        self.sources = list(self.source.values())
         self.order = [name for name in self.published.database.unique() if name in self.source]
         columns = [*self.published.columns, "seed", "init", "selection", "data_source"]
         keys = ["database", "selection", "init", "seed"]
@@ -139,15 +137,32 @@ class Summary(reports.Page):
         tables = [pd.DataFrame(r[part]).assign(database=r["database"]) for r in self.records]
         return pd.concat(tables)
 
+    @figures.style()
     def density(self) -> show.Shown:
         """Every kernel size of every database in the plane of loss and compression."""
         if not self.records:
             return show.say(NOT_BUILT)
         points = self._of_records("points")
         share = (points.phi < 1).groupby(points.activation).mean()[list(NAMES)]
+        figure, panels = plt.subplots(1, len(NAMES), figsize=(11, 3.2), sharex=True, sharey=True)
+        for axes, activation in zip(panels, NAMES, strict=True):
+            figures.draw_regions(axes, 2.0)
+            of_one = points[points.activation == activation]
+            axes.hexbin(
+                of_one.normalized_reconstruction_loss,
+                of_one.inverse_compression_ratio,
+                gridsize=28,
+                extent=(0, 2, 0, 2.5),
+                mincnt=1,
+                bins="log",
+                cmap="Blues",
+                vmin=0.3,
+            )
+            axes.set(title=NAMES[activation], xlabel="L̃", xlim=(0, 2), ylim=(0, 2.5))
+        panels[0].set_ylabel("CR⁻¹")
         return self.figure_of(
             "fig-density",
-            plot_density(points),
+            figure,
             f"{len(points):,} trainings of {len(self.order)} databases in the plane of L̃ and CR⁻¹; "
             f"the stronger the colour, the denser.{self.others}",
             "Five density plots of CR⁻¹ against L̃, one per activation function. Share of trainings "
@@ -176,6 +191,7 @@ class Summary(reports.Page):
             f"Line plot of mean φ̄ with bands. Lowest: {reports.scores(lowest)}.",
         )
 
+    @figures.style()
     def kernels(self) -> show.Shown:
         """The kernel of each database and activation function at the size chosen on validation."""
         if not self.records:
@@ -183,9 +199,24 @@ class Summary(reports.Page):
         of_database = {record["database"]: record["kernels"] for record in self.records}
         kernels = {name: of_database[name] for name in self.order}
         sizes = pd.DataFrame({a: [len(k[a]) for k in kernels.values()] for a in NAMES}).median()
+        figure, grid = plt.subplots(
+            len(kernels), len(NAMES), figsize=(8, 0.9 * len(kernels)), squeeze=False
+        )
+        for row, (database, of_activation) in zip(grid, kernels.items(), strict=True):
+            for axes, activation in zip(row, NAMES, strict=True):
+                kernel = of_activation[activation]
+                figures.draw_kernel(axes, kernel, activation)
+                axes.set(xticks=[], yticks=[])
+                axes.annotate(f"m = {len(kernel)}", (0.97, 0.95), fontsize=8, color="0.4",
+                              ha="right", va="top", xycoords="axes fraction")  # fmt: skip
+            source = self.source[database]
+            title = database if source == "real" else f"{database}\n({source})"
+            row[0].set_ylabel(title, rotation=0, ha="right", va="center")
+        for axes, activation in zip(grid[0], NAMES, strict=True):
+            axes.set_title(NAMES[activation])
         return self.figure_of(
             "fig-kernels",
-            plot_kernels(kernels, self.source),
+            figure,
             f"The kernels chosen on validation.{self.others}",
             f"Grid of kernels, five activation functions by {len(self.order)} databases. Median "
             f"kernel sizes: {reports.scores(sizes, '{:.0f}')}.",
@@ -203,45 +234,3 @@ def mean_and_band(rows: pd.DataFrame, along: str) -> pd.DataFrame:
     of_all = of_all[of_all["size"] == of_all["size"].max()].fillna(0)
     low, high = of_all["mean"] - of_all["std"], of_all["mean"] + of_all["std"]
     return of_all.rename(columns={"mean": "phi"}).assign(low=low, high=high)
-
-
-@figures.style()
-def plot_density(points: pd.DataFrame) -> Figure:
-    """Where the trainings of all databases lie in the plane, one panel per activation function."""
-    figure, panels = plt.subplots(1, len(NAMES), figsize=(11, 3.2), sharex=True, sharey=True)
-    for axes, activation in zip(panels, NAMES, strict=True):
-        figures.draw_regions(axes, 2.0)
-        of_one = points[points.activation == activation]
-        axes.hexbin(
-            of_one.normalized_reconstruction_loss,
-            of_one.inverse_compression_ratio,
-            gridsize=28,
-            extent=(0, 2, 0, 2.5),
-            mincnt=1,
-            bins="log",
-            cmap="Blues",
-            vmin=0.3,
-        )
-        axes.set(title=NAMES[activation], xlabel="L̃", xlim=(0, 2), ylim=(0, 2.5))
-    panels[0].set_ylabel("CR⁻¹")
-    return figure
-
-
-@figures.style()
-def plot_kernels(kernels: dict[str, dict[str, list[float]]], source: dict[str, str]) -> Figure:
-    """The kernel of each database (row, its source named) and activation function (column)."""
-    figure, grid = plt.subplots(
-        len(kernels), len(NAMES), figsize=(8, 0.9 * len(kernels)), squeeze=False
-    )
-    for row, (database, of_activation) in zip(grid, kernels.items(), strict=True):
-        for axes, activation in zip(row, NAMES, strict=True):
-            kernel = of_activation[activation]
-            figures.draw_kernel(axes, kernel, activation)
-            axes.set(xticks=[], yticks=[])
-            axes.annotate(f"m = {len(kernel)}", (0.97, 0.95), fontsize=8, color="0.4", ha="right",
-                          va="top", xycoords="axes fraction")  # fmt: skip
-        title = database if source[database] == "real" else f"{database}\n({source[database]})"
-        row[0].set_ylabel(title, rotation=0, ha="right", va="center")
-    for axes, activation in zip(grid[0], NAMES, strict=True):
-        axes.set_title(NAMES[activation])
-    return figure
