@@ -13,30 +13,6 @@ from sanbook.show.names import COLORS, NAMES, describe_activations
 
 
 @figures.style()
-def plot_walk(models: dict, window) -> Figure:
-    """What each SAN makes of a window ``(n,)``: similarity, activations, reconstruction."""
-    figure, rows = plt.subplots(
-        len(models), 3, figsize=(9, 1.7 * len(models)), width_ratios=[1, 3, 3], squeeze=False
-    )
-    x = window[None]  # (1, n)
-    for axes, (activation, model) in zip(rows, models.items(), strict=True):
-        similarity, a = model.similarities(x)[0, 0].detach(), model.encode(x)[0, 0].detach()
-        x_hat = model.decode(a[None, None])[0].detach()
-        color = COLORS[activation]
-        figures.draw_kernel(axes[0], model.kernels[0].detach(), activation)
-        axes[0].set_title(f"{NAMES[activation]}\nkernel w, m = {len(model.kernels[0])}")
-        axes[1].plot(similarity, color="0.7", linewidth=0.8)
-        figures.draw_stems(axes[1], a, color=color, linewidth=0.8)
-        axes[1].set_title(f"similarity s (grey), {a.count_nonzero()} activations a")
-        axes[2].plot(x[0], color="0.7", linewidth=1.5)
-        axes[2].plot(x_hat, color=color, linewidth=0.8)
-        axes[2].set_title("window x (grey), reconstruction x̂")
-    for axis in rows[-1]:
-        axis.set_xlabel("sample")
-    return figure
-
-
-@figures.style()
 def plot_feed_forward(model, x) -> Figure:
     """Every step of a SAN for one example ``(*spatial)``: x, then w, s, a, r of each kernel, x̂."""
     s, a = model.similarities(x[None])[0].detach(), model.encode(x[None])[0].detach()  # (q, ...)

@@ -85,11 +85,27 @@ def parts(examples: DataSet) -> show.Shown:
     )
 
 
+@figures.style()
 def some_examples(examples: DataSet) -> show.Shown:
-    """The first test examples of each class."""
+    """The first test examples of each class: a row of signals, a column of images."""
     card, kind = examples.card, things(examples)
+    if examples.test.ndim == 2:
+        figure, grid = plt.subplots(
+            len(card.classes), 6, figsize=(9, len(card.classes)), sharey=True
+        )
+        for row, name in zip(grid, card.classes, strict=True):
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    else:
+        figure, grid = plt.subplots(4, len(card.classes), figsize=(9, 4))
+        grid = grid.T
+        for column, name in zip(grid, card.classes, strict=True):
+            column[0].set_title(name.replace("/", "/\n"), fontsize=9)
+    for label, of_class in enumerate(grid):
+        drawn = examples.test[examples.labels["test"] == label]
+        for axes, example in zip(of_class, drawn, strict=False):
+            figures.draw(axes, example, "#000000")
     return show.figure(
-        figures.plot_examples(examples.test, examples.labels["test"], card.classes),
+        figure,
         name=f"fig-examples-{card.name}",
         caption=f"The first test {kind} of each class of {card.name} ({card.signal}), on one "
         "scale.",

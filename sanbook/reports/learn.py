@@ -89,11 +89,10 @@ def live_plane(recording: DataSet) -> show.Shown:
     with torch.no_grad():
         x_hat = swept["extrema"].model(sizes[-1], 0)(x[None])[0]
     figure, panels = plt.subplots(2, figsize=(8, 3.6), sharex=True, sharey=True)
-    for axes, name, drawing in zip(
-        panels, ("a network", "wavelets"), (x_hat, drawn[4]), strict=True
-    ):
+    shown = {"a network": x_hat, "wavelets": drawn[4]}
+    for axes, (name, values) in zip(panels, shown.items(), strict=True):
         axes.plot(x, color="0.7", linewidth=1.5)
-        axes.plot(drawing, color="#0072B2", linewidth=1)
+        axes.plot(values, color="#0072B2", linewidth=1)
         axes.set_title(name, loc="left")
     panels[-1].set_xlabel("sample")
     return show.live(

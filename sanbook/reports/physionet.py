@@ -36,14 +36,20 @@ def kernel_sizes(database: str, profile: str) -> list[int]:
     return sorted({*range(1, 250, 24), *published(database).kernel_size})
 
 
+@figures.style()
 def signal(recording: DataSet, name: str = "") -> show.Shown:
     """The windows of a recording, in the order of time; ``name`` is the label of the figure."""
     card = recording.card
     windows = {part: getattr(recording, part).numpy() for part in PARTS}
     six, two, four = (len(part) for part in windows.values())
     samples = sum(part.size for part in windows.values())
+    figure, axes = plt.subplots(figsize=(8, 2.6))
+    for part, start, end, shade in figures.draw_windows(axes, windows):
+        axes.annotate(part, ((start + end) / 2, 1.02), ha="center", color=shade,
+                      xycoords=("data", "axes fraction"))  # fmt: skip
+    axes.set(xlabel="sample", ylabel="standard deviations")
     return show.figure(
-        figures.plot_windows(windows),
+        figure,
         name=name or f"fig-signal-{card.name}",
         caption=f"The first {samples:,} samples of {card.name} ({card.signal}), cut into "
         f"{six + two + four} standardized windows: {six} for training, {two} for validation and "
@@ -170,11 +176,30 @@ class Report(reports.Page):
             f"{self.seed} elsewhere).",
         )
 
+    @figures.style()
     def walk(self) -> show.Shown:
         """The first test window through the SAN of each activation function."""
+        x, count = self.recording.test[:1], len(self.models)
+        figure, rows = plt.subplots(
+            count, 3, figsize=(9, 1.7 * count), width_ratios=[1, 3, 3], squeeze=False
+        )
+        for axes, (activation, model) in zip(rows, self.models.items(), strict=True):
+            similarity, a = model.similarities(x)[0, 0].detach(), model.encode(x)[0, 0].detach()
+            x_hat = model.decode(a[None, None])[0].detach()
+            color = COLORS[activation]
+            figures.draw_kernel(axes[0], model.kernels[0].detach(), activation)
+            axes[0].set_title(f"{NAMES[activation]}\nkernel w, m = {len(model.kernels[0])}")
+            axes[1].plot(similarity, color="0.7", linewidth=0.8)
+            figures.draw_stems(axes[1], a, color=color, linewidth=0.8)
+            axes[1].set_title(f"similarity s (grey), {a.count_nonzero()} activations a")
+            axes[2].plot(x[0], color="0.7", linewidth=1.5)
+            axes[2].plot(x_hat, color=color, linewidth=0.8)
+            axes[2].set_title("window x (grey), reconstruction x̂")
+        for axis in rows[-1]:
+            axis.set_xlabel("sample")
         return self.figure_of(
             f"fig-walk-{self.database}",
-            drawings.plot_walk(self.models, self.recording.test[0]),
+            figure,
             f"The first test window of {self.database} in the SAN of each activation function, "
             "with the kernel size selected on validation. From left to right: the kernel; the "
             "similarity (grey) and the activations; the window (grey) and its reconstruction.",

@@ -42,17 +42,6 @@ def panels(count: int, across: int, width: float, height: float, **options) -> t
     return figure, grid
 
 
-@style()
-def plot_windows(splits: dict[str, np.ndarray]) -> Figure:
-    """Standardized windows one after the other, one shade per split; values are ``(B, n)``."""
-    figure, axes = plt.subplots(figsize=(8, 2.6))
-    for split, start, end, shade in draw_windows(axes, splits):
-        axes.annotate(split, ((start + end) / 2, 1.02), ha="center", color=shade,
-                      xycoords=("data", "axes fraction"))  # fmt: skip
-    axes.set(xlabel="sample", ylabel="standard deviations")
-    return figure
-
-
 def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, int, str]]:
     """Windows one after the other; returns name, first sample, end and shade of each split."""
     drawn, start = [], 0
@@ -174,27 +163,6 @@ def draw_lines(axes, lines: pd.DataFrame, along: str, metric: str) -> None:
         if "low" in line:
             band = line[along], line.low, line.high
             axes.fill_between(*band, color=COLORS[activation], alpha=0.15, linewidth=0)
-
-
-@style()
-def plot_examples(x, labels, classes: Sequence[str]) -> Figure:
-    """The first examples of each class, ``(B, *spatial)`` with labels ``(B,)``.
-
-    A row for each class of signals, a column for each class of images.
-    """
-    if x.ndim == 2:
-        figure, grid = plt.subplots(len(classes), 6, figsize=(9, len(classes)), sharey=True)
-        for row, name in zip(grid, classes, strict=True):
-            row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    else:
-        figure, grid = plt.subplots(4, len(classes), figsize=(9, 4))
-        grid = grid.T
-        for column, name in zip(grid, classes, strict=True):
-            column[0].set_title(name.replace("/", "/\n"), fontsize=9)
-    for label, of_class in enumerate(grid):
-        for axes, example in zip(of_class, x[labels == label], strict=False):
-            draw(axes, example, "#000000")
-    return figure
 
 
 def draw(axes, values, color: str) -> None:
