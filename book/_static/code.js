@@ -3,11 +3,8 @@
 document.addEventListener("DOMContentLoaded", () => {
   const buttons = document.querySelector(".article-header-buttons");
   if (!buttons || !document.querySelector(".tag_set-up > .cell_input")) return;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "btn btn-sm code-switch";
-  button.textContent = "Code";
-  button.title = "Show or hide the code that sets up and draws";
+  const title = "Show or hide the code that sets up and draws";
+  const button = plot.add(buttons, "button", { type: "button", class: "btn btn-sm code-switch", title }, "Code");
   buttons.prepend(button);
 
   function show(shown) {

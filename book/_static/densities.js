@@ -3,13 +3,10 @@ document.addEventListener("DOMContentLoaded", () => plot.start("densities", star
 
 function startDensities(root, { s, size, border_tolerance: tolerance, activations }) {
   const last = s.length - 1;
-  const at = plot.controls(
-    root,
-    { size: ["Kernel size, which sets the density:", "range", { min: 4, max: 100, value: size }] },
-    draw,
-  );
-  const captions = Object.entries(activations).map(([name, { label }]) => [name, label]);
-  const svgs = plot.stack(root, Object.fromEntries(captions), draw);
+  const at = plot.controls(root, {
+    size: ["Kernel size, which sets the density:", "range", { min: 4, max: 100, value: size }],
+  }, draw);
+  const svgs = plot.stack(root, activations, draw);
   root.querySelector(".san-stack").classList.add("san-low");
 
   function draw() {

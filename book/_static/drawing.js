@@ -6,17 +6,12 @@ function startDrawing(root, { digits, kernels, activations, border_tolerance: bo
   const side = digits[0].length;
   let x = digits[0];
   let [digit, row, column] = [0, 14, 14];
-  const labels = Object.entries(activations).map(([name, { label }]) => [name, label]);
-  const at = plot.controls(
-    root,
-    {
-      activation: ["Activation function", "select", Object.fromEntries(labels)],
-      size: ["Kernel size:", "range", { min: sizes[0], max: sizes.at(-1), value: 4 }],
-      next: ["Another digit", "button"],
-      clear: ["Empty sheet", "button"],
-    },
-    show,
-  );
+  const at = plot.controls(root, {
+    activation: ["Activation function", "select", activations],
+    size: ["Kernel size:", "range", { min: sizes[0], max: sizes.at(-1), value: 4 }],
+    next: ["Another digit", "button"],
+    clear: ["Empty sheet", "button"],
+  }, show);
   at.activation.value = "extrema";
   const numbers = plot.add(root, "div", { class: "san-numbers", role: "status" });
   const hint = "Draw on the image x with the mouse or a finger; or choose it with the Tab key, move with the " +

@@ -5,9 +5,8 @@ document.addEventListener("DOMContentLoaded", () => plot.start("explorer", start
 
 function startExplorer(root, data) {
   const x = data.example, isImage = Array.isArray(x[0]);
-  const labels = Object.entries(data.activations).map(([name, { label }]) => [name, label]);
   const at = plot.controls(root, {
-    activation: ["Activation function", "select", Object.fromEntries(labels)],
+    activation: ["Activation function", "select", data.activations],
     index: ["Kernel size m:", "range", { min: 0, max: data.kernel_sizes.length - 1 }],
   });
   const [means, ofExample] = ["mean", "example"].map((name) =>

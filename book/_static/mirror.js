@@ -8,23 +8,15 @@ function mirrorDrawn(kernel, place, n, count) {
 
 function startMirror(root, { kernel, n, color }) {
   const m = kernel.length;
-  const at = plot.controls(
-    root,
-    {
-      count: ["Samples of the kernel that are drawn:", "range", { min: 0, max: m, value: m }],
-      place: ["Place of the activation:", "range", { min: 0, max: n - 1, value: Math.round(n / 2) }],
-      play: ["Draw", "button"],
-    },
-    draw,
-  );
-  const svgs = plot.stack(
-    root,
-    {
-      kernel: "The kernel w as it is stored; what is drawn already in colour",
-      drawn: "An activation of 1 (stem) and what it draws; drag it",
-    },
-    draw,
-  );
+  const at = plot.controls(root, {
+    count: ["Samples of the kernel that are drawn:", "range", { min: 0, max: m, value: m }],
+    place: ["Place of the activation:", "range", { min: 0, max: n - 1, value: Math.round(n / 2) }],
+    play: ["Draw", "button"],
+  }, draw);
+  const svgs = plot.stack(root, {
+    kernel: "The kernel w as it is stored; what is drawn already in colour",
+    drawn: "An activation of 1 (stem) and what it draws; drag it",
+  }, draw);
   plot.play(at.play, at.count, 30);
   plot.dragSlider(svgs.drawn, at.place);
 

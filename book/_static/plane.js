@@ -14,24 +14,16 @@ function startPlane(root, { x, networks, wavelets, activations, border_tolerance
     const { xHat, count, loss, inverseCr } = san.code(x, [kernel], activation, { borderTolerance });
     return { activation, m: kernel.length, kept: count, xHat, point: [loss, inverseCr] };
   });
-  const at = plot.controls(
-    root,
-    {
-      loss: ["Error L̃:", "range", { min: 0, max: STEPS, value: 40 }],
-      length: ["Length CR⁻¹:", "range", { min: 0, max: STEPS, value: 25 }],
-    },
-    draw,
-  );
+  const at = plot.controls(root, {
+    loss: ["Error L̃:", "range", { min: 0, max: STEPS, value: 40 }],
+    length: ["Length CR⁻¹:", "range", { min: 0, max: STEPS, value: 25 }],
+  }, draw);
   const wanted = plot.add(root, "div", { class: "san-numbers" });
-  const svgs = plot.stack(
-    root,
-    {
-      plane: "L̃ (right) and CR⁻¹ (up) of one window: networks (dots), wavelets (squares); drag the cross",
-      network: "",
-      wavelets: "",
-    },
-    draw,
-  );
+  const svgs = plot.stack(root, {
+    plane: "L̃ (right) and CR⁻¹ (up) of one window: networks (dots), wavelets (squares); drag the cross",
+    network: "",
+    wavelets: "",
+  }, draw);
   svgs.plane.parentNode.classList.add("san-tall");
   let scale;
   plot.drag(svgs.plane, () => scale.ranges, (loss, length) => {

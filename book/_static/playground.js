@@ -14,12 +14,11 @@ function startPlayground(root, data) {
     extrema: "minimum extrema distance (samples)",
   };
   const first = Object.keys(data.signals)[0];
-  const labelled = (of) => Object.fromEntries(Object.entries(of).map(([name, { label }]) => [name, label]));
   const trained = Object.keys(data.kernels).map((name) => [name, `trained on ${name}`]);
   const shapes = Object.keys(SHAPES).map((name) => [name, name]);
   const at = plot.controls(root, {
-    signal: ["Signal", "select", { ...labelled(data.signals), own: "your own" }],
-    activation: ["Activation function", "select", labelled(data.activations)],
+    signal: ["Signal", "select", { ...data.signals, own: "your own" }],
+    activation: ["Activation function", "select", data.activations],
     kernel: ["Kernel", "select", Object.fromEntries([...trained, ...shapes, ["own", "your own"]])],
     index: ["Kernel size m:", "range", { min: 0, max: SIZES.length - 1, value: SIZES.indexOf(10) }],
     density: ["Density:", "range", { min: 1 }],

@@ -2,6 +2,8 @@
 // their values or their width change.
 const plot = (() => {
   const MARGIN = { left: 44, right: 10, top: 8, bottom: 22 };
+  const GREY = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
+  const PLANE = "CR⁻¹ (up) against L̃ (right)";
 
   // An element of HTML, or of SVG if its parent is one, at the end of its parent.
   function add(parent, name, attributes = {}, text = "") {
@@ -91,31 +93,33 @@ const plot = (() => {
     const [cx, cy] = [at.x(current[0]), at.y(current[1])];
     add(svg, "path", { class: "line", d: `M${at.x(0)} ${at.y(0)}L${cx} ${cy}`, stroke: color });
     add(svg, "circle", { cx, cy, r: 6, fill: color });
+    const [loss, inverseCr] = current.map((value) => value.toFixed(3));
+    svg.setAttribute("aria-label", `Loss ${loss}, inverse compression ratio ${inverseCr}`);
   }
 
   const count = (a) => a.flat(2).filter((value) => value !== 0).length;
 
-  function describePlane(svg, [loss, inverseCr]) {
-    const numbers = `Loss ${loss.toFixed(3)}, inverse compression ratio ${inverseCr.toFixed(3)}`;
-    svg.setAttribute("aria-label", numbers);
+  // Panels below a caption each, by name.
+  function panelsIn(place, captions, kindOf = () => "svg") {
+    const found = {};
+    for (const [name, caption] of Object.entries(captions)) {
+      const figure = add(place, "figure", { class: `san-panel-${name}` }), text = caption.label ?? caption;
+      add(figure, "figcaption", {}, text);
+      found[name] = add(figure, kindOf(name), { role: "img", "aria-label": text });
+    }
+    return found;
   }
 
   // Four panels of one SAN and a signal. `show` draws what `given` holds: x and xHat; w, s and a of
   // each kernel; a color; for the plane points and the current one, as pairs of loss and CR^-1.
   function network(parent) {
     const panels = add(parent, "div", { class: "san-panels" });
-    const captions = {
+    const svgs = panelsIn(panels, {
       signal: "Signal x (grey) and reconstruction x̂",
       kernel: "Kernel w",
       similarity: "Similarity s (grey) and activations a",
-      plane: "CR⁻¹ (up) against L̃ (right)",
-    };
-    const svgs = {};
-    for (const [name, caption] of Object.entries(captions)) {
-      const figure = add(panels, "figure", { class: `san-${name}` });
-      add(figure, "figcaption", {}, caption);
-      svgs[name] = add(figure, "svg", { role: "img" });
-    }
+      plane: PLANE,
+    });
     const view = { svgs, scales: {}, frozen: {} };
     let shown;
 
@@ -132,13 +136,12 @@ const plot = (() => {
       const { x, w, s, a, xHat, color, points, current } = given;
       const dashed = (i) => (i ? { "stroke-dasharray": "4 3" } : {}); // the second kernel
       let at = scale("signal", x, xHat);
-      line(svgs.signal, at, x, { stroke: "var(--pst-color-text-muted)", "stroke-width": 2.5, opacity: 0.6 });
+      line(svgs.signal, at, x, { ...GREY, "stroke-width": 2.5 });
       line(svgs.signal, at, xHat, { stroke: color });
       at = scale("kernel", ...w);
       w.forEach((kernel, i) => line(svgs.kernel, at, kernel, { stroke: color, ...dashed(i) }));
       at = scale("similarity", ...s);
-      const grey = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
-      s.forEach((map, i) => line(svgs.similarity, at, map, { ...grey, ...dashed(i) }));
+      s.forEach((map, i) => line(svgs.similarity, at, map, { ...GREY, ...dashed(i) }));
       for (const map of a) stems(svgs.similarity, at, map, color);
       plane(svgs.plane, points, current, color);
       const labels = {
@@ -147,7 +150,6 @@ const plot = (() => {
         similarity: `Similarity; ${count(a)} of ${s.flat().length} entries are kept`,
       };
       for (const [name, label] of Object.entries(labels)) svgs[name].setAttribute("aria-label", label);
-      describePlane(svgs.plane, current);
     };
     new ResizeObserver(() => shown && view.show(shown)).observe(panels);
     return view;
@@ -169,37 +171,28 @@ const plot = (() => {
   // The same for an image, with panels for each of its two kernels.
   function imageNetwork(parent) {
     const panels = add(parent, "div", { class: "san-images" });
-    function panel(caption, kind, attributes = {}) {
-      const figure = add(panels, "figure");
-      add(figure, "figcaption", {}, caption);
-      return add(figure, kind, { role: "img", ...attributes });
-    }
-    const image = panel("Image x", "canvas");
-    const drawn = panel("Reconstruction x̂", "canvas");
-    const svg = panel("CR⁻¹ (up) against L̃ (right)", "svg");
-    const of = [1, 2].map((i) => ({
-      w: panel(`Kernel w, ${i}`, "canvas"),
-      s: panel(`Similarity s, ${i}`, "canvas"),
-      a: panel(`Activations a, ${i}`, "canvas"),
-    }));
-    const view = { image };
+    const ofKernel = (i) => ({
+      [`w${i}`]: `Kernel w, ${i}`, [`s${i}`]: `Similarity s, ${i}`, [`a${i}`]: `Activations a, ${i}`,
+    });
+    const captions = { image: "Image x", drawn: "Reconstruction x̂", plane: PLANE, ...ofKernel(1), ...ofKernel(2) };
+    const found = panelsIn(panels, captions, (name) => (name === "plane" ? "svg" : "canvas"));
+    const view = { image: found.image };
     let shown;
     view.show = (given) => {
       shown = given;
       const { x, w, s, a, xHat, color, points, current } = given;
-      const draw = (canvas, rows, label) => {
-        shades(canvas, rows);
-        canvas.setAttribute("aria-label", label);
+      const draw = (name, rows, label) => {
+        shades(found[name], rows);
+        found[name].setAttribute("aria-label", label);
       };
-      draw(image, x, `Image of ${x.length} by ${x[0].length} pixels`);
-      draw(drawn, xHat, "Its reconstruction");
-      of.forEach((canvases, i) => {
-        draw(canvases.w, w[i], `Kernel ${i + 1} of ${w[i].length} by ${w[i].length} pixels`);
-        draw(canvases.s, s[i], `Similarity with kernel ${i + 1}`);
-        draw(canvases.a, a[i], `${count(a[i])} of ${a[i].flat().length} entries are kept`);
-      });
-      plane(svg, points, current, color);
-      describePlane(svg, current);
+      draw("image", x, `Image of ${x.length} by ${x[0].length} pixels`);
+      draw("drawn", xHat, "Its reconstruction");
+      for (const [i, kernel] of w.entries()) {
+        draw(`w${i + 1}`, kernel, `Kernel ${i + 1} of ${kernel.length} by ${kernel.length} pixels`);
+        draw(`s${i + 1}`, s[i], `Similarity with kernel ${i + 1}`);
+        draw(`a${i + 1}`, a[i], `${count(a[i])} of ${a[i].flat().length} entries are kept`);
+      }
+      plane(found.plane, points, current, color);
     };
     new ResizeObserver(() => shown && view.show(shown)).observe(panels);
     return view;
@@ -259,13 +252,7 @@ const plot = (() => {
 
   // Panels below each other, drawn anew when their width changes; `captions` name them.
   function stack(root, captions, draw) {
-    const place = add(root, "div", { class: "san-stack" });
-    const svgs = {};
-    for (const [name, caption] of Object.entries(captions)) {
-      const figure = add(place, "figure", { class: `san-panel-${name}` });
-      add(figure, "figcaption", {}, caption);
-      svgs[name] = add(figure, "svg", { role: "img", "aria-label": caption });
-    }
+    const place = add(root, "div", { class: "san-stack" }), svgs = panelsIn(place, captions);
     new ResizeObserver(draw).observe(place);
     return svgs;
   }
@@ -360,10 +347,8 @@ const plot = (() => {
     });
   }
 
-  const GREY = { stroke: "var(--pst-color-text-muted)", opacity: 0.6 };
-
   return {
-    GREY, add, axes, controls, count, dots, download, drag, dragSlider, imageNetwork, line, network, numbers, plane,
-    planeAxes, play, rangeOf, saveSvg, shades, speaker, stack, start, stems,
+    GREY, add, axes, controls, dots, download, drag, dragSlider, imageNetwork, line, network, numbers,
+    planeAxes, play, rangeOf, saveSvg, speaker, stack, start, stems,
   };
 })();

@@ -10,24 +10,16 @@ function startPursuit(root, { x, places, maps, kernels, num_weights: weights, co
   const best = phis.indexOf(Math.min(...phis));
   const samples = [0, x.length - 1];
 
-  const at = plot.controls(
-    root,
-    {
-      steps: ["Activations", "range", { min: 0, max: places.length, value: best }],
-      play: ["Pursue", "button"],
-    },
-    draw,
-  );
+  const at = plot.controls(root, {
+    steps: ["Activations", "range", { min: 0, max: places.length, value: best }],
+    play: ["Pursue", "button"],
+  }, draw);
   const numbers = plot.add(root, "div", { class: "san-numbers" });
-  const svgs = plot.stack(
-    root,
-    {
-      signal: "Window (grey) and its reconstruction",
-      kernels: "Kernels where they lie, with their amplitudes; the newest in colour",
-      curve: "φ against the number of activations; the pursuit takes the minimum",
-    },
-    draw,
-  );
+  const svgs = plot.stack(root, {
+    signal: "Window (grey) and its reconstruction",
+    kernels: "Kernels where they lie, with their amplitudes; the newest in colour",
+    curve: "φ against the number of activations; the pursuit takes the minimum",
+  }, draw);
   plot.play(at.play, at.steps, 120);
 
   function draw() {

@@ -9,23 +9,15 @@ function startSlide(root, { x, kernel, color }) {
   const height = (0.8 * Math.max(...x.map(Math.abs))) / strongest;
   let reached = before;
 
-  const at = plot.controls(
-    root,
-    {
-      place: ["The kernel stands at sample", "range", { min: 0, max: last, value: before }],
-      play: ["Slide", "button"],
-    },
-    draw,
-  );
+  const at = plot.controls(root, {
+    place: ["The kernel stands at sample", "range", { min: 0, max: last, value: before }],
+    play: ["Slide", "button"],
+  }, draw);
   const numbers = plot.add(root, "div", { class: "san-numbers" });
-  const svgs = plot.stack(
-    root,
-    {
-      signal: "Signal x (grey) and the kernel w, drawn taller; drag it",
-      similarity: "Similarity s: how well the kernel fits where it stood so far",
-    },
-    draw,
-  );
+  const svgs = plot.stack(root, {
+    signal: "Signal x (grey) and the kernel w, drawn taller; drag it",
+    similarity: "Similarity s: how well the kernel fits where it stood so far",
+  }, draw);
   plot.play(at.play, at.place, 30);
   plot.dragSlider(svgs.signal, at.place);
 

@@ -4,21 +4,15 @@ document.addEventListener("DOMContentLoaded", () => plot.start("suppression", st
 function startSuppression(root, { s, distance, color }) {
   const last = s.length - 1;
   const candidates = san.suppress(s, s.length).flatMap(({ kept, suppressed }) => [kept, ...suppressed]);
-  const at = plot.controls(
-    root,
-    {
-      distance: ["Minimum distance:", "range", { min: 1, max: Math.floor(s.length / 4), value: distance }],
-      step: ["Step", "range", { min: 0, value: 1 }],
-      play: ["Go through the steps", "button"],
-    },
-    draw,
-  );
+  const at = plot.controls(root, {
+    distance: ["Minimum distance:", "range", { min: 1, max: Math.floor(s.length / 4), value: distance }],
+    step: ["Step", "range", { min: 0, value: 1 }],
+    play: ["Go through the steps", "button"],
+  }, draw);
   const said = plot.add(root, "p", { class: "san-hint", role: "status" });
-  const svgs = plot.stack(
-    root,
-    { map: "Candidates (rings), kept (dots on stems), suppressed (crosses), and the reach of the last one (shaded)" },
-    draw,
-  );
+  const svgs = plot.stack(root, {
+    map: "Candidates (rings), kept (dots on stems), suppressed (crosses), and the reach of the last one (shaded)",
+  }, draw);
   plot.play(at.play, at.step, 700);
 
   function draw() {

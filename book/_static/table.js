@@ -8,25 +8,10 @@ document.addEventListener("DOMContentLoaded", () => {
       .map((row) => [...row.cells].map((cell) => `"${cell.textContent.trim().replaceAll('"', '""')}"`).join(","))
       .join("\n");
 
-  const fadeWhereThereIsMore = (frame) => {
-    const look = () => {
-      const right = frame.scrollWidth - frame.clientWidth - frame.scrollLeft;
-      const below = frame.scrollHeight - frame.clientHeight - frame.scrollTop;
-      frame.classList.toggle("more-right", right > 1);
-      frame.classList.toggle("more-below", below > 1);
-    };
-    frame.addEventListener("scroll", look);
-    new ResizeObserver(look).observe(frame);
-    new ResizeObserver(look).observe(frame.querySelector("table"));
-  };
-
   const saveAsCsv = (frame, name) => {
-    const link = document.createElement("a");
-    link.className = "table-csv";
-    link.textContent = "CSV";
-    link.download = `${name}.csv`;
-    link.href = "#";
-    link.setAttribute("aria-label", `Save this table as ${name}.csv`);
+    const label = `Save this table as ${name}.csv`;
+    const link = plot.add(frame, "a",
+      { class: "table-csv", download: `${name}.csv`, href: "#", "aria-label": label }, "CSV");
     link.addEventListener("click", () => {
       const text = new Blob([csv(frame.querySelector("table"))], { type: "text/csv" });
       link.href = URL.createObjectURL(text);
@@ -38,23 +23,18 @@ document.addEventListener("DOMContentLoaded", () => {
     const body = frame.querySelector("tbody");
     const rows = [...body.rows];
     const heads = [...frame.querySelectorAll("thead th")];
-    const bar = document.createElement("div");
-    bar.className = "table-bar";
-
-    const field = document.createElement("input");
-    field.type = "search";
-    field.placeholder = "words to look for";
-    field.setAttribute("aria-label", "Keep rows that contain every word");
+    const bar = plot.add(frame, "div", { class: "table-bar" });
+    const field = plot.add(bar, "input", {
+      type: "search", placeholder: "words to look for", "aria-label": "Keep rows that contain every word",
+    });
     const choices = heads.flatMap((head, column) => {
       if (!CHOICES.includes(head.textContent)) return [];
-      const select = document.createElement("select");
-      select.setAttribute("aria-label", `Keep rows of one ${head.textContent}`);
+      const select = plot.add(bar, "select", { "aria-label": `Keep rows of one ${head.textContent}` });
       const values = [...new Set(rows.map((row) => row.cells[column].textContent))].sort();
       select.append(new Option(`any ${head.textContent}`, ""), ...values.map((value) => new Option(value)));
       return [{ select, column }];
     });
-    const count = document.createElement("span");
-    count.setAttribute("role", "status");
+    const count = plot.add(bar, "span", { role: "status" });
     const keepMatching = () => {
       const words = field.value.toLowerCase().split(/\s+/);
       for (const row of rows) {
@@ -67,13 +47,11 @@ document.addEventListener("DOMContentLoaded", () => {
     };
     field.addEventListener("input", keepMatching);
     for (const { select } of choices) select.addEventListener("change", keepMatching);
-    bar.append(field, ...choices.map(({ select }) => select), count);
     frame.before(bar);
     keepMatching();
 
     heads.forEach((head, column) => {
-      const button = document.createElement("button");
-      button.textContent = head.textContent;
+      const button = plot.add(head, "button", {}, head.textContent);
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const up = head.getAttribute("aria-sort") !== "ascending";
@@ -95,7 +73,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   for (const frame of document.querySelectorAll(".results-table")) {
     if (frame.classList.contains("sortable")) makeSortable(frame);
-    fadeWhereThereIsMore(frame);
+    fadeWhereThereIsMore(frame, frame.querySelector("table"));
     saveAsCsv(frame, frame.closest("figure")?.id || "table");
   }
 });

@@ -4,29 +4,21 @@ document.addEventListener("DOMContentLoaded", () => plot.start("training", start
 
 function startTraining(root, { x, runs, activations, border_tolerance: borderTolerance }) {
   const epochs = Object.values(runs)[0][0].kernels.length - 1;
-  const labels = Object.keys(runs).map((name) => [name, activations[name].label]);
+  const shown = Object.keys(runs).map((name) => [name, activations[name]]);
   let seed = 0;
-  const at = plot.controls(
-    root,
-    {
-      activation: ["Activation function", "select", Object.fromEntries(labels)],
-      epoch: ["Epoch:", "range", { min: 0, max: epochs, value: epochs }],
-      seed: ["Another seed", "button"],
-      play: ["Train", "button"],
-    },
-    draw,
-  );
+  const at = plot.controls(root, {
+    activation: ["Activation function", "select", Object.fromEntries(shown)],
+    epoch: ["Epoch:", "range", { min: 0, max: epochs, value: epochs }],
+    seed: ["Another seed", "button"],
+    play: ["Train", "button"],
+  }, draw);
   const numbers = plot.add(root, "div", { class: "san-numbers", role: "status" });
-  const svgs = plot.stack(
-    root,
-    {
-      kernel: "The kernel w after this epoch",
-      window: "A test window (grey) and its reconstruction",
-      loss: "L̃ on validation by epoch; all seeds pale",
-      phi: "φ̄ on validation by epoch; all seeds pale",
-    },
-    draw,
-  );
+  const svgs = plot.stack(root, {
+    kernel: "The kernel w after this epoch",
+    window: "A test window (grey) and its reconstruction",
+    loss: "L̃ on validation by epoch; all seeds pale",
+    phi: "φ̄ on validation by epoch; all seeds pale",
+  }, draw);
   plot.play(at.play, at.epoch, 150);
   at.seed.addEventListener("click", () => {
     seed = (seed + 1) % runs[at.activation.value].length;

@@ -190,8 +190,10 @@ class Page:
         """The sources of the data."""
         return [card["source"] for card in self.cards.values()]
 
-    def data_line(self) -> show.Shown:
-        """Which data the page shows."""
+    def data_line(self, cut: str = "") -> show.Shown:
+        """Which data the page shows, or what its quick profile has less of, as ``cut`` says."""
+        if cut and self.profile == "quick":
+            return show.quick(cut)
         return show.data_line(list(self.cards.values()))
 
     def figure_of(self, name: str, drawn: "Figure", caption: str, alt: str) -> show.Shown:

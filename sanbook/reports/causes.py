@@ -66,12 +66,6 @@ class Causes(reports.Page):
         """Keep the numbers of one SAN with their causes."""
         self.explained.append(explained)
 
-    def data_line(self) -> show.Shown:
-        """Which data the experiments used."""
-        if self.quick:
-            return show.quick("few examples, seeds and epochs, one SAN of each table")
-        return super().data_line()
-
     def table(self) -> show.Shown:
         """What each experiment reaches."""
         rows = pd.concat(self.explained, ignore_index=True)

@@ -1,11 +1,10 @@
 """Reconstruct, then classify: a data set with labels (article Sec. IV-B and IV-C)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -406,19 +405,15 @@ def describe_dead(rows: pd.DataFrame) -> str:
     )
 
 
-def _over_seeds(rows: pd.DataFrame, published: pd.DataFrame, metric: str, form: str):
-    """Labels, published rows, and means and ranges of a metric of living networks, in one order."""
+def _over_seeds(rows: pd.DataFrame, published: pd.DataFrame, metric: str, form: str) -> tuple:
+    """Labels, published rows, and means and ranges of a metric of living networks, by one index."""
     keys = ["kernel_size", "activation"]
     order = rows.groupby(keys, sort=False).size().index
     m, activation = order.get_level_values(0), order.get_level_values(1)
+    labels = pd.DataFrame({"activation": activation.map(NAMES), "m": m}, index=order)
     living = rows[~rows.dead].groupby(keys)
     ranges = living[metric].agg(reports.between, form=form)
-    found = published.set_index(keys), living.mean(numeric_only=True), ranges
-    return {"activation": activation.map(NAMES), "m": m}, *(each.reindex(order) for each in found)
-
-
-def _table(columns: Mapping[str, Sequence]) -> pd.DataFrame:
-    return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()})
+    return labels, published.set_index(keys), living.mean(numeric_only=True), ranges
 
 
 def compare_phi(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -426,33 +421,34 @@ def compare_phi(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
     Ours are means over the seeds whose network is not dead. ``rows`` are `Report.main`.
     """
-    columns, paper, means, ranges = _over_seeds(rows, published, "phi", "{:.3f}")
+    table, paper, means, ranges = _over_seeds(rows, published, "phi", "{:.3f}")
     for metric, symbol in METRICS.items():
-        columns[f"published {symbol}"] = paper[metric].map("{:.2f}".format, na_action="ignore")
-    columns |= {symbol: means[metric] for metric, symbol in METRICS.items()}
+        table[f"published {symbol}"] = paper[metric].map("{:.2f}".format, na_action="ignore")
+    for metric, symbol in METRICS.items():
+        table[symbol] = means[metric]
     if rows.seed.nunique() > 1:
-        columns["φ̄, range"] = ranges
+        table["φ̄, range"] = ranges
     if (rows.phi_qm != rows.phi).any():  # images
-        columns["CR⁻¹ (W = qm)"] = means.inverse_compression_ratio_qm
-        columns["φ̄ (W = qm)"] = means.phi_qm
-    return _table(columns)
+        table["CR⁻¹ (W = qm)"] = means.inverse_compression_ratio_qm
+        table["φ̄ (W = qm)"] = means.phi_qm
+    return table.reset_index(drop=True)
 
 
 def compare_accuracy(rows: pd.DataFrame, published: pd.DataFrame, original: float) -> pd.DataFrame:
     """Published and our accuracies; ``original`` is the accuracy on the original data, all in %."""
-    columns, paper, means, ranges = _over_seeds(rows, published, "accuracy_percent", "{:.1f}")
+    table, paper, means, ranges = _over_seeds(rows, published, "accuracy_percent", "{:.1f}")
     accuracies = {
         "published accuracy (%)": paper.accuracy_percent,
         "accuracy (%)": means.accuracy_percent,
         "minus baseline (points)": means.accuracy_percent - original,
     }
     for name, values in accuracies.items():
-        columns[name] = values.map("{:z.1f}".format, na_action="ignore")
+        table[name] = values.map("{:z.1f}".format, na_action="ignore")
     if rows.seed.nunique() > 1:
-        columns["accuracy, range (%)"] = ranges
+        table["accuracy, range (%)"] = ranges
     dead = rows.groupby(["kernel_size", "activation"], sort=False).dead.agg(["sum", "size"])
-    columns["dead seeds"] = [f"{count} of {size}" for count, size in dead.to_numpy()]
-    return _table(columns)
+    table["dead seeds"] = [f"{count} of {size}" for count, size in dead.to_numpy()]
+    return table.reset_index(drop=True)
 
 
 def select_kernel_sizes(rows: pd.DataFrame) -> pd.DataFrame:

@@ -31,7 +31,7 @@ def laboratory(data_sets: Iterable[DataSet]) -> show.Shown:
         {
             "activations": describe_activations(),
             "first": FIRST,
-            "filters": {name: _filters(name) for name in WAVELETS},
+            "filters": {name: pywt.Wavelet(name).filter_bank[:2] for name in WAVELETS},
             "formats": describe_formats(),
             "most": WINDOWS,
             "protocol": vars(PROTOCOLS["physionet"]),
@@ -77,11 +77,6 @@ def _pattern(pattern: re.Pattern) -> str:
     return text.removeprefix("(?i)").replace("(?P<", "(?<")
 
 
-def _filters(name: str) -> list[list[float]]:
-    wavelet = pywt.Wavelet(name)
-    return [wavelet.dec_lo, wavelet.dec_hi]
-
-
 def _describe(data: DataSet, runs: pd.DataFrame) -> dict:
     """A recording of the book: its standardized windows, one after the other, and our results."""
     card = data.card
@@ -102,11 +97,8 @@ def _describe(data: DataSet, runs: pd.DataFrame) -> dict:
 
 def _results(database: str, runs: pd.DataFrame) -> dict[str, dict]:
     """Means over seeds at the published sizes: L~, CR^-1 and phi of each activation function."""
-    rows = runs[
-        (runs.database == database)
-        & (runs.init == PROTOCOLS["physionet"].init)
-        & (runs.selection == "published_m")
-    ]
+    rows = runs.query("database == @database and selection == 'published_m'")
+    rows = rows[rows.init == PROTOCOLS["physionet"].init]
     order = ["normalized_reconstruction_loss", "inverse_compression_ratio", "phi"]
     return {
         activation: {

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from san_core import ACTIVATIONS, SAN
+from san_core import SAN
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.methods.networks import TrainedNetwork, trained_sans
@@ -51,11 +51,6 @@ class PaperSANs:
         sizes = SIZES.get(name, range(1, 250, 12))
         trained = sweep(examples, activation, sizes, seeds=[self.seed], protocol=protocol)
         yield from trained_sans(trained)
-
-    def all_candidates(self, name: str) -> Iterator[TrainedNetwork]:
-        """The SANs of a data set, of every activation function."""
-        for activation in ACTIVATIONS:
-            yield from self.candidates(name, activation)
 
     def origins(self) -> show.Shown:
         """Where the SANs of the paper come from, in a sentence."""

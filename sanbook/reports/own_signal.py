@@ -69,7 +69,7 @@ class Report(reports.Page):
     """What a comparison of methods says about a signal, and the events of its SANs.
 
     Attributes:
-        few: the model with the fewest events, and ``close`` the model with the smallest φ.
+        few: the model with the fewest events.
         last_window: the last window without a fault.
     """
 
@@ -84,7 +84,6 @@ class Report(reports.Page):
         self.card = self.signal.of(self.dataset.card)
         self.cards = {self.card.name: vars(self.card)}
         self.few = self.compared.models[self.compared.few_events.method]
-        self.close = self.compared.models[self.compared.events.method]
         self.window = self.dataset.train.shape[1]
         *_, self.last_window = (
             w for w in windows_of(self.signal.open(), self.window) if not w.fault
@@ -127,21 +126,16 @@ class Report(reports.Page):
             caption=f"The first of the {len(events):,} events of {self.card.name}.",
         )
 
-    def few_events(self) -> show.Shown:
-        """The last window, with the fewest events."""
-        return self._events(self.few, self.compared.few_events.method, "fig-own-new")
-
-    def close_events(self) -> show.Shown:
-        """The last window, with the events that follow the signal most closely."""
-        return self._events(self.close, self.compared.events.method, "fig-own-close")
-
-    def _events(self, model: EventModel, method: str, name: str) -> show.Shown:
+    def events(self, which: str) -> show.Shown:
+        """The last window, with the "fewest" events or with those that follow it most closely."""
+        chosen = self.compared.few_events if which == "fewest" else self.compared.events
+        method, model = chosen.method, self.compared.models[chosen.method]
         found, error, deviation = reconstruct(model, self.last_window)
         units = "" if model.units == "unknown" else f" {model.units}"
         events = reports.counted(len(found) - 1, "event")
         amplitudes = [event.amplitude for event in found[1:]] or [0]
         return self.figure_of(
-            name,
+            "fig-own-new" if which == "fewest" else "fig-own-close",
             figures.plot_events(model, self.last_window),
             f"The last window of {self.card.name} (grey), its reconstruction from {events} "
             f"by {method}, and the events. {describe(error.sum() / deviation.sum())} The mean "

@@ -21,10 +21,9 @@ from sanbook.show.names import COLORS, METRICS, NAMES
 from sanbook.training import Trained
 
 PAIR = ["database", "activation"]
-STARTS = ("normal", "constant", "segment")
-START_WORDS = dict(
-    zip(STARTS, ("normal weights", "weights of 0.1", "segments of the signal"), strict=True)
-)
+START_WORDS = {"normal": "normal weights", "constant": "weights of 0.1",
+               "segment": "segments of the signal"}  # fmt: skip
+STARTS = tuple(START_WORDS)
 TITLES = {"normal": "normal", "constant": "0.1"}  # the starts of the published runs
 FUNCTIONS = [name for name in NAMES if name != "identity"]  # whose phi is not all rounding
 SPARSE = FUNCTIONS[1:]

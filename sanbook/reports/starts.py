@@ -283,12 +283,6 @@ class Starts(reports.Page):
         self.cards[card.name] = vars(card)
         self.parts[name].append(rows)
 
-    def this_build(self) -> show.Shown:
-        """Which data this build trained on."""
-        if self.profile == "quick":
-            return show.quick("two epochs")
-        return self.data_line()
-
     def write_results(self, results: str) -> None:
         """Leave starts.json for the reference results; nothing without a folder."""
         tables = {

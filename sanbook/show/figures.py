@@ -89,19 +89,13 @@ def plot_events(model, window, origin: str = "") -> Figure:
 
 def apart(values: Sequence[float], gap: float) -> np.ndarray:
     """Places for labels in the order of their values, near them, above 0 and ``gap`` apart."""
+    from scipy.optimize import isotonic_regression  # takes time, and few figures have labels
+
     values = np.asarray(values, dtype=float)
-    order = np.argsort(values, kind="stable")
-    steps = gap * np.arange(len(values))
+    order, steps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
     # The nearest places that far apart: what is left of the values without the gaps rises.
-    groups: list[tuple[float, int]] = []
-    for value in values[order] - steps:
-        mean, count = value, 1
-        while groups and groups[-1][0] >= mean:
-            before, many = groups.pop()
-            mean, count = (mean * count + before * many) / (count + many), count + many
-        groups.append((mean, count))
+    rising = isotonic_regression(values[order] - steps).x
     places = np.empty_like(values)
-    rising = np.repeat([mean for mean, _ in groups], [count for _, count in groups])
     places[order] = np.maximum(rising, gap / 2) + steps
     return places
 
