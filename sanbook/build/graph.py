@@ -6,16 +6,15 @@ that its notebook imports (directly or not), or the version of a library that co
 Dates, places, prose and modules that the notebook does not import play no part.
 """
 
-import ast
 import functools
 import hashlib
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sanbook.build.provenance import versions
 from sanbook.build.switches import ROOT, Switches
+from sanbook.code import modules_of
 from sanbook.data.manifest import MANIFEST
 
 
@@ -105,60 +104,3 @@ def digest(paths: Iterable[Path]) -> str:
 def _hash(path: Path, *stamp: int) -> str:
     """The hash of a file, computed once while its date and size (``stamp``) stay."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def modules_of(path: Path) -> list[Path]:
-    """The project's modules that a notebook or a module imports, directly or not."""
-    found: dict[Path, None] = {}
-    waiting = [path]
-    while waiting:
-        for module in imports(waiting.pop()):
-            if module not in found:
-                found[module] = None
-                waiting.append(module)
-    return sorted(found)
-
-
-def imports(path: Path) -> list[Path]:
-    """The project's modules that a notebook or a module names in its import statements.
-
-    Importing a module runs the ``__init__.py`` of every package above it, so these count too.
-    """
-    found = {file: None for name in imported_names(path) for file in _files_of(name, path.parent)}
-    return list(found)
-
-
-def imported_names(path: Path) -> list[str]:
-    """The dotted names that the import statements of a notebook or a module may mean, sorted.
-
-    ``from a import b`` gives "a" and "a.b", as b may be a module.
-    """
-    return _imported_names(path, path.stat().st_mtime_ns)
-
-
-@functools.cache
-def _imported_names(path: Path, stamp: int) -> list[str]:
-    source = path.read_text()
-    if path.suffix == ".ipynb":
-        cells = [cell for cell in json.loads(source)["cells"] if cell["cell_type"] == "code"]
-        source = "\n".join("".join(cell["source"]) for cell in cells)
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level:  # relative: from the package that holds the module
-                package = path.relative_to(ROOT).parts[: -node.level]
-                module = ".".join(filter(None, [*package, module]))
-            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return sorted(names)
-
-
-def _files_of(name: str, folder: Path) -> Iterator[Path]:
-    """The files of the project that importing a dotted name runs, from the root or a folder."""
-    parts = name.split(".")
-    for root in (ROOT, folder):
-        for count in range(1, len(parts) + 1):
-            place = root.joinpath(*parts[:count])
-            yield from (p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file())

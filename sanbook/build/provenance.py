@@ -4,41 +4,20 @@ import functools
 import json
 import os
 import platform
-import subprocess
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sanbook.build.switches import ROOT
+from sanbook.code import commit, version_of
 
 # What numbers depend on besides our own code; a test holds this to what the modules import.
-LIBRARIES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "numba",
-    "scipy",
-    "pandas",
-    "wfdb",
-    "scikit-learn",
-    "PyWavelets",
-    "sporco",
-    "neurokit2",
-    "soundfile",
-    "safetensors",
-)
+LIBRARIES = ["torch", "torchvision", "numpy", "numba", "scipy", "pandas", "wfdb", "scikit-learn",
+             "PyWavelets", "sporco", "neurokit2", "soundfile", "safetensors"]  # fmt: skip
 
 
 @functools.cache
 def versions() -> dict[str, str]:
     """The versions of `LIBRARIES`; what is not installed is left out."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {name: number for name in LIBRARIES if (number := version_of(name))}
 
 
 def start() -> dict:
@@ -47,20 +26,16 @@ def start() -> dict:
     ``uncommitted_changes`` says whether files that git tracks were changed since the commit.
     """
     threads = os.environ.get("OMP_NUM_THREADS", "all")
-    facts = {
+    now = commit()
+    return {
         "date": date.today().isoformat(),
         "python": platform.python_version(),
         "versions": versions(),
         "device": f"cpu ({platform.machine()}, {os.cpu_count()} processors, "
         f"{threads} of them for this page)",
+        "commit": now and now.removesuffix("-dirty"),
+        "uncommitted_changes": now and now.endswith("-dirty"),
     }
-    git = ["git", "-C", str(ROOT)]
-    try:
-        commit = subprocess.check_output([*git, "rev-parse", "HEAD"], stderr=subprocess.DEVNULL)
-        changed = subprocess.check_output([*git, "status", "--porcelain", "--untracked-files=no"])
-    except (OSError, subprocess.CalledProcessError):
-        return {**facts, "commit": None, "uncommitted_changes": None}
-    return {**facts, "commit": commit.decode().strip(), "uncommitted_changes": bool(changed)}
 
 
 def shown_cards(executed) -> list[dict]:

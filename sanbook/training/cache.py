@@ -7,19 +7,12 @@ computed again. ``FRESH=1`` in the environment computes everything again. Each u
 JSON to the file that the variable ``SAN_CACHE_LOG`` names.
 """
 
-import ast
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
-import importlib.util
 import inspect
 import json
 import os
-import platform
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
 from collections import Counter
@@ -27,17 +20,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import safetensors.torch
 import torch
 
-from sanbook.training.encoding import ROOT, decode, encode, source_of
+from sanbook.code import ROOT, code_of, commit
+from sanbook.files import whole
+from sanbook.training.encoding import decode, encode
 
 #: None turns the cache off, as where there is no checkout.
 #:
 #: :meta hide-value:
 FOLDER: Path | None = ROOT / "_build" / "cache" if (ROOT / "task_book.py").exists() else None
-DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_commit = functools.cache(commit)
 LIMIT = 2 * 2**30  # bytes of all entries; the entries that were not used for longest go first
 
 
@@ -74,9 +68,10 @@ class Entry:
         ``seconds`` is the processor time that the further parts took.
         """
         facts = {
-            "commit": _commit(), "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(seconds, 3), "peak_megabytes": _peak_megabytes(),
-        }  # fmt: skip
+            "commit": _commit(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+        }
         if computed and self.path:
             self._read()  # what another process has kept meanwhile
         self.found |= computed
@@ -111,15 +106,12 @@ class Entry:
             for part, value in self.found.items()
         ]
         tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-        tensors["json"] = torch.from_numpy(
-            np.frombuffer(json.dumps(parts).encode(), np.uint8).copy()
-        )
+        tensors["json"] = torch.frombuffer(bytearray(json.dumps(parts).encode()), dtype=torch.uint8)
         content = safetensors.torch.save(tensors)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.replace(file.name, self.path)
+            with whole(self.path) as unfinished:
+                unfinished.write_bytes(hashlib.sha256(content).digest() + content)
             _drop_oldest()
         except OSError as error:
             warnings.warn(f"{self.path}: the result could not be kept: {error}", stacklevel=3)
@@ -134,71 +126,12 @@ def cached(function: Callable) -> Callable:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         entry = Entry(function, *bound.arguments.values())
+        computed, started = {}, time.process_time()
         if not entry.found:
-            started = time.process_time()
-            result = function(*args, **kwargs)
-            return entry.complete({"": result}, time.process_time() - started, [""])[0]
-        return entry.complete({}, 0, [""])[0]
+            computed[""] = function(*args, **kwargs)
+        return entry.complete(computed, time.process_time() - started, [""])[0]
 
     return recall
-
-
-@functools.cache
-def code_of(module: str) -> tuple[str, dict[str, str]]:
-    """A hash of the code of a module and of our modules that it imports; versions of libraries.
-
-    >>> sorted(code_of("san_core")[1])
-    ['python', 'torch']
-    """
-    digest, libraries, seen, left = hashlib.sha256(), set(), set(), {module}
-    while left:
-        name = min(left)
-        path, tree = source_of(name), ast.parse(source_of(name).read_text(encoding="utf-8"))
-        package = name if path.stem == "__init__" else name.rpartition(".")[0]
-        imported = set()
-        for node in ast.walk(tree):
-            if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-                del node.body[0]
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-                imported |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-        digest.update(f"{name} {ast.dump(tree)}".encode())
-        seen.add(name)
-        left = (left | {other for other in imported if source_of(other)}) - seen
-        libraries |= {other.split(".")[0] for other in imported if not source_of(other)}
-    libraries -= {"san_core", "sanbook", *sys.stdlib_module_names}
-    versions = {name: _version(name) for name in sorted(libraries)}
-    return digest.hexdigest(), {"python": platform.python_version(), **versions}
-
-
-def _version(library: str) -> str:
-    distribution = {"pywt": "pywavelets", "sklearn": "scikit-learn"}.get(library, library)
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
-
-
-@functools.cache
-def _commit() -> str | None:
-    """The commit of the checkout, "-dirty" after it if tracked files were changed since."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-    try:
-        return subprocess.check_output(git, text=True, stderr=subprocess.DEVNULL).strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _peak_megabytes() -> int | None:
-    """The most memory of this process so far; None on Windows, which does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
 
 
 def _drop_oldest() -> None:

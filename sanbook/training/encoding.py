@@ -9,7 +9,6 @@ import functools
 import importlib
 import inspect
 from collections.abc import Mapping
-from pathlib import Path
 from types import CodeType
 
 import numpy as np
@@ -17,21 +16,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from sanbook.code import OURS
 from sanbook.training import files
-
-ROOT = Path(__file__).parents[2]
-
-
-def source_of(module: str) -> Path | None:
-    """The file of a module of this project, None for any other module.
-
-    >>> source_of("sanbook.training.encoding").name, source_of("numpy")
-    ('encoding.py', None)
-    """
-    base = ROOT.joinpath(*module.split("."))
-    ours = module.split(".")[0] in ("san_core", "sanbook")
-    paths = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in paths if ours and path.is_file()), None)
 
 
 def encode(value: object, tensors: dict[str, Tensor]) -> object:
@@ -54,17 +40,11 @@ def encode(value: object, tensors: dict[str, Tensor]) -> object:
     if isinstance(value, np.ndarray):
         return ["array", encode(torch.from_numpy(np.ascontiguousarray(value)), tensors)]
     if isinstance(value, pd.DataFrame) and value.index.equals(pd.RangeIndex(len(value))):
-        numeric = {
-            name: str(kind)[:3] in ("boo", "int", "flo") for name, kind in value.dtypes.items()
+        columns = {
+            name: column.to_numpy() if column.dtype.kind in "bif" else column.tolist()
+            for name, column in value.items()
         }
-        columns = [
-            [
-                name,
-                encode(value[name].to_numpy() if numeric[name] else value[name].tolist(), tensors),
-            ]
-            for name in value
-        ]
-        return ["table", columns]
+        return ["table", encode(columns, tensors)]
     if isinstance(value, list | range):
         return ["list", each(value)]
     if isinstance(value, tuple):
@@ -74,13 +54,12 @@ def encode(value: object, tensors: dict[str, Tensor]) -> object:
     if isinstance(value, functools.partial):
         return ["partial", each([value.func, value.args, value.keywords])]
     if isinstance(value, nn.Module):
-        settings, parts = files.describe(value)
-        return ["network", settings, {name: encode(part, tensors) for name, part in parts.items()}]
+        return ["network", encode(files.describe(value), tensors)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        name = encode(type(value), tensors)[1]
-        return ["object", name, {field: encode(part, tensors) for field, part in fields.items()}]
-    if (inspect.isfunction(value) or isinstance(value, type)) and source_of(value.__module__):
+        return ["object", encode(type(value), tensors)[1], encode(fields, tensors)]
+    is_named = inspect.isfunction(value) or isinstance(value, type)
+    if is_named and value.__module__.partition(".")[0] in OURS:
         name = f"{value.__module__}:{value.__qualname__}"
         if isinstance(value, type):
             return ["class", name]
@@ -108,17 +87,16 @@ def decode(code: object, tensors: Mapping[str, Tensor]) -> object:
         case ["array", inner]:
             return decode(inner, tensors).numpy()
         case ["table", columns]:
-            return pd.DataFrame({name: decode(column, tensors) for name, column in columns})
+            return pd.DataFrame(decode(columns, tensors))
         case ["list", items]:
             return each(items)
         case ["tuple", items]:
             return tuple(each(items))
         case ["dict", items]:
             return dict(map(each, items))
-        case ["network", settings, parts]:
-            return files.build(settings, {name: tensors[part[1]] for name, part in parts.items()})
+        case ["network", description]:
+            return files.build(*decode(description, tensors))
         case ["object", name, fields]:
             module, _, cls = name.partition(":")
-            made = getattr(importlib.import_module(module), cls)
-            return made(**{field: decode(part, tensors) for field, part in fields.items()})
+            return getattr(importlib.import_module(module), cls)(**decode(fields, tensors))
     return code

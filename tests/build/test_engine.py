@@ -18,8 +18,9 @@ import yaml
 import task_book
 from sanbook.build import execute, graph, provenance, render
 from sanbook.build.execute import PageError, execute_page
-from sanbook.build.graph import Page, imported_names, key_of, modules_of
+from sanbook.build.graph import Page, key_of
 from sanbook.build.switches import read_switches
+from sanbook.code import imported_names, modules_of
 from sanbook.data.manifest import MANIFEST
 
 ROOT = Path(__file__).parent.parent.parent
@@ -147,6 +148,7 @@ def small(tmp_path):
     """A copy of the project whose table has two slow pages and one that reads the first."""
     for name in ("build", "data"):
         shutil.copytree(ROOT / "sanbook" / name, tmp_path / "sanbook" / name)
+    shutil.copy(ROOT / "sanbook/code.py", tmp_path / "sanbook")
     for name in ("first", "second", "third"):
         write_notebook(
             tmp_path / f"notebooks/{name}.ipynb",
@@ -320,9 +322,8 @@ def clone(tmp_path, monkeypatch):
     recording.mkdir(parents=True)
     (recording / "100.hea").write_text("header")
     (recording / "100.dat").write_bytes(b"samples")
-    for module in (graph, provenance):
-        monkeypatch.setattr(module, "ROOT", clone)
-    monkeypatch.setattr("sanbook.build.switches.ROOT", clone)
+    for module in ("build.graph", "build.switches", "code"):
+        monkeypatch.setattr(f"sanbook.{module}.ROOT", clone)
     return clone
 
 
@@ -383,7 +384,7 @@ def test_what_changed_is_what_is_out_of_date(clone, tmp_path, change_source):
 
 
 def test_imports_are_followed_through_modules_and_packages(tmp_path, monkeypatch):
-    monkeypatch.setattr(graph, "ROOT", tmp_path)
+    monkeypatch.setattr("sanbook.code.ROOT", tmp_path)
     for path, source in {
         "p/__init__.py": "",
         "p/a.py": "from . import b\nfrom .c import thing",

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sanbook.build.graph import imported_names, modules_of
+from sanbook.code import imported_names, modules_of
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
