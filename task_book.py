@@ -34,7 +34,7 @@ AT_HAND = ("apnea-ecg", "prcp", *STUDIED)
 LESSONS = {"01_metric": "mitdb", "02_activations": "mitdb", "03_network": "mitdb",
            "04_training": "mitdb", "05_recording": "mitdb", "06_image": "mnist",
            "07_your_signal": ""}  # fmt: skip
-PUBLISHED = "data/published"
+PUBLISHED, REPRODUCED = "data/published", "data/reproduced"
 RECORDED_SEEDS = tuple(range(10))  # of the reference results; the book has three
 TARGETS = ("book", "pages", "record", "pdf")
 
@@ -44,15 +44,16 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
     paper = switches.profile == "paper"
     data = {"data": switches.data}
     results = {"results": switches.results.relative_to(ROOT).as_posix()}
-    seeds = {"seeds": list(switches.seeds)}
     common = {"profile": switches.profile, **data, **results}
-    of_databases = tuple(f"physionet/{name}.json" for name in DATABASES)
+    seeded = {**common, "seeds": list(switches.seeds)}
     every = (*DATABASES, *LABELLED)
+    of_databases = tuple(f"physionet/{name}.json" for name in DATABASES)
+    of_labelled = tuple(f"{page}.json" for page in LABELLED.values())
     table = [
         Page(
-            name=page,
-            notebook="labelled",
-            parameters={"dataset": name, **common, **seeds},
+            page,
+            "labelled",
+            {"dataset": name, **seeded},
             data=(name,),
             files=(PUBLISHED,),
             leaves=(f"{page}.json", f"{page}.csv"),
@@ -62,51 +63,49 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
     ]
     table += [
         Page(
-            name=f"physionet/{name}",
-            notebook="physionet",
-            parameters={"database": name, **common, **seeds},
+            f"physionet/{name}",
+            "physionet",
+            {"database": name, **seeded},
             data=(name,),
             files=(PUBLISHED,),
             leaves=(f"physionet/{name}.json",),
-            awaited=True,
         )
         for name in DATABASES
     ]
-    trained = AT_HAND if record else ("mitdb",)
     table += [
         Page(
-            name=f"learn/{lesson}",
-            notebook=f"learn/{lesson}",
+            f"learn/{lesson}",
             parameters=data if name else {},
             data=(name,) if name else (),
             files=(PUBLISHED,) if lesson == "04_training" else (),
         )
         for lesson, name in LESSONS.items()
     ]
+    scaled = DATABASES if paper else ["mitdb"]
     compared = every if paper else ("mitdb", "mnist")
+    trained = AT_HAND if record else ("mitdb",)
+    started = tuple(LABELLED) if record else ()
     studied = STUDIED if paper else ("bidmc", "mitdb", "wrist")
+    shown = ("mitdb", "bidmc", "emgdb")
+    own = {"path": switches.signal, "column": switches.column, "window": switches.window}
     return [
         *table,
         Page(
-            name="scales",
-            notebook="scales",
-            parameters={"databases": DATABASES if paper else ["mitdb"], **common, **seeds},
-            data=tuple(DATABASES) if paper else ("mitdb",),
+            "scales",
+            parameters={"databases": scaled, **seeded},
+            data=tuple(scaled),
             reads=of_databases,
             leaves=("scales.json", "scales.csv"),
-            awaited=True,
         ),
         Page(
-            name="scales_classes",
-            notebook="scales_classes",
-            parameters={**common, **seeds},
+            "scales_classes",
+            parameters=seeded,
             data=tuple(LABELLED),
-            reads=tuple(f"{page}.json" for page in LABELLED.values()),
+            reads=of_labelled,
             leaves=("scales_classes.json", "scales_classes.csv"),
         ),
         Page(
-            name="baselines",
-            notebook="baselines",
+            "baselines",
             parameters={"datasets": list(compared), **common},
             data=compared,
             reads=(*of_databases, "scales.json"),
@@ -114,103 +113,78 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
             long=True,
         ),
         Page(
-            name="differences",
-            notebook="differences",
-            parameters={**common, **seeds},
+            "differences",
+            parameters=seeded,
             data=("uci-epilepsy", "mnist", *DATABASES),
-            files=(PUBLISHED, "data/reproduced"),
-            reads=("physionet.csv", *(f"{page}.json" for page in LABELLED.values())),
+            files=(PUBLISHED, REPRODUCED),
+            reads=("physionet.csv", *of_labelled),
         ),
         Page(
-            name="procedure",
-            notebook="procedure",
-            parameters={**common, **seeds, "databases": list(trained)},
+            "procedure",
+            parameters={**seeded, "databases": list(trained)},
             data=trained,
-            files=(PUBLISHED, "data/reproduced"),
+            files=(PUBLISHED, REPRODUCED),
             leaves=("procedure.json", "procedure.csv"),
             long=record,
         ),
         Page(
-            name="starts",
-            notebook="starts",
-            parameters={
-                **common,
-                "databases": list(trained),
-                "datasets": list(LABELLED) if record else [],
-            },
-            data=(*trained, *(LABELLED if record else ())),
-            files=("data/reproduced",),
+            "starts",
+            parameters={**common, "databases": list(trained), "datasets": list(started)},
+            data=(*trained, *started),
+            files=(REPRODUCED,),
             leaves=("starts.json",),
             long=record,
         ),
         Page(
-            name="physionet_summary",
-            notebook="physionet_summary",
+            "physionet_summary",
             parameters=results,
-            files=(PUBLISHED, "data/reproduced"),
+            files=(PUBLISHED, REPRODUCED),
             reads=of_databases,
             leaves=("physionet.csv",),
         ),
         Page(
-            name="ledger",
-            notebook="ledger",
+            "ledger",
             parameters=results,
-            files=(PUBLISHED, "data/reproduced"),
-            reads=(
-                "procedure.json",
-                *(f"{page}.json" for page in LABELLED.values()),
-            ),
+            files=(PUBLISHED, REPRODUCED),
+            reads=("procedure.json", *of_labelled),
         ),
         Page(
-            name="causes",
-            notebook="causes",
+            "causes",
             # As many seeds as other pages have, but none of the record's.
             parameters={**common, "seeds": list(range(100, 100 + len(switches.seeds)))},
             data=every,
-            files=(PUBLISHED, "data/reproduced"),
+            files=(PUBLISHED, REPRODUCED),
             leaves=("causes.json",),
             long=True,
         ),
         Page(
-            name="playground",
-            notebook="playground",
-            parameters={"databases": ["mitdb", "bidmc", "emgdb"], **common},
-            data=("mitdb", "bidmc", "emgdb", "mnist"),
+            "playground",
+            parameters={"databases": list(shown), **common},
+            data=(*shown, "mnist"),
             leaves=("playground.json",),
         ),
         Page(
-            name="laboratory",
-            notebook="laboratory",
+            "laboratory",
             parameters={"databases": DATABASES, **data},
             data=tuple(DATABASES),
-            files=("data/reproduced/runs.csv",),
+            files=(f"{REPRODUCED}/runs.csv",),
         ),
         Page(
-            name="own_signal",
-            notebook="own_signal",
-            parameters={
-                "path": switches.signal,
-                "column": switches.column,
-                "window": switches.window,
-                **common,
-                **seeds,
-            },
+            "own_signal",
+            parameters={**own, **seeded},
             data=() if switches.signal else ("mitdb",),
             files=files_of_recording(switches.signal) if switches.signal else (),
             leaves=("own_signal.json", "own_signal.safetensors"),
         ),
         Page(
-            name="study",
-            notebook="study",
+            "study",
             parameters={"databases": list(studied), **common},
             data=studied,
             leaves=("study.json",),
             long=True,
         ),
-        Page(
-            name="data/physionet", notebook="data_physionet", parameters=data, data=tuple(DATABASES)
-        ),
-        Page(name="speed", notebook="speed", files=("data/reproduced/bench.csv",)),
+        Page("data/physionet", "data_physionet", data, data=tuple(DATABASES)),
+        Page("speed", files=(f"{REPRODUCED}/bench.csv",)),
     ]
 
 

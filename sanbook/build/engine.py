@@ -24,8 +24,12 @@ from sanbook.build.switches import Switches
 
 
 def page_tasks(pages: Iterable[Page], switches: Switches, forced: str = "") -> list[Task]:
-    """A task for each page, the longest first; the page ``forced`` is made in any case."""
+    """A task for each page; the page ``forced`` is made in any case.
+
+    The pages whose results a long page reads come first, then the long ones.
+    """
     makers = {file: page.name for page in pages for file in page.leaves}
+    awaited = {makers[file] for page in pages if page.long for file in page.reads}
     return [
         task(
             page.name,
@@ -35,7 +39,7 @@ def page_tasks(pages: Iterable[Page], switches: Switches, forced: str = "") -> l
             sorted({makers[file] for file in page.reads}),
             forced=switches.fresh or page.name == forced,
         )
-        for page in sorted(pages, key=lambda page: (not page.awaited, not page.long))
+        for page in sorted(pages, key=lambda page: (page.name not in awaited, not page.long))
     ]
 
 

@@ -64,7 +64,7 @@ def execute_page(page: Page, switches: Switches) -> None:
             cached = provenance.read_cached(log)
     except papermill.PapermillExecutionError as error:
         raise PageError(
-            f"cell {error.cell_index + 1} of notebooks/{page.notebook}.ipynb failed: "
+            f"cell {error.cell_index + 1} of {page.template.relative_to(ROOT)} failed: "
             f"{error.ename}: {error.evalue}\n\n{error.source}\n\nThe cells up to there are in "
             f"{unfinished.relative_to(ROOT)}."
         ) from None

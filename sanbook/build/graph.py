@@ -24,30 +24,28 @@ class Page:
 
     Attributes:
         name: The page's place in the book, such as "physionet/mitdb".
-        notebook: The name of its template in ``notebooks/``.
+        notebook: The name of its template in ``notebooks/``; empty if it is that of the page.
         parameters: What is set in the template's cell of parameters.
         data: Names of the data sets that it loads.
         files: Files and folders of the project that it reads; a folder stands for all in it.
         reads: Results of other pages that it reads.
         leaves: Results that it writes.
         long: It computes for long, so it starts before the others.
-        awaited: A long page reads its results, so it starts before all.
     """
 
     name: str
-    notebook: str
+    notebook: str = ""
     parameters: dict = field(default_factory=dict)
     data: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
     long: bool = False
-    awaited: bool = False
 
     @property
     def template(self) -> Path:
         """The notebook, without outputs."""
-        return ROOT / "notebooks" / f"{self.notebook}.ipynb"
+        return ROOT / "notebooks" / f"{self.notebook or self.name}.ipynb"
 
     def executed(self, switches: Switches) -> Path:
         """The executed notebook."""
