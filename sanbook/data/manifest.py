@@ -20,7 +20,7 @@ class KnownFile:
     """
 
     name: str
-    bytes: str
+    bytes: str = "official"
     size: int | None = None
     sha256: str | None = None
     how: str | None = None
@@ -77,8 +77,13 @@ def read_manifest(path: Path) -> dict[str, Source]:
     for name, facts in tomllib.loads(path.read_text("utf-8")).items():
         try:
             files = tuple(KnownFile(**file) for file in facts.pop("files"))
-            classes = tuple(facts.pop("classes", ()))
-            sources[name] = Source(name=name, files=files, classes=classes, **facts)
+            facts["classes"] = tuple(facts.get("classes", ()))
+            if "record" in facts:
+                place = f"{name}/{facts['version']}/"
+                facts.setdefault("folder", f"physionet/{name}")
+                facts.setdefault("source", f"https://physionet.org/content/{place}")
+                facts.setdefault("download", f"https://physionet.org/files/{place}")
+            sources[name] = Source(name=name, files=files, **facts)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}, {name}: the entry is wrong: {error}. Give it the keys of Source."
