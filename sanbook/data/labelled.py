@@ -11,6 +11,7 @@ Axes: B examples, n samples; segments are (B, n), images (B, height, width), lab
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +27,19 @@ from sanbook.data.manifest import Source
 from sanbook.data.verify import verified, weakest, whose_bytes
 
 CLASS_OF = {1: 0, 2: 1, 3: 1, 4: 2, 5: 2}  # UCI's five classes
-PARTS = (0.76, 0.88)  # of UCI's file, for training and for training with validation
+PARTS = ("train", "validation", "test")
+SHARES = (0.76, 0.88)  # of UCI's file, for training and for training with validation
 VALIDATION_IMAGES = 10_000  # the last ones of the training file
 SEGMENTS, SEGMENT = 23, 178  # of each recording of the EEG; samples of each
 
 
 def obtain(source: Source, folder: Path, data: str) -> Path:
     """The folder of the files, after missing files are downloaded; FetchError if that fails."""
-    missing = [name for name in source.official if not (folder / name).exists()]
-    for name in missing:
-        if source.torchvision:
-            _obtain_from_mirrors(source, folder / name)
-        else:
+    for name in source.official:
+        if not source.torchvision:
             download.obtain(source, folder, name)
+        elif not (folder / name).exists():
+            _obtain_from_mirrors(source, folder / name)
     return folder
 
 
@@ -107,11 +108,11 @@ def _split_segments(
         order = pd.factorize(np.asarray(recordings))[0]
     else:
         raise ValueError(f'split must be "rows" or "recordings", but is {split!r}')
-    train, validation = (order < part * (order.max() + 1) for part in PARTS)
+    train, train_or_validation = (order < share * (order.max() + 1) for share in SHARES)
     x = torch.tensor(scaled, dtype=torch.float32)
     y = torch.tensor(np.asarray(labels), dtype=torch.int64)
-    chosen = {"train": train, "validation": validation & ~train, "test": ~validation}
-    return _without_blank({part: (x[where], y[where]) for part, where in chosen.items()}, card)
+    chosen = (train, train_or_validation & ~train, ~train_or_validation)
+    return _without_blank([x[part] for part in chosen], [y[part] for part in chosen], card)
 
 
 def _read_images(folder: Path, card: Provenance) -> DataSet:
@@ -124,15 +125,9 @@ def _read_images(folder: Path, card: Provenance) -> DataSet:
         for read, what in ((read_image_file, "images-idx3"), (read_label_file, "labels-idx1"))
     )
     split = [len(x) - VALIDATION_IMAGES, VALIDATION_IMAGES]
-    (train, validation), (train_labels, validation_labels) = x.split(split), y.split(split)
-    parts = {
-        "train": (train, train_labels),
-        "validation": (validation, validation_labels),
-        "test": (test, test_labels),
-    }
     # Divided in place: as numbers, images take four times the memory.
-    grey = {part: (x.float().div_(255), labels) for part, (x, labels) in parts.items()}
-    return _without_blank(grey, card)
+    grey = [images.float().div_(255) for images in (*x.split(split), test)]
+    return _without_blank(grey, [*y.split(split), test_labels], card)
 
 
 def simulate(source: Source, reason: str, **options) -> DataSet:
@@ -144,23 +139,18 @@ def simulate(source: Source, reason: str, **options) -> DataSet:
     x, labels, classes, how = digits() if source.name == "mnist" else patches(source.seed)
     card = simulated(source, how, reason, units="of the largest grey value", classes=classes)
     split = [len(x) - 500, 250, 250]
-    parts = zip(("train", "validation", "test"), x.split(split), labels.split(split), strict=True)
-    return _without_blank({part: (x, labels) for part, x, labels in parts}, card)
+    return _without_blank(x.split(split), labels.split(split), card)
 
 
-def _without_blank(parts: dict[str, tuple[Tensor, Tensor]], card: Provenance) -> DataSet:
-    """A data set of (examples, labels) for each part, without examples that are zero everywhere."""
-    varied = {part: x.flatten(1).any(dim=1) for part, (x, _) in parts.items()}
-    blank = {part: int((~keep).sum()) for part, keep in varied.items()}
-    kept = {
-        part: tuple(of[varied[part]] for of in both) if blank[part] else both
-        for part, both in parts.items()
-    }
-    return DataSet(
-        **{part: x for part, (x, _) in kept.items()},
-        labels={part: labels for part, (_, labels) in kept.items()},
-        card=dataclasses.replace(card, blank=blank),
-    )
+def _without_blank(x: Sequence[Tensor], labels: Sequence[Tensor], card: Provenance) -> DataSet:
+    """A data set of three parts, without the examples that are zero everywhere."""
+    examples, labels, blank = {}, dict(zip(PARTS, labels, strict=True)), {}
+    for part, of_part in zip(PARTS, x, strict=True):
+        varied = of_part.flatten(1).any(dim=1)
+        blank[part] = int((~varied).sum())
+        examples[part] = of_part[varied] if blank[part] else of_part
+        labels[part] = labels[part][varied] if blank[part] else labels[part]
+    return DataSet(**examples, labels=labels, card=dataclasses.replace(card, blank=blank))
 
 
 def eeg(source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:

@@ -51,18 +51,14 @@ class Finding:
         return self.state in ("wrong", "unverified")
 
 
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def identify(source: Source, path: Path) -> Finding:
     """Identify a file of a data set by its hash, with the help of PhysioNet's list next to it.
 
     Raises:
         ValueError: The list is not a list of hashes.
     """
-    sha256 = _hash_of(path)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     official = official_hash(source, path.parent, path.name)
     named = [file for file in source.files if file.name == path.name]
     known = next((file for file in named if file.sha256 == sha256), None)
@@ -105,22 +101,15 @@ def belong_together(findings: Iterable[Finding]) -> list[Finding]:
     another state is therefore "wrong".
     """
     findings = list(findings)
-    copies = [
-        finding
-        for finding in findings
-        if finding.state in ("copy", "substitute") and not finding.known.interchangeable
-    ]
+    known = [finding for finding in findings if finding.state in ("copy", "substitute")]
+    copies = [finding for finding in known if not finding.known.interchangeable]
     if not copies:
         return findings
+    remark = f"does not belong to the known copy {copies[0].path.name}, as its sha256 is "
     return [
         finding
         if finding.state in (copies[0].state, "wrong")
-        else dataclasses.replace(
-            finding,
-            state="wrong",
-            remark=f"does not belong to the known copy {copies[0].path.name}, as its sha256 is "
-            f"{finding.sha256}",
-        )
+        else dataclasses.replace(finding, state="wrong", remark=remark + finding.sha256)
         for finding in findings
     ]
 
@@ -174,21 +163,16 @@ def check(source: Source, root: Path) -> list[Finding]:
     """Verify each file of a data set below `root`, without network; absent ones are listed too."""
     folder = root / source.folder
     named = {file.name for file in source.files}
-    present = sorted(folder.glob("*"))
     records: dict[str, list[Finding]] = {}
     others = []
-    for path in present:
+    for path in sorted(folder.glob("*")):
         if path.name in named:
             records.setdefault(path.stem, []).append(identify(source, path))
         else:
             others.append(_unnamed(path))
-    findings = [finding for record in records.values() for finding in belong_together(record)]
-    absent = [
-        Finding(folder / name, "absent")
-        for name in source.official
-        if not (folder / name).is_file()
-    ]
-    return findings + absent + others
+    found = [finding for record in records.values() for finding in belong_together(record)]
+    paths = [folder / name for name in source.official]
+    return [*found, *(Finding(path, "absent") for path in paths if not path.is_file()), *others]
 
 
 def _unnamed(path: Path) -> Finding:

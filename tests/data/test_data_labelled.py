@@ -408,12 +408,9 @@ CARD = Provenance("a", "b", None, "c", "real", "d", classes=("e", "f"))
 def test_labelled_leaves_out_blank_examples_but_no_constant_or_tiny_ones():
     train = torch.zeros(4, 2, 2)
     train[1, 1, 1], train[3] = -1e-45, 2
-    parts = {
-        "train": (train, torch.tensor([0, 1, 2, 3])),
-        "validation": (-torch.ones(2, 2, 2), torch.tensor([4, 5])),
-        "test": (torch.zeros(3, 2, 2), torch.tensor([6, 7, 8])),
-    }
-    result = sanbook.data.labelled._without_blank(parts, CARD)
+    labels = [torch.tensor([0, 1, 2, 3]), torch.tensor([4, 5]), torch.tensor([6, 7, 8])]
+    x = [train, -torch.ones(2, 2, 2), torch.zeros(3, 2, 2)]
+    result = sanbook.data.labelled._without_blank(x, labels, CARD)
     assert torch.equal(result.train, train[[1, 3]])
     assert [labels.tolist() for labels in result.labels.values()] == [[1, 3], [4, 5], []]
     assert result.test.shape == (0, 2, 2)
