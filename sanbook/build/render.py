@@ -212,12 +212,9 @@ def run_jupyter_book(folder: Path, *options: str) -> None:
 
 def replace_folder(source: Path, target: Path) -> None:
     """Put a whole copy of a folder in the place of another."""
-    fresh, before = (
-        target.with_name(f"{target.name}-fresh"),
-        target.with_name(f"{target.name}-before"),
-    )
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(before, ignore_errors=True)
+    fresh, before = (target.with_name(f"{target.name}-{when}") for when in ("fresh", "before"))
+    for folder in (fresh, before):
+        shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(source, fresh)
     if target.exists():
         os.replace(target, before)

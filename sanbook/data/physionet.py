@@ -7,7 +7,6 @@ Axes: a signal is (n,), a set of windows (B, n).
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import wfdb
 from torch import Tensor
@@ -123,17 +122,9 @@ def read(source: Source, header: Path) -> DataSet:
 
 
 def simulate(source: Source, reason: str) -> DataSet:
-    """A simulated recording in place of the paper's; ``reason`` says why it is used."""
-    signal, how = simulated_signal(source, SAMPLES)
-    card = simulated(source, how, reason, units="arbitrary")
-    return DataSet(*windows(signal, origin=f"{source.name}, {how}").split(SPLIT), card)
+    """A simulated recording in place of the paper's; ``reason`` says why it is used.
 
-
-def simulated_signal(source: Source, samples: int) -> tuple[np.ndarray, str]:
-    """A simulated signal ``(samples,)``, in arbitrary units, and how it was made.
-
-    Raises:
-        ValueError: The simulator of the source is no key of `SIMULATORS`.
+    ValueError if the simulator of the source is no key of `SIMULATORS`.
     """
     import neurokit2
 
@@ -143,10 +134,12 @@ def simulated_signal(source: Source, samples: int) -> tuple[np.ndarray, str]:
             f"{source.name}: {kind!r} is no simulator. Name one of {', '.join(SIMULATORS)}."
         )
     signal = getattr(neurokit2, f"{kind.lower()}_simulate")(
-        duration=samples / source.sampling_rate,
+        duration=SAMPLES / source.sampling_rate,
         sampling_rate=source.sampling_rate,
         random_state=source.seed,
-        **({} if kind == "PPG" else {"length": samples}),  # PPG takes no length
+        **({} if kind == "PPG" else {"length": SAMPLES}),  # PPG takes no length
         **SIMULATORS[kind],
     )
-    return signal, f"{kind} by neurokit2 {neurokit2.__version__}"
+    how = f"{kind} by neurokit2 {neurokit2.__version__}"
+    card = simulated(source, how, reason, units="arbitrary")
+    return DataSet(*windows(signal, origin=f"{source.name}, {how}").split(SPLIT), card)

@@ -16,7 +16,7 @@ from sanbook.reports.procedure import APART, FUNCTIONS, PAIR, START_WORDS, START
 from sanbook.reproduction.procedure import best_of
 from sanbook.reproduction.reference import describe_reference, read_reference
 from sanbook.show.names import NAMES
-from sanbook.training import PROTOCOLS, Protocol, batches, initial_san, sweep
+from sanbook.training import PROTOCOLS, Protocol, initial_san, orders_of_epochs, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
 
 TITLES = {"normal": "normal", "constant": "0.1", "segment": "segment"}
@@ -84,12 +84,12 @@ def train_variant(
     model.load_state_dict(plain.state_dict())
     distance = kernel_size - protocol.border_tolerance
     optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
-    generator = torch.Generator().manual_seed(seed)
-    for epoch in range(protocol.epochs):
+    orders = orders_of_epochs(len(recording.train), seed, protocol)
+    for epoch, order in enumerate(orders):
         if variant == "annealed distance":
             share = 0.5 * (1 + math.cos(math.pi * epoch / max(1, protocol.epochs - 1)))
             model.border_tolerance = protocol.border_tolerance - round(share * distance)
-        for batch in batches(len(recording.train), protocol, generator):
+        for batch in order.split(protocol.batch_size):
             x = recording.train[batch]
             optimizer.zero_grad()
             F.l1_loss(model(x), x).backward()

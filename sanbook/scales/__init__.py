@@ -216,17 +216,17 @@ def resampling(m: int, length: int) -> Tensor:
     return (1 - distance / max(1, 1 / step)).clamp(min=0)
 
 
-def ladder(m: int, longest: int, per_octave: int = 6) -> list[int]:
-    """Lengths from 2 samples to the longest, ``per_octave`` of them each time they double.
+def ladder(m: int, longest: int) -> list[int]:
+    """Lengths from 2 samples to the longest, six of them each time they double.
 
     Those longer than a prototype of m weights are rounded to where its weights fall on samples.
 
-    >>> ladder(7, longest=40, per_octave=2)
-    [2, 3, 4, 6, 8, 15, 23, 31]
+    >>> ladder(7, longest=40)
+    [2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 23, 31, 39]
     """
     lengths = set()
-    for step in range(per_octave * longest.bit_length()):
-        length = 2 * 2 ** (step / per_octave)
+    for step in range(6 * longest.bit_length()):
+        length = 2 * 2 ** (step / 6)
         whole = round((length + 1) / (m + 1)) * (m + 1) - 1
         lengths.add(whole if length > 1.5 * m else round(length))
     return sorted(length for length in lengths if length <= longest)
@@ -255,7 +255,7 @@ class Fitted:
     history: pd.DataFrame
 
 
-def fit_scales(train: Tensor, validation: Tensor, *, seed: int = 0, cost: int = 2) -> MultiscaleSAN:
+def fit_scales(train: Tensor, validation: Tensor, *, seed: int = 0) -> MultiscaleSAN:
     """A multiscale SAN for signals ``(B, n)``: the best of `compare_scales`.
 
     >>> time = torch.arange(200.0)
@@ -264,7 +264,7 @@ def fit_scales(train: Tensor, validation: Tensor, *, seed: int = 0, cost: int = 
     >>> bool((model.metrics(beats, model.encode(beats))[:, 2] < 0.2).all())
     True
     """
-    return compare_scales(train, validation, seed=seed, cost=cost).model
+    return compare_scales(train, validation, seed=seed).model
 
 
 @cached
@@ -273,20 +273,18 @@ def compare_scales(
     validation: Tensor,
     *,
     seed: int = 0,
-    cost: int = 2,
     candidates: Sequence[tuple[int, int]] = CANDIDATES,
     rounds: Sequence[int] = ROUNDS,
 ) -> Fitted:
     """Learn prototypes of each of the ``candidates`` ``(q, m)``; after each round half go on.
 
     Everything is chosen by the mean phi on validation, also the epoch of a candidate. After the
-    epochs of the last of the ``rounds`` the best is returned. ``cost`` is that of `MultiscaleSAN`.
-    ``seed`` draws the noise with which the prototypes start. ValueError as in
-    `MultiscaleSAN.follow`.
+    epochs of the last of the ``rounds`` the best is returned. ``seed`` draws the noise with which
+    the prototypes start. ValueError as in `MultiscaleSAN.follow`.
     """
     for x in (train, validation):
         _check(x)
-    learners = [_Learner(q, m, train, validation, seed, cost) for q, m in candidates]
+    learners = [_Learner(q, m, train, validation, seed) for q, m in candidates]
     everyone = list(learners)
     for epochs in rounds:
         for learner in learners:
@@ -301,13 +299,11 @@ def compare_scales(
 class _Learner:
     """One candidate of `compare_scales` on its way."""
 
-    def __init__(
-        self, q: int, m: int, train: Tensor, validation: Tensor, seed: int, cost: int
-    ) -> None:
+    def __init__(self, q: int, m: int, train: Tensor, validation: Tensor, seed: int) -> None:
         self.train, self.validation = train.double(), validation
         self.initial = initial_prototypes(q, m, seed)
         longest = min(train.shape[1], validation.shape[1]) - 1
-        self.model = MultiscaleSAN(self.initial, ladder(m, longest), cost).double()
+        self.model = MultiscaleSAN(self.initial, ladder(m, longest)).double()
         self.adam = Adam(self.model.prototypes, LEARNING_RATE)
         self.best, self.smallest, self.rows = self.model, float("inf"), []
         self._validate(train_phi=float("nan"))

@@ -182,16 +182,10 @@ def segment(train: Tensor, kernel_size: int, generator: np.random.Generator) -> 
     return torch.tensor(kernel / np.linalg.norm(kernel))
 
 
-def batches(count: int, protocol: Protocol, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of the batches of one epoch, shuffled."""
-    yield from torch.randperm(count, generator=generator).split(protocol.batch_size)
-
-
 def orders_of_epochs(count: int, seed: int, protocol: Protocol) -> Tensor:
-    """Indices of `batches`, one after the other, of each epoch, ``(E, B)``."""
+    """Indices of the examples in the order of each epoch, ``(E, B)``; batches follow each other."""
     generator = torch.Generator().manual_seed(seed)
-    epochs = [batches(count, protocol, generator) for _ in range(protocol.epochs)]
-    return torch.stack([torch.cat(list(epoch)) for epoch in epochs])
+    return torch.stack([torch.randperm(count, generator=generator) for _ in range(protocol.epochs)])
 
 
 # --- one at a time --------------------------------------------------------------------------------
@@ -269,11 +263,10 @@ def _fit(data, activation, kernel_size, seed, protocol) -> Run:
     model = initial_san(kernel_size, seed, activation, data.train, protocol)
     best, best_phi = model, torch.inf
     optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
-    generator = torch.Generator().manual_seed(seed)
     trained, validated = [], []
-    for epoch in range(1, protocol.epochs + 1):
+    for epoch, order in enumerate(orders_of_epochs(len(data.train), seed, protocol), start=1):
         seen = []
-        for batch in batches(len(data.train), protocol, generator):
+        for batch in order.split(protocol.batch_size):
             x = data.train[batch]
             seen.append(evaluate(model, x))
             optimizer.zero_grad()

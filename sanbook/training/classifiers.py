@@ -296,12 +296,12 @@ class _Reconstructions:
 
 def table_metrics(model: SAN, x: Tensor) -> dict[str, float | bool]:
     """How good a SAN is on test examples, with the weights counted in both ways."""
-    counts, losses = torch.empty(len(x), dtype=torch.long), torch.empty(len(x))
-    dead = True
-    for examples, part in zip(x.split(EXAMPLES), torch.arange(len(x)).split(EXAMPLES), strict=True):
-        x_hat, of_part = torch.empty_like(examples), torch.empty(len(part), dtype=torch.long)
-        reconstruct_into(model, examples, x_hat, of_part)
-        counts[part], losses[part] = of_part, normalized_loss(examples, x_hat)
+    counts, losses, dead = torch.empty(len(x), dtype=torch.long), torch.empty(len(x)), True
+    for first in range(0, len(x), EXAMPLES):
+        part = slice(first, first + EXAMPLES)
+        x_hat = torch.empty_like(x[part])
+        reconstruct_into(model, x[part], x_hat, counts[part])
+        losses[part] = normalized_loss(x[part], x_hat)
         dead = dead and not x_hat.any()
     inverse_cr, inverse_cr_qm = (
         inverse_compression_ratio_from_counts(counts, num_weights, x[0].numel(), model.ndim)
