@@ -103,7 +103,7 @@ class Report(ZeroReporter):
 
     def __init__(self) -> None:
         self.started: dict[str, float] = {}
-        self.made, self.unchanged = 0, 0
+        self.made = self.unchanged = 0
         self.failures: dict[str, str] = {}
         self.waiting: list[str] = []
 

@@ -10,7 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from sanbook.code import ROOT
+
 LAB = ROOT / "_build" / "lab"
 
 
@@ -38,9 +39,8 @@ def main() -> None:
     """
     for line in copy_notebooks():
         print(line)
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
-    )
+    paths = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ["SAN_PROGRESS"] = "shown"  # `sanbook.training.sweep` shows a bar

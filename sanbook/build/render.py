@@ -23,8 +23,6 @@ from sanbook.build.switches import ROOT
 BUILD = ROOT / "_build"
 # What the prose shows besides the executed pages; a folder stands for all in it.
 SOURCES = ("book", "notebooks", "README.md", "CITATION.cff", "_config.yml")
-
-
 GROUPS = ("parts", "chapters", "sections")  # of entries in the table of contents
 
 
@@ -77,36 +75,30 @@ def gather(profile: str) -> Path:
 
     What is the same stays untouched, so that Sphinx renders only what changed.
     """
-    folder = BUILD / profile
-    wanted = {folder / name: ROOT / name for name in SOURCES}
-    files = {
-        target / path.relative_to(source): path
-        for target, source in wanted.items()
-        for path in ([source] if source.is_file() else source.rglob("[!.]*"))
-        if path.is_file() and path.suffix != ".pyc"
-    }
-    named = contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
-    made = [
-        *(folder / "pages/figures").glob("*"),
-        *(folder / "pages" / f"{p}.ipynb" for p in named),
-    ]
-    files |= {
-        folder / "book" / path.relative_to(folder / "pages"): path for path in made if path.exists()
-    }
-    for target in [path for top in wanted for path in top.rglob("*") if path.is_file()]:
-        if target not in files:
-            target.unlink()
-    toc = folder / "book" / "_toc.yml"
-    del files[toc]
+    folder, files = BUILD / profile, {}
+    for source in (ROOT / name for name in SOURCES):
+        for path in [source] if source.is_file() else source.rglob("[!.]*"):
+            if path.is_file() and path.suffix != ".pyc":
+                files[folder / path.relative_to(ROOT)] = path
+    toc, pages = files.pop(folder / "book" / "_toc.yml"), folder / "pages"
+    named = contents_of(yaml.safe_load(toc.read_text()))
+    made = [*(pages / "figures").glob("*"), *(pages / f"{page}.ipynb" for page in named)]
+    files |= {folder / "book" / path.relative_to(pages): path for path in made if path.exists()}
+    for path in [path for name in SOURCES for path in (folder / name).rglob("*")]:
+        if path.is_file() and path not in files:
+            path.unlink()
     for target, path in files.items():
         if not target.exists() or not filecmp.cmp(path, target, shallow=False):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-    toc.parent.mkdir(parents=True, exist_ok=True)
-    toc.write_text(yaml.safe_dump(contents(profile), sort_keys=False))
-    (folder / "book" / "this_book.txt").write_text(describe_book(profile))
-    (folder / "book" / "reproduced.txt").write_text(headline((ROOT / "README.md").read_text()))
-    (folder / "book" / "modules.txt").write_text(document_modules())
+    texts = {
+        "_toc.yml": yaml.safe_dump(contents(profile), sort_keys=False),
+        "this_book.txt": describe_book(profile),
+        "reproduced.txt": headline((ROOT / "README.md").read_text()),
+        "modules.txt": document_modules(),
+    }
+    for name, text in texts.items():
+        (folder / "book" / name).write_text(text)
     return folder
 
 
@@ -137,10 +129,7 @@ def headline(readme: str) -> str:
 def describe_book(profile: str) -> str:
     """A sentence for the first page: which profile, seeds and data this book shows."""
     facts = provenance(profile).values()
-    sources: dict[str, set[str]] = {}
-    for card in (card for fact in facts for card in fact["cards"]):
-        sources.setdefault(card["source"], set()).add(card["name"])
-    given = [f["parameters"]["seeds"] for f in facts if f["page"] == "physionet/mitdb"]
+    given = [fact["parameters"]["seeds"] for fact in facts if fact["page"] == "physionet/mitdb"]
     seeds = [str(seed) for of_page in given for seed in of_page]
     words = {
         "real": "the paper's own data",
@@ -148,10 +137,11 @@ def describe_book(profile: str) -> str:
         "unverified": "files that could not be verified",
         "simulated": "simulated data",
     }
+    cards = [card for fact in facts for card in fact["cards"]]
     data = "; ".join(
-        f"{words[source]}: {', '.join(sorted(sources[source]))}"
-        for source in words
-        if source in sources
+        f"{said}: {', '.join(names)}"
+        for source, said in words.items()
+        if (names := sorted({card["name"] for card in cards if card["source"] == source}))
     )
     return (
         f"This book was built in the *{profile}* profile with the "
