@@ -219,7 +219,7 @@ def reconstruct_into(model: SAN, x: Tensor, x_hat: Tensor, counts: Tensor) -> No
     are not in single precision.
     """
     if kernels.kind_of(model.activation) is not None and x.dtype == torch.float32:
-        counts[:] = kernels.reconstruct(model, kernels.as_images(x), kernels.as_images(x_hat))
+        (counts[:],), _ = kernels.code(model, kernels.as_images(x), x_hat=kernels.as_images(x_hat))
         return
     at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
     for start in range(0, len(x), at_once):
@@ -396,7 +396,7 @@ def _train(model: SAN, train, validation, test, orders, protocol: Protocol) -> R
     )
 
     def means_on(images, of_epochs):
-        return _mean_metrics(model, n, *kernels.counts_and_losses(model, images, of_epochs))
+        return _mean_metrics(model, n, *kernels.code(model, images, of_epochs))
 
     n = train[0].size
     trained, validated = _mean_metrics(model, n, *seen), means_on(validation, after_epoch)

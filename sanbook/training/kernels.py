@@ -57,26 +57,19 @@ def train(
     return after_epoch, torch.from_numpy(activations), torch.from_numpy(losses)
 
 
-def counts_and_losses(model: SAN, images: np.ndarray, kernels: Tensor) -> tuple[Tensor, Tensor]:
+def code(
+    model: SAN, images: np.ndarray, kernels: Tensor | None = None, x_hat: np.ndarray | None = None
+) -> tuple[Tensor, Tensor]:
     """Activations and normalized loss of each image ``(B, H, W)``, each ``(E, B)``.
 
     ``kernels`` are E sets, ``(E, q, *(m,) * ndim)``, to be used in place of those of the model.
+    The reconstructions are written to ``x_hat``, ``(B, H, W)``, if it is given.
     """
     own, d, layout = _describe(model, images)
-    kernels = kernels.numpy().reshape(-1, *own.shape)
-    kind = kind_of(model.activation)
-    activations, losses = loops.code(images, kernels, kind, d, layout, images[:0])
+    sets = own[None] if kernels is None else kernels.numpy().reshape(-1, *own.shape)
+    x_hat = images[:0] if x_hat is None else x_hat
+    activations, losses = loops.code(images, sets, kind_of(model.activation), d, layout, x_hat)
     return torch.from_numpy(activations), torch.from_numpy(losses)
-
-
-def reconstruct(model: SAN, images: np.ndarray, x_hat: np.ndarray) -> Tensor:
-    """Write the reconstructions of images to ``x_hat``, both ``(B, H, W)``.
-
-    Returns the number of activations of each image, ``(B,)``.
-    """
-    kernels, d, layout = _describe(model, images)
-    activations, _ = loops.code(images, kernels[None], kind_of(model.activation), d, layout, x_hat)
-    return torch.from_numpy(activations[0])
 
 
 class Codes(NamedTuple):

@@ -116,7 +116,7 @@ def by_san_core(model, x):
 def assert_reconstructs_like_san_core(model, x):
     images = as_images(x)
     x_hat = np.full(images.shape, np.nan, np.float32)
-    counts = kernels.reconstruct(model, images, x_hat)
+    (counts,), _ = kernels.code(model, images, x_hat=x_hat)
     expected, expected_counts = by_san_core(model, x)
     assert torch.equal(counts, expected_counts)
     ours = torch.from_numpy(x_hat).view(x.shape)
@@ -168,7 +168,7 @@ def test_stored_codes_draw_what_is_reconstructed_bit_by_bit(activation, spatial,
     x = maps("blank in part", 7, *spatial)
     model, images = san(sizes, activation, len(spatial)), as_images(x)
     expected, which = np.empty_like(images), np.array([6, 0, 3, 3])
-    activations = int(kernels.reconstruct(model, images, expected).sum())
+    activations = int(kernels.code(model, images, x_hat=expected)[0].sum())
     codes = kernels.store(model, images, activations)
     drawn = np.full((4, *images.shape[1:]), np.nan, np.float32)
     codes.draw(which, drawn)
@@ -188,7 +188,7 @@ def test_whatever_is_not_finite_shows_in_the_reconstruction():
         model = san([3], activation, 1)
         model.kernels[0].data[1] = torch.inf
         x_hat = np.zeros((1, 1, 20), np.float32)
-        kernels.reconstruct(model, as_images(normal(1, 20)), x_hat)
+        kernels.code(model, as_images(normal(1, 20)), x_hat=x_hat)
         assert np.isnan(x_hat).any()
 
 
