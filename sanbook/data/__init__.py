@@ -22,21 +22,9 @@ Run `python -m sanbook.data` to fetch what is missing and to list what is used.
 
 import os
 
-from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.dataset import DataSet
 from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.data.verify import advice
-
-__all__ = [
-    "DATABASES",
-    "MODES",
-    "NAMES",
-    "SAMPLES",
-    "SPLIT",
-    "WINDOW",
-    "DataSet",
-    "Provenance",
-    "load",
-]
 
 MODES = ("auto", "real", "sample")
 SAMPLES = 12_000  # of a recording of PhysioNet

@@ -119,8 +119,8 @@ def measure(
     """Fit on training examples, choose on validation, measure on test.
 
     ``candidates`` is one of `METHODS`; ``data`` has ``train``, ``validation`` and ``test``, each
-    ``(B, *spatial)``, such as `sanbook.data.DataSet`. ``shared_by`` examples share the weights of
-    the shared method, by default all test examples.
+    ``(B, *spatial)``, such as `sanbook.data.dataset.DataSet`. ``shared_by`` examples share the
+    weights of the shared method, by default all test examples.
     """
     started = time.perf_counter()
     shared_by = shared_by or len(data.test)

@@ -97,8 +97,8 @@ def data_line(cards: Sequence[dict]) -> Shown:
     """One line about the data of a page, in colour where they are not the paper's own.
 
     Args:
-        cards: The provenance of each data set, `sanbook.data.DataSet.card` as a dictionary. The
-            last part of the page in the book, "How this page was made", tells the rest of it.
+        cards: The provenance of each data set, `sanbook.data.dataset.DataSet.card` as a dictionary.
+            The last part of the page in the book, "How this page was made", tells the rest of it.
     """
     titles = {
         "own": "a signal of your own",

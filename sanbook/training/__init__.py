@@ -248,7 +248,7 @@ def fit(
 
     Args:
         data: has ``train``, ``validation`` and ``test``, each ``(B, *spatial)``, such as
-            `sanbook.data.DataSet`.
+            `sanbook.data.dataset.DataSet`.
         activation: a name in `san_core.ACTIVATION_FUNCTIONS`.
         kernel_size: m, in samples.
         seed: of the weights and of the order of the batches.
