@@ -12,7 +12,6 @@ from sanbook.data.dataset import DataSet
 from sanbook.data.manifest import MANIFEST
 from sanbook.show import figures
 
-PARTS = ("train", "validation", "test")
 KINDS = {"real": "of the paper", "substitute": "substitute", "unverified": "unverified",
          "simulated": "simulated"}  # fmt: skip
 
@@ -93,7 +92,7 @@ class Report(reports.Page):
         count = len(self.recordings)
         figure, panels = plt.subplots(count, figsize=(8, count), sharex=True, squeeze=False)
         for axes, (name, recording) in zip(panels.flat, self.recordings.items(), strict=True):
-            figures.draw_windows(axes, {part: getattr(recording, part).numpy() for part in PARTS})
+            figures.draw_windows(axes, recording)
             axes.set_ylabel(name, rotation=0, ha="right", va="center")
             axes.set_yticks([])
         panels[-1, 0].set_xlabel("sample")

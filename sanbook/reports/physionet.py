@@ -11,12 +11,12 @@ from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.reports import drawings
 from sanbook.reproduction.criteria import TOLERANCE, within
+from sanbook.reproduction.procedure import KERNEL_SIZES
 from sanbook.reproduction.published import published as published_table
 from sanbook.show import figures
 from sanbook.show.names import COLORS, METRICS, NAMES
 from sanbook.training import Trained
 
-PARTS = ("train", "validation", "test")
 COLUMNS = ["activation", "kernel_size", *METRICS, "seed", "init", "selection"]
 
 
@@ -25,37 +25,35 @@ def published(database: str) -> pd.DataFrame:
     return published_table("physionet").query("database == @database")
 
 
-def kernel_sizes(database: str, profile: str) -> list[int]:
-    """The kernel sizes to train, in samples: 1 to 249, or a few and the published ones.
+def kernel_sizes(database: str, profile: str, step: int = 24) -> list[int]:
+    """The kernel sizes to train, in samples: 1 to 249, or each ``step`` and the published ones.
 
     >>> kernel_sizes("mitdb", "quick")[:5], len(kernel_sizes("mitdb", "paper"))
     ([1, 7, 10, 25, 49], 249)
     """
     if profile == "paper":
-        return list(range(1, 250))
-    return sorted({*range(1, 250, 24), *published(database).kernel_size})
+        return list(KERNEL_SIZES)
+    return sorted({*KERNEL_SIZES[::step], *published(database).kernel_size})
 
 
 @figures.style()
 def signal(recording: DataSet, name: str = "") -> show.Shown:
     """The windows of a recording, in the order of time; ``name`` is the label of the figure."""
     card = recording.card
-    windows = {part: getattr(recording, part).numpy() for part in PARTS}
-    six, two, four = (len(part) for part in windows.values())
-    samples = sum(part.size for part in windows.values())
+    six, two, four = map(len, (recording.train, recording.validation, recording.test))
     figure, axes = plt.subplots(figsize=(8, 2.6))
-    for part, start, end, shade in figures.draw_windows(axes, windows):
+    for part, start, end, shade in figures.draw_windows(axes, recording):
         axes.annotate(part, ((start + end) / 2, 1.02), ha="center", color=shade,
                       xycoords=("data", "axes fraction"))  # fmt: skip
     axes.set(xlabel="sample", ylabel="standard deviations")
     return show.figure(
         figure,
         name=name or f"fig-signal-{card.name}",
-        caption=f"The first {samples:,} samples of {card.name} ({card.signal}), cut into "
+        caption=f"The first {end:,} samples of {card.name} ({card.signal}), cut into "
         f"{six + two + four} standardized windows: {six} for training, {two} for validation and "
         f"{four} for testing.",
         alt=f"Line plot of {card.name}, {card.signal}. Values of the test windows lie between "
-        f"{windows['test'].min():.1f} and {windows['test'].max():.1f} standard deviations.",
+        f"{recording.test.min():.1f} and {recording.test.max():.1f} standard deviations.",
         sources=[card.source],
     )
 

@@ -12,7 +12,7 @@ from sanbook.data.dataset import DataSet
 from sanbook.methods.coder import choose_step, evaluate_bytes
 from sanbook.methods.networks import TrainedNetwork
 from sanbook.reproduction.criteria import TOLERANCE
-from sanbook.reproduction.procedure import KERNEL_SIZES, choose, sizes_after_last_epoch
+from sanbook.reproduction.procedure import choose, sizes_after_last_epoch
 from sanbook.reproduction.published import TABLES, published
 from sanbook.reproduction.ranks import BINS, counts, published_ranks, uniformity
 from sanbook.reproduction.reference import describe_reference, read_reference, reference
@@ -30,14 +30,6 @@ SPARSE = FUNCTIONS[1:]
 DRAWN = ("apnea-ecg", "mitdb")  # the recordings of the figure of all kernel sizes
 MOST_DRAWN = 10  # seeds in this figure
 APART = 0.01  # two distances to a published phi differ if by more than this
-
-
-def kernel_sizes(database: str, profile: str) -> list[int]:
-    """Every kernel size, or in the quick profile a few and the published ones."""
-    if profile == "paper":
-        return list(KERNEL_SIZES)
-    of_table = published("physionet").query("database == @database").kernel_size
-    return sorted({*KERNEL_SIZES[:: len(KERNEL_SIZES) // 8], *of_table})
 
 
 class Runs(reports.Page):

@@ -201,14 +201,11 @@ class Report(reports.Page):
 
     def means(self) -> show.Shown:
         """The same as numbers."""
-        columns = {
-            LABELS[method]: [
-                f"{self.four[method][d]:.2f} / {self.whole[method][d]:.2f}" for d in self.databases
-            ]
-            for method in ORDER
-        }
+        table = self.four.map("{:.2f} / ".format) + self.whole.map("{:.2f}".format)
+        table = table.rename(columns=LABELS).rename_axis("recording")
+        table.insert(0, "windows", self.windows)
         return show.table(
-            pd.DataFrame({"recording": self.databases, "windows": self.windows.array, **columns}),
+            table.reset_index(),
             name="tab-study",
             caption="φ̄ of the four test windows / of all windows of the record.",
             sortable=True,

@@ -42,14 +42,19 @@ def panels(count: int, across: int, width: float, height: float, **options) -> t
     return figure, grid
 
 
-def draw_windows(axes, splits: dict[str, np.ndarray]) -> list[tuple[str, int, int, str]]:
-    """Windows one after the other; returns name, first sample, end and shade of each split."""
+def draw_windows(axes, recording) -> list[tuple[str, int, int, str]]:
+    """The windows of a `sanbook.data.DataSet`, one after the other.
+
+    Returns:
+        Name, first sample, end and shade of each part.
+    """
     drawn, start = [], 0
-    shades = ["#000000", "#0072B2", "#D55E00"]
-    for shade, (split, windows) in zip(shades, splits.items(), strict=True):
-        end = start + windows.size
-        axes.plot(np.arange(start, end), windows.ravel(), color=shade, linewidth=0.6)
-        drawn.append((split, start, end, shade))
+    shades = {"train": "#000000", "validation": "#0072B2", "test": "#D55E00"}
+    for part, shade in shades.items():
+        samples = getattr(recording, part).numpy().ravel()
+        end = start + samples.size
+        axes.plot(np.arange(start, end), samples, color=shade, linewidth=0.6)
+        drawn.append((part, start, end, shade))
         start = end
     axes.set_xlim(0, start)
     return drawn

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from sanbook.reports import procedure
-from sanbook.reports.procedure import FUNCTIONS, Procedure, kernel_sizes
+from sanbook.reports.physionet import kernel_sizes
+from sanbook.reports.procedure import FUNCTIONS, Procedure
 from sanbook.reproduction.criteria import Evidence
 from sanbook.reproduction.published import published
 
