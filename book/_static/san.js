@@ -9,48 +9,18 @@
 function makeSan(engine) {
   const ACTIVATIONS = ["identity", "relu", "top-k absolutes", "extrema-pool indices", "extrema"];
 
-  // out[to + p] += sum over r < taps of kernel[at + r] * line[from + p + r], for p < count. Four
-  // entries at once: each sample of the line is loaded once for all four.
-  function correlateFour(line, from, kernel, at, taps, out, to, count) {
-    const fours = count - (count % 4), fourTaps = taps - (taps % 4);
-    for (let p = 0; p < fours; p += 4) {
-      let a = 0, b = 0, c = 0, d = 0, r = 0, i = from + p;
-      let x0 = line[i], x1 = line[i + 1], x2 = line[i + 2], x3 = 0;
-      for (; r < fourTaps; r += 4, i += 4) {
-        let w = kernel[at + r];
-        x3 = line[i + 3];
-        a += w * x0; b += w * x1; c += w * x2; d += w * x3;
-        w = kernel[at + r + 1];
-        x0 = line[i + 4];
-        a += w * x1; b += w * x2; c += w * x3; d += w * x0;
-        w = kernel[at + r + 2];
-        x1 = line[i + 5];
-        a += w * x2; b += w * x3; c += w * x0; d += w * x1;
-        w = kernel[at + r + 3];
-        x2 = line[i + 6];
-        a += w * x3; b += w * x0; c += w * x1; d += w * x2;
-      }
-      for (; r < taps; r++, i++) {
-        const w = kernel[at + r];
-        x3 = line[i + 3];
-        a += w * x0; b += w * x1; c += w * x2; d += w * x3;
-        x0 = x1; x1 = x2; x2 = x3;
-      }
-      out[to + p] += a;
-      out[to + p + 1] += b;
-      out[to + p + 2] += c;
-      out[to + p + 3] += d;
-    }
-    for (let p = fours; p < count; p++) {
-      let a = 0;
-      for (let r = 0; r < taps; r++) a += kernel[at + r] * line[from + p + r];
-      out[to + p] += a;
+  // out[to + p] += sum over r < taps of kernel[at + r] * line[from + p + r], for p < count.
+  function correlatePlainly(line, from, kernel, at, taps, out, to, count) {
+    for (let p = 0; p < count; p++) {
+      let sum = 0;
+      for (let r = 0; r < taps; r++) sum += kernel[at + r] * line[from + p + r];
+      out[to + p] += sum;
     }
   }
 
   const { allocate, correlate } = engine ?? {
     allocate: (lengths) => lengths.map((length) => new Float64Array(length)),
-    correlate: correlateFour,
+    correlate: correlatePlainly,
   };
 
   // --- lines, and what is kept on them ------------------------------------------------------------
