@@ -1,5 +1,7 @@
 """The page of the fifteen databases together."""
 
+from collections import Counter
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -45,15 +47,11 @@ class Summary(reports.Page):
         columns = [*self.published.columns, "seed", "init", "selection", "data_source"]
         keys = ["database", "selection", "init", "seed"]
         self.rows = rows[columns].sort_values(keys, kind="stable")
-        self.kinds = {
-            kind: [name for name in self.order if self.source[name] == kind]
-            for kind in ("real", "simulated", "substitute")
-        }
-        titles = {"simulated": "Simulated", "substitute": "Substitutes"}
+        kinds = {"simulated": "Simulated", "substitute": "Substitutes"}
         self.others = "".join(
-            f" {title}: {', '.join(self.kinds[kind])}."
-            for kind, title in titles.items()
-            if self.kinds[kind]
+            f" {title}: {', '.join(names)}."
+            for kind, title in kinds.items()
+            if (names := [name for name in self.order if self.source[name] == kind])
         )
 
     def write_results(self, results: str) -> None:
@@ -88,11 +86,11 @@ class Summary(reports.Page):
 
     def about(self) -> list[show.Shown]:
         """Which results and which data the page shows."""
-        real, simulated, substitute = map(len, self.kinds.values())
+        count = Counter(self.source[name] for name in self.order)
         said = show.say(
-            f"This page shows {self.where}. {real} databases are the paper's own recordings, "
-            f"{substitute} are substitutes and {simulated} are simulated. Only the first are "
-            "compared with the paper."
+            f"This page shows {self.where}. {count['real']} databases are the paper's own "
+            f"recordings, {count['substitute']} are substitutes and {count['simulated']} are "
+            "simulated. Only the first are compared with the paper."
         )
         line = show.data_line([self.cards[name] for name in self.order]) if self.cards else None
         quick = any(record["profile"] == "quick" for record in self.records)
