@@ -181,11 +181,7 @@ def _wavelet_transform(x: np.ndarray, wavelet: str, level: int) -> tuple[np.ndar
 def _wavelet_bands(spatial: torch.Size, wavelet: str, level: int) -> list:
     """Where each band lies, for any number of examples of a size."""
     approximation, *details = _wavelet_transform(np.zeros((1, *spatial)), wavelet, level)[1]
-    every = slice(None)
-    return [
-        (every, *approximation[1:]),
-        *[{band: (every, *where[1:]) for band, where in bands.items()} for bands in details],
-    ]
+    return [(slice(None), *approximation[1:]), *details]
 
 
 WAVELETS = [*(f"db{i}" for i in range(2, 9)), *(f"sym{i}" for i in range(4, 9)),

@@ -33,6 +33,7 @@ from san_core import (
     phi,
 )
 from sanbook.training import cache, kernels
+from sanbook.training.files import san_of
 
 # Entries of all activation maps that `san_core` computes at once: 8 MB in single precision.
 LARGEST_BATCH = 2**21
@@ -96,11 +97,8 @@ class Trained:
     def model(self, kernel_size: int, seed: int, rule: str = "best") -> SAN:
         """The SAN of a kernel size and a seed, of the ``"best"`` or the ``"last"`` epoch."""
         kernels = {"best": self.best, "last": self.last}[rule][kernel_size, seed]
-        sizes, ndim = [kernel_size] * len(kernels), kernels.ndim - 1
-        model = SAN(sizes, self.activation, ndim, self.protocol.border_tolerance, "constant")
-        for kernel, trained in zip(model.kernels, kernels, strict=True):
-            kernel.data = trained.clone()
-        return model
+        kernels = [kernel.clone() for kernel in kernels]
+        return san_of(kernels, self.activation, self.protocol.border_tolerance)
 
     def select(self) -> pd.DataFrame:
         """Two test rows for each kernel size and seed, with the mean phi on validation.
@@ -144,19 +142,14 @@ def initial_san(
     start alike. ``train``, ``(B, *spatial)``, gives the segments and the number of axes.
     """
     stream = np.random.SeedSequence([seed, kernel_size]).generate_state(1)[0]
-    model = SAN(
-        [kernel_size] * protocol.num_kernels,
-        activation,
-        train.ndim - 1,
-        protocol.border_tolerance,
-        "constant" if protocol.init == "segment" else protocol.init,
-        torch.Generator().manual_seed(int(stream)),
-    )
+    count, tolerance = protocol.num_kernels, protocol.border_tolerance
     if protocol.init == "segment":
         generator = np.random.default_rng(stream)
-        for kernel in model.kernels:
-            kernel.data = segment(train, kernel_size, generator)
-    return model
+        segments = [segment(train, kernel_size, generator) for _ in range(count)]
+        return san_of(segments, activation, tolerance)
+    generator = torch.Generator().manual_seed(int(stream))
+    sizes, ndim = [kernel_size] * count, train.ndim - 1
+    return SAN(sizes, activation, ndim, tolerance, protocol.init, generator)
 
 
 def segment(train: Tensor, kernel_size: int, generator: np.random.Generator) -> Tensor:

@@ -4,7 +4,7 @@ The metadata ``kind`` says which class of network a file holds. Nothing in a fil
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -108,11 +108,15 @@ def _build_san(settings: Mapping[str, str], tensors: Mapping[str, Tensor]) -> SA
     shapes = [tuple(kernel.shape) for kernel in kernels]
     if len({len(shape) for shape in shapes}) > 1 or any(len(set(shape)) != 1 for shape in shapes):
         raise ValueError(f"its kernels have the shapes {shapes}")
-    sizes, ndim = [shape[0] for shape in shapes], len(shapes[0]) if shapes else 1
-    tolerance = int(settings["border_tolerance"])
-    model = SAN(sizes, settings["activation"], ndim, tolerance, init="constant")
-    for kernel, weights in zip(model.kernels, kernels, strict=True):
-        kernel.data = weights
+    return san_of(kernels, settings["activation"], int(settings["border_tolerance"]))
+
+
+def san_of(kernels: Sequence[Tensor], activation: str, border_tolerance: int) -> SAN:
+    """The SAN whose kernels, each ``(m,) * ndim``, are given."""
+    ndim = kernels[0].ndim if kernels else 1
+    model = SAN([len(kernel) for kernel in kernels], activation, ndim, border_tolerance, "constant")
+    for kernel, given in zip(model.kernels, kernels, strict=True):
+        kernel.data = given
     return model
 
 
