@@ -12,7 +12,7 @@ nothing without a folder. So a notebook reads::
     report.findings()
     report.write_results(results)   # the last cell, tagged remove-cell
 
-Figures of one page stand in the module of the page, under ``@figures.style()``. Figures of several
+A section draws its figure itself, under ``@figures.style()``. Figures of several
 pages are in `sanbook.show.figures`. No sentence is put together in a notebook.
 
 A report reads the results of other pages in the folder that the notebook names, else in the last

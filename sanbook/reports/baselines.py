@@ -11,7 +11,6 @@ import sanbook.methods
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.methods import ABSENT, ALL, SCALED, SIGNALS_ONLY, Measurement
-from sanbook.methods.base import Method
 from sanbook.methods.coder import lossless_bytes, raw_bytes
 from sanbook.reports import scales
 from sanbook.reports.networks import PaperSANs, multiscale_candidates, multiscale_sans
@@ -120,6 +119,7 @@ class Report(reports.Page):
         found = self.measured[name, method]
         paying = self.charged.get((name, method), found)  # without scales there is none to charge
         size, _, bytes_phi = found.in_bytes.mean(dim=0).tolist()
+        settings = {k: v for k, v in vars(found.method).items() if isinstance(v, int | float | str)}
         return {
             "dataset": name,
             "method": method,
@@ -134,7 +134,7 @@ class Report(reports.Page):
             "bytes_phi": bytes_phi,
             "seconds_fit": found.seconds_fit,
             "seconds_encode": found.seconds_encode,
-            "settings": describe_settings(found.method),
+            "settings": ", ".join(f"{setting}: {value}" for setting, value in settings.items()),
             "data_source": self.used[name].card.data_source,
         }
 
@@ -317,12 +317,6 @@ class Report(reports.Page):
             for name, part in self.used.items()
         }
         self.leave(directory, "baselines", self.rows, seed=self.seed, examples=parts)
-
-
-def describe_settings(method: Method) -> str:
-    """The settings of a method that are numbers or words, such as "wavelet: sym4, level: 5"."""
-    settings = vars(method).items()
-    return ", ".join(f"{k}: {v}" for k, v in settings if isinstance(v, int | float | str))
 
 
 def describe_smallest(phi: pd.Series, charged: pd.Series, coded: pd.Series) -> str:

@@ -8,7 +8,7 @@ import sanbook.data
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
 from sanbook.reports.comparison import readable
-from sanbook.reproduction.causes import EXPLAINED, by_san
+from sanbook.reproduction.causes import EXPLAINED
 from sanbook.reproduction.criteria import NOT_RUN, UNEXPLAINED, compare_numbers, unmatched
 from sanbook.reproduction.published import KEYS
 from sanbook.reproduction.reference import describe_reference, read_reference, reference
@@ -49,7 +49,7 @@ class Causes(reports.Page):
     def groups(self) -> Iterator[tuple[pd.DataFrame, DataSet]]:
         """The unmatched numbers of each SAN, and the data set; few of both in the quick profile."""
         shown, examples = set(), None
-        for (table, database, *_), numbers in by_san(self.unmatched):
+        for (table, database, *_), numbers in self.unmatched.groupby(KEYS, sort=False):
             if self.quick and table in shown:
                 continue
             shown.add(table)

@@ -14,10 +14,10 @@ from sanbook.data.manifest import MANIFEST, data_folder
 from sanbook.show import figures
 from sanbook.show.names import NAMES
 from sanbook.signals.compare import Comparison
-from sanbook.signals.events import Event, EventModel
+from sanbook.signals.events import EventModel
 from sanbook.signals.fit import default_kernel_sizes
 from sanbook.signals.formats import Recording, open_recording
-from sanbook.signals.windows import Window, windows_of
+from sanbook.signals.windows import windows_of
 
 
 class Signal:
@@ -130,13 +130,16 @@ class Report(reports.Page):
         """The last window, with the "fewest" events or with those that follow it most closely."""
         chosen = self.compared.few_events if which == "fewest" else self.compared.events
         method, model = chosen.method, self.compared.models[chosen.method]
-        found, error, deviation = reconstruct(model, self.last_window)
+        window = self.last_window
+        found = model.find(window)
+        (drawn,) = model.rebuild(e._replace(sample=e.sample - window.start) for e in found)
+        error, deviation = np.abs(drawn - window.values), np.abs(window.values - window.mean)
         units = "" if model.units == "unknown" else f" {model.units}"
         events = reports.counted(len(found) - 1, "event")
         amplitudes = [event.amplitude for event in found[1:]] or [0]
         return self.figure_of(
             "fig-own-new" if which == "fewest" else "fig-own-close",
-            figures.plot_events(model, self.last_window),
+            figures.plot_events(model, window),
             f"The last window of {self.card.name} (grey), its reconstruction from {events} "
             f"by {method}, and the events. {describe(error.sum() / deviation.sum())} The mean "
             f"error is {error.mean():.3g}{units}, the largest {error.max():.3g}{units}.",
@@ -182,13 +185,6 @@ class Report(reports.Page):
             few=self.compared.few_events.method,
         )
         self.few.save(Path(directory) / name)
-
-
-def reconstruct(model: EventModel, window: Window) -> tuple[list[Event], np.ndarray, np.ndarray]:
-    """Events of a window; the error of each sample and its deviation from the mean, ``(n,)``."""
-    found = model.find(window)
-    (drawn,) = model.rebuild(e._replace(sample=e.sample - window.start) for e in found)
-    return found, np.abs(drawn - window.values), np.abs(window.values - window.mean)
 
 
 def describe(loss: float) -> str:

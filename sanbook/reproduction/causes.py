@@ -5,7 +5,7 @@ accuracy: with further seeds, and with what text, tables and code disagree about
 which experiment reaches the number, at which rate, or that none does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sanbook.data.dataset import DataSet
 from sanbook.reproduction.criteria import UNEXPLAINED, tolerance_of, within
-from sanbook.reproduction.published import KEYS, TABLES, rounding_of
+from sanbook.reproduction.published import KEYS, rounding_of
 from sanbook.training import PROTOCOLS, Protocol, in_threads, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions, table_metrics
 
@@ -132,9 +132,3 @@ def explain(numbers: pd.DataFrame, runs: pd.DataFrame, labels: Tensor | None) ->
                 cause += ", last epoch" if rule == "last" else ""
         rows.append({"cause": cause, "rate": rate, "tested_by": "; ".join(tested)})
     return numbers.join(pd.DataFrame(rows, index=numbers.index, columns=EXPLAINED))
-
-
-def by_san(numbers: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
-    """Unmatched numbers by SAN, `KEYS` as the name of each group, in the order of the tables."""
-    groups = list(numbers.groupby(KEYS, sort=False))
-    return sorted(groups, key=lambda group: list(TABLES).index(group[0][0]))
