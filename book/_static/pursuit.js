@@ -1,10 +1,10 @@
 // The pursuit of one window by a multiscale SAN: activations come one by one, the strongest first.
-// The page has the window, the kernels and where the pursuit placed them; san.refit does the rest.
+// The page has the window, the kernels, where the pursuit placed them, and after each step the losses
+// and the amplitudes, which least squares fit anew.
 document.addEventListener("DOMContentLoaded", () => plot.start("pursuit", startPursuit));
 
-function startPursuit(root, { x, places, maps, kernels, num_weights: weights, cost, color }) {
+function startPursuit(root, { x, places, maps, kernels, amplitudes, losses, num_weights: weights, cost, color }) {
   const atoms = places.map((place, k) => san.draw(kernels[maps[k]], place, x.length));
-  const { losses, residuals, amplitudes } = san.refit(x, atoms);
   const inverseCr = losses.map((_, k) => (weights + cost * k) / x.length);
   const phis = losses.map((loss, k) => Math.hypot(inverseCr[k], loss));
   const best = phis.indexOf(Math.min(...phis));
@@ -25,12 +25,12 @@ function startPursuit(root, { x, places, maps, kernels, num_weights: weights, co
   function draw() {
     const steps = Number(at.steps.value);
     at.steps.say(`${steps}`);
-    const xHat = x.map((value, t) => value - residuals[steps][t]);
+    const drawn = amplitudes[steps].map((a, k) => atoms[k].map((value) => a * value));
+    const xHat = x.map((_, t) => drawn.reduce((sum, values) => sum + values[t], 0));
     let scale = plot.axes(svgs.signal, samples, plot.rangeOf([...x, ...xHat]));
     plot.line(svgs.signal, scale, x, { ...plot.GREY, "stroke-width": 2.5 });
     plot.line(svgs.signal, scale, xHat, { stroke: color });
 
-    const drawn = amplitudes(steps).map((a, k) => atoms[k].map((value) => a * value));
     scale = plot.axes(svgs.kernels, samples, plot.rangeOf(drawn.flat()));
     drawn.forEach((values, k) => {
       const { length } = kernels[maps[k]];

@@ -406,43 +406,7 @@ function makeSan(engine) {
     return Array.from({ length: n }, (_, t) => kernel[kernel.length - 1 - (t - first)] ?? 0);
   }
 
-  // A signal as a sum of the first 0, 1, ... of some atoms, all amplitudes refitted by least squares
-  // each time: the normalized losses, the residuals, and a function that gives the amplitudes.
-  function refit(x, atoms) {
-    const dot = (one, other) => one.reduce((sum, value, t) => sum + value * other[t], 0);
-    const minus = (one, factor, other) => one.map((value, t) => value - factor * other[t]);
-    const total = (values) => values.reduce((sum, value) => sum + Math.abs(value), 0);
-    const [directions, triangle, along, residuals] = [[], [], [], [x]];
-    for (const atom of atoms) {
-      let direction = atom;
-      const overlaps = directions.map(() => 0);
-      for (let round = 0; round < 2; round++) {
-        directions.forEach((before, k) => {
-          const overlap = dot(direction, before);
-          overlaps[k] += overlap;
-          direction = minus(direction, overlap, before);
-        });
-      }
-      const norm = Math.sqrt(dot(direction, direction));
-      direction = direction.map((value) => value / norm);
-      const residual = residuals.at(-1);
-      along.push(dot(residual, direction));
-      residuals.push(minus(residual, along.at(-1), direction));
-      directions.push(direction);
-      triangle.push([...overlaps, norm]);
-    }
-    function amplitudes(count) {
-      const solved = along.slice(0, count);
-      for (let k = count - 1; k >= 0; k--) {
-        solved[k] /= triangle[k][k];
-        for (let i = 0; i < k; i++) solved[i] -= triangle[k][i] * solved[k];
-      }
-      return solved;
-    }
-    return { losses: residuals.map((r) => total(r) / total(x)), residuals, amplitudes };
-  }
-
-  return { ACTIVATIONS, code, density, draw, network, refit, suppress };
+  return { ACTIVATIONS, code, density, draw, network, suppress };
 }
 
 const san = makeSan();

@@ -299,14 +299,19 @@ class Report(reports.Page):
         name, x, model = self._first()
         exact = MultiscaleSAN(model.prototypes.double(), model.lengths)
         (path,), kernels = exact.follow(x), exact.kernels()
-        maps = (path.chosen // x.shape[1]).tolist()
+        maps, signal = (path.chosen // x.shape[1]).tolist(), x[0].double().numpy()
+        drawn = exact.atoms(x.shape[1]).draw(path.chosen).numpy().T  # (n, k)
+        steps = range(len(maps) + 1)
+        fitted = [np.linalg.lstsq(drawn[:, :k], signal)[0].round(5) for k in steps]
         return show.live(
             "pursuit",
             {
-                "x": x[0].double().numpy().round(4),
+                "x": signal.round(4),
                 "places": (path.chosen % x.shape[1]).tolist(),
                 "maps": maps,
                 "kernels": {i: kernels[i].detach().numpy().round(6) for i in set(maps)},
+                "amplitudes": fitted,
+                "losses": path.losses.numpy().round(5),
                 "num_weights": model.num_weights,
                 "cost": model.cost,
                 "color": "#D55E00",

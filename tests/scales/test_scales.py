@@ -195,21 +195,15 @@ def test_maps_of_another_network_are_refused(model):
         model.decode(torch.zeros(1, 19, 60))
 
 
-def test_the_browser_fits_the_same_amplitudes(javascript, model, x):
+def test_the_browser_draws_the_same_kernels(javascript, model, x):
     model = model.double()
     kernels = [kernel.tolist() for kernel in model.kernels()]
-    for example, path in zip(x.double(), model.follow(x), strict=True):
+    for path in model.follow(x):
         drawn = [
             javascript.call("san.draw", kernels[number // 60], number % 60, 60)
             for number in path.chosen.tolist()
         ]
         np.testing.assert_allclose(drawn, model.atoms(60).draw(path.chosen), atol=1e-12)
-        losses = javascript.call("san.refit", example.tolist(), drawn)["losses"]
-        np.testing.assert_allclose(losses, path.losses, atol=1e-9)
-        steps = path.steps
-        amplitudes = javascript.eval(f"san.refit({example.tolist()}, {drawn}).amplitudes({steps})")
-        norms = model.atoms(60).norms.flatten()[path.chosen[:steps]]
-        np.testing.assert_allclose(amplitudes, path.amplitudes / norms, atol=1e-7)
 
 
 # --- learning -------------------------------------------------------------------------------------
