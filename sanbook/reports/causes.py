@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
+from torch import Tensor
 
 import sanbook.data
 from sanbook import reports, show
@@ -29,7 +30,8 @@ class Causes(reports.Page):
         self.further = range(seeds[0], seeds[0] + count)
         self.numbers = compare_numbers(reference())
         self.unmatched = unmatched(self.numbers)
-        self.cards, self.explained, self.labels = {}, [], None
+        self.cards, self.explained = {}, []
+        self.examples: DataSet | None = None
 
     def findings(self) -> show.Shown:
         """How many numbers no run matches, and which experiments reach them."""
@@ -46,21 +48,28 @@ class Causes(reports.Page):
             else "An experiment explains each of these numbers.",
         )
 
-    def groups(self) -> Iterator[tuple[pd.DataFrame, DataSet]]:
-        """The unmatched numbers of each SAN, and the data set; few of both in the quick profile."""
-        shown, examples = set(), None
+    def groups(self) -> Iterator[pd.DataFrame]:
+        """The unmatched numbers of each SAN, whose data set `examples` is then.
+
+        The quick profile has few of both.
+        """
+        shown = set()
         for (table, database, *_), numbers in self.unmatched.groupby(KEYS, sort=False):
             if self.quick and table in shown:
                 continue
             shown.add(table)
             if database not in self.cards:
-                examples = None  # two data sets are never in memory together
-                examples = sanbook.data.load(database, **self.where)
-                self.cards[database] = vars(examples.card)
-                if self.quick and examples.labels:
-                    examples = examples.first(train=500, validation=100, test=100)
-            self.labels = examples.labels and examples.labels["test"]
-            yield numbers, examples
+                self.examples = None  # two data sets are never in memory together
+                self.examples = sanbook.data.load(database, **self.where)
+                self.cards[database] = vars(self.examples.card)
+                if self.quick and self.examples.labels:
+                    self.examples = self.examples.first(train=500, validation=100, test=100)
+            yield numbers
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The labels of the test examples."""
+        return self.examples.labels and self.examples.labels["test"]
 
     def add(self, explained: pd.DataFrame) -> None:
         """Keep the numbers of one SAN with their causes."""
@@ -72,7 +81,7 @@ class Causes(reports.Page):
         # The quick profile has too few runs to name a cause.
         causes = rows[["tested_by"] if self.quick else EXPLAINED]
         return show.table(
-            readable(rows)[["database", "metric", "activation", "m", "paper"]].join(
+            readable(rows)[["database", "metric", "activation", "m", "published"]].join(
                 causes.rename(columns={"tested_by": "tested by"})
             ),
             sortable=True,

@@ -115,7 +115,7 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             "verdict": numbers.verdict,
             "activation": numbers.activation.map(NAMES),
             "m": numbers.kernel_size,
-            "paper": ranged(["published"], "{:.{d}f}"),
+            "published": ranged(["published"], "{:.{d}f}"),
             "ours": ranged(["mean", "low", "high"], "{:.{d}f} ({:.{d}f}–{:.{d}f})"),
             "procedure": ranged(["chosen_low", "chosen_high"], "{:.{d}f}–{:.{d}f}"),
         }

@@ -1080,7 +1080,7 @@ def test_table_is_sorted_and_filtered(visit):
     assert all("mnist" in text for text in rows.all_inner_texts())
     field.fill("")
     assert rows.count() == everything
-    head = table.locator("th", has_text="paper").first
+    head = table.locator("th", has_text="published").first
     column = head.evaluate("cell => cell.cellIndex")
     for descending in (False, True):
         head.locator("button").click()
