@@ -461,6 +461,8 @@ def test_text_is_read_as_by_python(read, tmp_path, name):
         "a,b\nmV,mV\n1,2\n3,4\n",  # a line of units
         "time,x\n2024-01-01T00:00:00,1\n2024-01-01T00:00:01,2\n",  # times in words
         "time,x\n0 sec,1\n0.5 sec,2\n1 sec,3\n",  # times with their unit
+        "time,x,note\n0,1,\n0.5,2,\n1,3,\n",  # a column without numbers
+        "1,5,2," * 50 + "4\n",  # samples in one line
         "x\n1,5\n-0,5\n2,5\n",  # decimal commas beside a comma
         "1700000000\n64\n1\n2\n3\n",  # a start and a rate
         "a,b\n1,x\n2,y\n3,z\n",  # a column of words

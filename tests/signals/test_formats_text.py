@@ -111,6 +111,7 @@ def test_later_rows_tell_day_and_month(tmp_path):
         ("[\n" + "0.5,\n" * 300 + "0.5\n]\n", "is JSON"),
         ("Type,Local Number,Message,Field 1,Value 1,\n" + "Data,0,record,heart_rate,98,\n" * 300,
          "messages of a FIT file"),
+        (",".join(map(str, WAVE)) + "\n", "has 600 fields in a line, but 1 lines"),
         ("Name X, 2, 3\n" + "word 4a\n" * 300, "no column of numbers"),
         (2 * "".join(["Interval=\t0.01 s\n", "ChannelTitle=\tecg\n",
                       *(f"{k / 100:.2f}\t{k}\n" for k in range(300))]),
@@ -185,6 +186,17 @@ def test_a_row_without_a_time_is_left_out(tmp_path, text):
     recording, values = read(tmp_path, content)
     np.testing.assert_array_equal(values, np.where(np.arange(600) == 500, np.nan, WAVE))
     assert "1 line is no row and left out, line 502" in recording.remarks[0]
+
+
+def test_an_oscilloscope_and_labview_have_one_signal(tmp_path):
+    lines = [f"{i},{value},\n" for i, value in enumerate(WAVE)]
+    content = "X,CH1,Start,Increment,\nSequence,Volt,-1.2e-03,4.0e-03\n" + "".join(lines)
+    np.testing.assert_array_equal(read(tmp_path, content)[1], WAVE)
+    lines = [f"{i / 250:.3f}\t{value}\t\n" for i, value in enumerate(WAVE)]
+    content = "***End_of_Header***\t\t\nX_Value\tVoltage\tComment\n" + "".join(lines)
+    recording, values = read(tmp_path, content)
+    assert (recording.column, recording.sampling_rate) == ("Voltage", 250)
+    np.testing.assert_array_equal(values, WAVE)
 
 
 @pytest.mark.parametrize("rate", [250, 1])

@@ -19,6 +19,7 @@ from sanbook.signals.formats.header import UNIT_LINE, read_acqknowledge, read_em
 from sanbook.signals.formats.recording import SPELLED, FileError, Overrides
 
 SOME = 2**16  # characters at either end of the first lines, which every layout is tried on
+WIDE = 100  # fields of a line, of which so many may be channels
 #: What stands for a missing sample, in any case.
 MISSING = {"", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "null", "none", "missing", "?",
            "<na>", "#n/a", "#num!", "#div/0!", "#value!", "nan(ind)", "-nan(ind)"}  # fmt: skip
@@ -40,7 +41,7 @@ UNIT = re.compile(
     re.IGNORECASE,
 )
 KIND = {"cal", "raw", "uncal", "unix", "unix_time", "calibrated", "uncalibrated"}
-COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|n?seq|#)?")
+COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|n?seq(uence)?|#)?")
 
 
 @dataclasses.dataclass
@@ -48,7 +49,7 @@ class TextLayout:
     """How the lines of a text are read: ``first`` is the number of the first row, from 0 on.
 
     ``numeric`` are the columns that hold numbers, ``width`` counts the fields of a row, of which
-    the last is empty and no column if it is ``trailing``.
+    the last is empty and no column if it is ``trailing``; ``blank`` columns have none as yet.
     """
 
     separator: str
@@ -57,6 +58,7 @@ class TextLayout:
     numeric: list[int]
     first: int = 0
     trailing: bool = False
+    blank: list[int] = dataclasses.field(default_factory=list)
     names: list[str] = dataclasses.field(default_factory=list)
     units: list[str] = dataclasses.field(default_factory=list)
     rate: float | None = None
@@ -171,6 +173,11 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> TextLayout:
     for number, line in enumerate(lines, 1):
         check_quotes(name, layout, line, number)
     layout.first = _first_row(layout, lines, skip)
+    if layout.width > WIDE and len(body) < 4:
+        raise FileError(
+            f"{name}: has {layout.width} fields in a line, but {len(body)} lines. Save each sample "
+            "in a line of its own."
+        )
     above = list(enumerate(lines[: layout.first]))[skip:]
     if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
         layout = dataclasses.replace(_tried("\x1f", ",", body)[1], first=layout.first)
@@ -222,6 +229,8 @@ def _tried(
         numbers = sum(map(layout.is_number, column))
         if 2 * numbers >= max(1, known) or known <= 1 < len(rows):  # one may be a name
             layout.numeric.append(i)
+        if not numbers:
+            layout.blank.append(i)
     layout.trailing = layout.width > 1 and not any(cell.strip() for cell in columns[-1])
     score = sum(map(layout.score, rows)) * (0.9 if separator == " " else 1)
     return (score if layout.numeric else -math.inf), layout
@@ -328,6 +337,7 @@ def _read_names(layout: TextLayout, above: Sequence[tuple[int, str]]) -> None:
 def signals_of(layout: TextLayout, clock: int | None) -> list[int]:
     """The columns that can be meant if none is named: of numbers that are no times or counts."""
     columns = [i for i in layout.numeric if i != clock]
+    columns = [i for i in columns if i not in layout.blank] or columns
     if not any(layout.names):
         return columns
     named = [i for i in columns if layout.names[i]]

@@ -16,6 +16,7 @@ import numpy as np
 
 BLOCK = 2**17  # samples that are read at once: 1 MB in double precision
 SPELLED = {"tab": "\t", "space": " "}  # separators that a command line cannot show
+MOST_NAMES = 20  # of columns, in a message
 LONGEST_GAP = 10**8  # missing samples that may follow each other: 28 hours at 1,000 Hz
 #: Powers of ten of the prefixes of units; the micro sign and the Greek letter are two characters.
 PREFIXES = {"p": -12, "n": -9, "u": -6, "\u00b5": -6, "\u03bc": -6, "m": -3, "": 0, "k": 3, "M": 6}
@@ -108,9 +109,10 @@ class SignalFile:
         number = self._number(column)
         if number is None:
             names = [name or number for number, name in enumerate(self.names)]
+            more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
             raise FileError(
-                f"{self.name}: {column!r} does not name exactly one of its columns {names}. Name "
-                "one, or give its number from 0 on."
+                f"{self.name}: {column!r} does not name exactly one of its columns "
+                f"{names[:MOST_NAMES]}{more}. Name one, or give its number from 0 on."
             )
         with in_a_sentence(self.name):
             recording = self.read(number)

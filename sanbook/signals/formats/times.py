@@ -18,7 +18,7 @@ from sanbook.signals.formats.recording import FileError, check_gap, missing
 WORDS = {"timestamp", "timestamps", "zeit", "zeitstempel", "uhrzeit", "temps", "tiempo", "tempo",
          "tijd", "date", "datum", "clock", "elapsed", "seconds", "millis",
          "micros", "millisec"}  # fmt: skip
-SHORT = {"t", "s", "ms", "us", "sec", "secs", "msec", "min"}
+SHORT = {"t", "s", "ms", "us", "sec", "secs", "msec", "min", "x_value"}
 UNITS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3,
          "msec": 1e-3, "millis": 1e-3, "millisec": 1e-3, "milliseconds": 1e-3, "us": 1e-6,
          "µs": 1e-6, "μs": 1e-6, "micros": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "min": 60.0,
