@@ -3,7 +3,7 @@
 P. Bizopoulos and D. Koutsouris, *Sparsely Activated Networks*, arXiv 1907.06592,
 doi 10.1109/TNNLS.2020.2984514. The order is that of the article: the metric phi (Sec. II), the
 five activation functions (Sec. III-A), the network (Sec. III-B). Equation names such as
-``eq-phi`` are the labels in this book's pages "phi", "activations" and "model".
+``eq-phi`` are labels in the book's lessons 1 to 3, which lie in notebooks/learn.
 
 Axes, the same letters everywhere:
 
