@@ -167,11 +167,15 @@ def test_every_number_that_no_run_matches_has_a_cause_and_no_other(numbers):
 
 
 def test_what_the_conclusions_say_of_every_run_holds():
+    sparse = ["top-k absolutes", "extrema-pool indices", "extrema"]
     runs = reference().runs.query("table == 'physionet' and selection == 'published_m'")
     phi = runs.pivot_table(index=["database", "init", "seed"], columns="activation", values="phi")
-    for sparse in ("top-k absolutes", "extrema-pool indices", "extrema"):
-        assert (phi[sparse] < phi["identity"]).all()
-        assert (phi[sparse] < phi["relu"]).mean() > 0.9
+    assert (phi[sparse] < 1).all(axis=None)
+    assert phi[sparse].lt(phi["identity"], axis=0).all(axis=None)
+    assert (phi[sparse].lt(phi["relu"], axis=0).mean() > 0.9).all()
+    images = reference().runs.query("table in ('mnist', 'fashion_mnist') and activation in @sparse")
+    assert (images[images.kernel_size >= 3].phi < 1).all()
+    assert (images[images.kernel_size < 3].phi > 1).any()
 
 
 def test_a_build_says_how_it_differs_from_the_reference_results(tmp_path):
