@@ -22,18 +22,14 @@ from sanbook.training import (
     Protocol,
     Trained,
     in_threads,
-    kernels,
     loops,
     orders_of_epochs,
     reconstruct_into,
 )
 from sanbook.training.cache import cached
-from sanbook.training.kernels import as_images
 from sanbook.training.loops import TAPS
 
-# Samples of the inputs of one classifier that are held at once: 1 MB in single precision.
-LARGEST_INPUT = 2**18
-MOST_STORED = 2**23  # activations that are kept for the next epoch: 48 MB
+LARGEST_INPUT = 2**18  # samples that one classifier predicts at once
 EXAMPLES = 1000  # that a SAN is measured on at once
 
 
@@ -122,35 +118,29 @@ def classify(
         protocol: see `Protocol`.
     """
 
-    def supply_of(k):
-        return lambda part, which: inputs[part][k, which]
+    def inputs_of(k):
+        return {part: x[k] for part, x in inputs.items()}
 
-    return _classify(network, supply_of, inputs["train"][0, 0].numel(), labels, seeds, protocol)
-
-
-# Examples ``which`` ``(B,)`` of a part as a classifier sees them, ``(B, *spatial)``.
-Supply = Callable[[str, Tensor], Tensor]
+    return _classify(network, inputs_of, labels, seeds, protocol)
 
 
 def _classify(
     network: type[nn.Module],
-    supply_of: Callable[[int], Supply],
-    n: int,
+    inputs_of: Callable[[int], dict[str, Tensor]],
     labels: dict[str, Tensor],
     seeds: Sequence[int],
     protocol: Protocol,
 ) -> Classified:
-    """Train a classifier for each of K seeds, which need not differ, each with its own supply.
+    """Train a classifier for each of K seeds, which need not differ.
 
-    That of number k is made when its classifier begins. Examples are asked for some batches ahead:
-    in memory the inputs of all classifiers would be larger than the data themselves, K times.
+    Its inputs, ``(B, *spatial)`` of each part, are made when its training begins and leave with it:
+    those of all classifiers would be K times as large as the data themselves.
     """
     num_classes = 1 + max(int(part.max()) for part in labels.values())
-    ahead = max(1, LARGEST_INPUT // (n * protocol.batch_size)) * protocol.batch_size
     of_seed = {seed: orders_of_epochs(len(labels["train"]), seed, protocol) for seed in set(seeds)}
 
     def train(k):
-        return _classify_one(models[k], supply_of(k), ahead, labels, of_seed[seeds[k]], protocol)
+        return _classify_one(models[k], inputs_of(k), labels, of_seed[seeds[k]], protocol)
 
     models = []
     for seed in seeds:
@@ -179,16 +169,17 @@ def shapes_of(model: nn.Module) -> tuple[np.ndarray, np.ndarray]:
 
 def _classify_one(
     model: nn.Module,
-    supply: Supply,
-    ahead: int,
+    inputs: dict[str, Tensor],
     labels: dict[str, Tensor],
     orders: Tensor,
     protocol: Protocol,
 ) -> tuple[tuple, Tensor]:
     """Train one classifier; a row of `Classified` without its seed, and the predictions ``(B,)``.
 
-    ``orders`` ``(E, B)`` are the training examples of each epoch, ``ahead`` of them at a time.
+    ``orders`` ``(E, B)`` are the training examples of each epoch.
     """
+    x = {part: of_part.flatten(1).contiguous().numpy() for part, of_part in inputs.items()}
+    y = {part: of_part.numpy() for part, of_part in labels.items()}
     convolutions, dense = shapes_of(model)
     values = nn.utils.parameters_to_vector(model.parameters()).detach().numpy()
     gradient, mean, square, step = *(np.zeros_like(values) for _ in range(3)), 0
@@ -196,27 +187,24 @@ def _classify_one(
     # the kernels after its step, which here is where they are.
     kernel, *moments = (part.reshape(1, 1, -1) for part in (values, gradient, mean, square))
 
-    def supplied(part, which):
-        return supply(part, which).flatten(1).contiguous().numpy()
-
     def predict(part, *networks):
         """Predictions of networks, and their accuracies in percent."""
-        predictions = np.empty((len(networks), len(labels[part])), np.int64)
-        for which in torch.arange(len(labels[part])).split(ahead):
-            x, chunk = supplied(part, which), slice(int(which[0]), int(which[-1]) + 1)
+        predictions = np.empty((len(networks), len(y[part])), np.int64)
+        at_once = max(1, LARGEST_INPUT // x[part].shape[1])
+        for first in range(0, len(y[part]), at_once):
+            chunk = slice(first, first + at_once)
             for predicted, network in zip(predictions, networks, strict=True):
-                loops.predict(x, network, convolutions, dense, predicted[chunk])
-        return predictions, 100 * (predictions == labels[part].numpy()).mean(axis=1)
+                loops.predict(x[part][chunk], network, convolutions, dense, predicted[chunk])
+        return predictions, 100 * (predictions == y[part]).mean(axis=1)
 
     best_accuracy = -1.0
-    for epoch, order in enumerate(orders, start=1):
-        for which in order.split(ahead):
-            x, y = supplied("train", which), labels["train"][which].numpy()
-            for start in range(0, len(y), protocol.batch_size):
-                batch = slice(start, start + protocol.batch_size)
-                loops.differentiate(x[batch], y[batch], values, gradient, convolutions, dense)
-                step += 1
-                loops.adam(kernel, *moments, step, protocol.learning_rate, kernel)
+    for epoch, order in enumerate(orders.numpy(), start=1):
+        for first in range(0, len(order), protocol.batch_size):
+            batch = order[first : first + protocol.batch_size]
+            examples, classes = x["train"][batch], y["train"][batch]
+            loops.differentiate(examples, classes, values, gradient, convolutions, dense)
+            step += 1
+            loops.adam(kernel, *moments, step, protocol.learning_rate, kernel)
         _, (last_accuracy,) = predict("validation", values)
         if last_accuracy > best_accuracy:
             best, best_epoch, best_accuracy = values.copy(), epoch, last_accuracy
@@ -250,11 +238,10 @@ def classify_reconstructions(
     runs = selected.drop_duplicates(run).reset_index(drop=True)
     models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
 
-    def supply_of(k):
-        return _Reconstructions(models[k], data)
+    def inputs_of(k):
+        return _reconstructions(models[k], data)
 
-    n, seeds = data.test[0].numel(), runs.seed.tolist()
-    classified = _classify(network, supply_of, n, data.labels, seeds, trained.protocol)
+    classified = _classify(network, inputs_of, data.labels, runs.seed.tolist(), trained.protocol)
     measured = pd.DataFrame(in_threads(lambda model: table_metrics(model, data.test), models))
     accuracies = classified.table.drop(columns=["seed", "epoch"])
     of_run = pd.concat([runs[run], measured, accuracies], axis=1)
@@ -270,28 +257,15 @@ def classify_reconstructions(
     return table.reset_index(drop=True), predictions
 
 
-class _Reconstructions:
-    """The supply of a classifier: what a SAN reconstructs of the examples of ``data``.
-
-    Each epoch asks for all of training and validation. Their codes are kept, if they are short.
-    """
-
-    def __init__(self, model: SAN, data) -> None:
-        self.model, self.data = model, data
-        self.codes = {
-            part: kernels.store(model, as_images(getattr(data, part)), MOST_STORED)
-            for part in ("train", "validation")
-        }
-
-    def __call__(self, part: str, which: Tensor) -> Tensor:
-        """Reconstructions of the examples ``which`` ``(B,)`` of a part, ``(B, *spatial)``."""
-        x = getattr(self.data, part)
-        x_hat = torch.empty(len(which), *x.shape[1:])
-        if codes := self.codes.get(part):
-            codes.draw(which.numpy(), as_images(x_hat))
-        else:
-            reconstruct_into(self.model, x[which], x_hat, torch.empty(len(x_hat), dtype=torch.long))
-        return x_hat
+def _reconstructions(model: SAN, data) -> dict[str, Tensor]:
+    """What a SAN reconstructs of the parts of ``data``, in the calling thread."""
+    reconstructed = {}
+    for part in data.labels:
+        x = getattr(data, part)
+        reconstructed[part] = torch.empty(x.shape)
+        counts = torch.empty(len(x), dtype=torch.long)
+        reconstruct_into(model, x, reconstructed[part], counts)
+    return reconstructed
 
 
 def table_metrics(model: SAN, x: Tensor) -> dict[str, float | bool]:

@@ -3,8 +3,6 @@
 Axes as in `san_core` and `sanbook.training.loops`.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -70,37 +68,6 @@ def code(
     x_hat = images[:0] if x_hat is None else x_hat
     activations, losses = loops.code(images, sets, kind_of(model.activation), d, layout, x_hat)
     return torch.from_numpy(activations), torch.from_numpy(losses)
-
-
-class Codes(NamedTuple):
-    """What a SAN keeps of B examples, to draw them again and again; `store` makes it."""
-
-    places: np.ndarray  # (A,) entries on the line, map by map
-    values: np.ndarray  # (A,) similarities there
-    ends: np.ndarray  # (B, q) where the entries of a map end
-    mirrored: np.ndarray  # (q, R, m) the kernels as they are drawn
-    layout: Layout
-
-    def draw(self, which: np.ndarray, x_hat: np.ndarray) -> None:
-        """Write the reconstructions of the examples ``which`` ``(B,)``, ``(B, H, W)``."""
-        places, values, ends, mirrored, layout = self
-        loops.draw_stored(which, places, values, ends, mirrored, layout, x_hat)
-
-
-def store(model: SAN, images: np.ndarray, most: int) -> Codes | None:
-    """The codes of images ``(B, H, W)``, None if they have more than ``most`` activations.
-
-    None also for a dense activation function, and where similarities are not finite.
-    """
-    kind = kind_of(model.activation)
-    kernels, d, layout = _describe(model, images)
-    if kind not in (loops.TOPK, loops.POOL, loops.EXTREMA) or layout.span > 2**16:
-        return None
-    places, values = np.empty(most, np.uint16), np.empty(most, np.float32)
-    ends, mirrored = np.empty((len(images), len(kernels)), np.int64), np.empty_like(kernels)
-    loops.mirror(kernels, mirrored)
-    stored = loops.store(images, kernels, kind, d, layout, places, values, ends)
-    return Codes(places, values, ends, mirrored, layout) if stored else None
 
 
 def _describe(model: SAN, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, Layout]:

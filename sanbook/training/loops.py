@@ -538,44 +538,6 @@ def _take(line, layout, example):
             samples[j] = row[j]
 
 
-@_compiled
-def store(x, kernels, kind, d, layout, places, values, ends):
-    """Store what a sparse activation function keeps of examples (B, H, W), one after the other.
-
-    ``places`` and ``values`` are (A,), ``ends`` (B, q). Returns whether there was room for all, and
-    all similarities are finite.
-    """
-    space, count = _space(kernels, layout), 0
-    for b in range(len(x)):
-        _lay(x[b], layout, space.x[layout.before :])
-        for k in range(len(kernels)):
-            s = space.s[k]
-            _read(space.x, kernels[k], layout, s)
-            kept = space.kept[k, : _keep(kind, d[k], s, layout, space.kept[k])]
-            if count + len(kept) > len(places) or _zero_if_finite(s) != 0:
-                return False
-            for p in kept:
-                places[count] = p
-                values[count] = s[p]
-                count += 1
-            ends[b, k] = count
-    return True
-
-
-@_compiled
-def draw_stored(which, places, values, ends, mirrored, layout, x_hat):
-    """Draw the stored examples ``which`` (B,) to ``x_hat`` (B, H, W)."""
-    line, s = np.empty(layout.size, np.float32), np.empty(layout.span, np.float32)
-    for i, b in enumerate(which):
-        line[:] = 0
-        for k in range(len(mirrored)):
-            begin = ends[b, k - 1] if k else (ends[b - 1, -1] if b else 0)
-            kept = places[begin : ends[b, k]]
-            s[kept] = values[begin : ends[b, k]]
-            _draw(s, kept, mirrored[k], layout, line)
-        _take(line[layout.after :], layout, x_hat[i])
-
-
 # --- classifiers: axes c, o of a layer as in `sanbook.training.classifiers` --------------------
 
 TAPS = 5  # of the kernels of the convolutions

@@ -211,18 +211,11 @@ def test_both_rules_test_their_own_san_and_classifier(swept):
             assert torch.equal(predictions[5, 4], alone.predictions[0])
 
 
-def test_inputs_are_asked_for_a_few_batches_ahead(swept, monkeypatch):
+def test_predictions_in_parts_are_those_of_all_at_once(swept, monkeypatch):
     trained, data, network = swept
     together, _ = classify_reconstructions(trained, data, network)
-    monkeypatch.setattr(sanbook.training.classifiers, "LARGEST_INPUT", 1)  # one batch at a time
+    monkeypatch.setattr(sanbook.training.classifiers, "LARGEST_INPUT", 1)  # one at a time
     pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], together)
-
-
-def test_codes_that_are_kept_change_nothing(swept, monkeypatch):
-    trained, data, network = swept
-    kept, _ = classify_reconstructions(trained, data, network)
-    monkeypatch.setattr(sanbook.training.classifiers, "MOST_STORED", 0)
-    pd.testing.assert_frame_equal(classify_reconstructions(trained, data, network)[0], kept)
 
 
 def test_a_network_without_activations_is_dead(swept):

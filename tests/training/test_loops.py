@@ -162,27 +162,6 @@ def test_images_with_blanks_and_strides(activation):
         assert_reconstructs_like_san_core(san([m] * 2, activation, 2), x)
 
 
-@pytest.mark.parametrize(("spatial", "sizes"), [((60,), [9, 4]), ((12, 10), [5, 5]), ((3,), [2])])
-@each_sparse
-def test_stored_codes_draw_what_is_reconstructed_bit_by_bit(activation, spatial, sizes):
-    x = maps("blank in part", 7, *spatial)
-    model, images = san(sizes, activation, len(spatial)), as_images(x)
-    expected, which = np.empty_like(images), np.array([6, 0, 3, 3])
-    activations = int(kernels.code(model, images, x_hat=expected)[0].sum())
-    codes = kernels.store(model, images, activations)
-    drawn = np.full((4, *images.shape[1:]), np.nan, np.float32)
-    codes.draw(which, drawn)
-    assert np.array_equal(drawn, expected[which])
-    assert kernels.store(model, images, activations - 1) is None  # they are too long
-
-
-def test_codes_that_are_dense_or_not_finite_are_not_stored():
-    images = as_images(normal(3, 20))
-    assert kernels.store(san([3], "relu", 1), images, 10**4) is None
-    images[1, 0, 5] = np.nan
-    assert kernels.store(san([3], "extrema", 1), images, 10**4) is None
-
-
 def test_whatever_is_not_finite_shows_in_the_reconstruction():
     for activation in ACTIVATIONS:
         model = san([3], activation, 1)
