@@ -101,7 +101,7 @@ class Report(reports.Page):
 
     def write_results(self, results: str) -> None:
         """Leave what the page offers, for those who check it."""
-        self.leave(results, "playground", **self.offered)
+        self.leave(results, "playground", cards=reports.cards(self.recordings), **self.offered)
 
 
 def _kernels(data: DataSet, sizes, protocol: Protocol, decimals: int) -> dict[str, dict]:
