@@ -2,17 +2,20 @@
 
     python -m sanbook.build.lab
 
-The copies are in ``_build/lab``. One that is there already stays, with what was changed in it.
+The copies are in ``_build/lab``. One that is there already stays, with what was changed in it. A
+link to a page of the book leads to the notebook that makes the page, if there is one.
 """
 
 import os
-import shutil
+import re
 import sys
 from pathlib import Path
 
 from sanbook.code import ROOT
 
 LAB = ROOT / "_build" / "lab"
+LABELLED = ("uci_epilepsy", "mnist", "fashion_mnist")
+PAGE = re.compile(r"\{doc\}`(?P<text>[^`<]+?) *</?(?P<page>[\w/]+)>`")
 
 
 def copy_notebooks(source: Path = ROOT / "notebooks", target: Path = LAB) -> list[str]:
@@ -25,10 +28,27 @@ def copy_notebooks(source: Path = ROOT / "notebooks", target: Path = LAB) -> lis
         copy = target / name
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(notebook, copy)
+            copy.write_text(
+                _linked(notebook.read_text(encoding="utf-8"), name.parent, source), "utf-8"
+            )
         elif copy.stat().st_mtime < notebook.stat().st_mtime:
             said.append(f"{copy}: older than {notebook}. Delete the copy to get the new notebook.")
     return said
+
+
+def _linked(text: str, folder: Path, source: Path) -> str:
+    """The text of a notebook in a folder below ``source``, with links instead of roles."""
+
+    def link(role: re.Match) -> str:
+        page = role["page"]
+        made_by = {"physionet": "physionet"} | dict.fromkeys(LABELLED, "labelled")
+        for name in (page, made_by.get(page.split("/")[0], "")):
+            if (source / f"{name}.ipynb").is_file():
+                path = Path(os.path.relpath(f"{name}.ipynb", folder)).as_posix()
+                return f"[{role['text']}]({path})"
+        return role[0]  # a page of text, whose role JupyterLab shows as words
+
+    return PAGE.sub(link, text)
 
 
 def main() -> None:

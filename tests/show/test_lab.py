@@ -76,6 +76,19 @@ def test_every_notebook_is_in_the_table_where_one_starts():
     assert linked == there - {"00_start.ipynb"}
 
 
+def test_copies_link_to_the_notebooks_of_the_pages(tmp_path):
+    copy_notebooks(target=tmp_path)
+    links = 0
+    for path in tmp_path.rglob("*.ipynb"):
+        text = "\n".join(cell.source for cell in cells_of(path, "markdown"))
+        pages = set(re.findall(r"\{doc\}`[^`<]+</?([\w/]+)>`", text))
+        assert pages <= {file.stem for file in (ROOT / "book").glob("*.md")}
+        for link in re.findall(r"\]\(([\w/.]+\.ipynb)\)", text):
+            assert (path.parent / link).is_file()
+            links += 1
+    assert links > 80
+
+
 def test_copies_keep_what_was_changed_in_them(tmp_path):
     source, target = tmp_path / "notebooks", tmp_path / "lab"
     (source / "learn").mkdir(parents=True)
