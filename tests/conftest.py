@@ -4,11 +4,13 @@ import collections
 import dataclasses
 import hashlib
 import http.server
+import os
 import shutil
 import threading
 import time
 from pathlib import Path
 
+import every_method
 import pytest
 import requests
 import torch
@@ -171,6 +173,18 @@ def server(monkeypatch):
     server.end()
 
 
+@pytest.fixture(scope="session", params=[1, 2], ids=["signals", "images"])
+def data(request):
+    """Small data for the tests of methods."""
+    return every_method.Data(request.param)
+
+
+@pytest.fixture(scope="session")
+def every(data):
+    """A candidate of each method for these data, by name."""
+    return every_method.one_of_each(data)
+
+
 @pytest.fixture(scope="session")
 def javascript():
     """An engine of JavaScript, such as in a browser but without a page, that knows ``san``."""
@@ -211,6 +225,15 @@ def barriers(tab):
     found = Axe().run(tab).response["violations"]
     serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
     return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in serious]
+
+
+REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
+
+
+def needs(*files):
+    """Skip a test unless there are such files or folders in SAN_DATA."""
+    missing = [file for file in files if not (REAL / file).exists()]
+    return pytest.mark.skipif(bool(missing), reason=f"SAN_DATA must have {', '.join(missing)}")
 
 
 def sha256(content):

@@ -77,24 +77,6 @@ def activate(s, activation, kernel_size, border_tolerance=2):
     raise AssertionError(activation)
 
 
-def inverse_compression_ratio(a, num_weights):
-    """Description length of the maps (q, *spatial) of one example, relative to it (Sec. II)."""
-    length = num_weights
-    for value in a.flat:
-        if value != 0:
-            length += 1 + (a.ndim - 1)  # its amplitude and its coordinates
-    return length / a[0].size
-
-
-def normalized_loss(x, x_hat):
-    """Absolute error of one reconstruction, relative to that of zeros (Sec. II)."""
-    error = scale = 0.0
-    for value, approximation in zip(x.flat, x_hat.flat, strict=True):
-        error += abs(float(approximation) - float(value))
-        scale += abs(float(value))
-    return error / scale
-
-
 def correlate(x, w):
     """Cross-correlation, zeros beyond the borders, (m - 1) // 2 of them before (Sec. III-B)."""
     out = np.zeros_like(x)

@@ -1,6 +1,5 @@
 """Tests of san_core: against `naive`, numbers worked by hand, invariants, gradients, errors."""
 
-import itertools
 import math
 
 import naive
@@ -19,12 +18,10 @@ from san_core import (
     activate,
     extrema,
     extrema_pool_indices,
-    identity,
     inverse_compression_ratio,
     is_extremum,
     normalized_loss,
     phi,
-    relu,
     sparsity_density,
     topk_absolutes,
 )
@@ -62,7 +59,7 @@ def filled(fill, shape, dtype=torch.float64):
 
 def map_by_map(function, s, ndim):
     """Apply a function of one NumPy map to every map of a tensor."""
-    maps = s.cpu().reshape(-1, *s.shape[s.ndim - ndim :]).numpy()
+    maps = s.reshape(-1, *s.shape[s.ndim - ndim :]).numpy()
     return torch.from_numpy(np.stack([function(m) for m in maps])).reshape(s.shape)
 
 
@@ -95,21 +92,14 @@ each_ndim = pytest.mark.parametrize("ndim", [1, 2])
 @pytest.mark.parametrize(
     ("a", "num_weights", "ndim", "expected"),
     [
-        (torch.zeros(1, 2, 10), 6, 1, 0.6),
-        (torch.ones(1, 2, 10), 6, 1, (6 + 2 * 20) / 10),
-        (torch.tensor([[[0.0, -2.0, 0.0, 1e-9]]]), 3, 1, (3 + 2 * 2) / 4),
-        (torch.eye(3).expand(1, 2, 3, 3), 8, 2, (8 + 3 * 6) / 9),
+        (torch.zeros(1, 2, 10), 6, 1, [0.6]),
+        (torch.ones(1, 2, 10), 6, 1, [(6 + 2 * 20) / 10]),
+        (torch.tensor([[[0.0, -2.0, 0.0, 1e-9]], [[0, 0, 1, 0]]]), 3, 1, [7 / 4, 5 / 4]),
+        (torch.eye(3).expand(1, 2, 3, 3), 8, 2, [(8 + 3 * 6) / 9]),
     ],
 )
 def test_inverse_compression_ratio_worked_by_hand(a, num_weights, ndim, expected):
-    assert inverse_compression_ratio(a, num_weights, ndim).tolist() == pytest.approx([expected])
-
-
-@each_ndim
-def test_inverse_compression_ratio_equals_its_twin_for_every_example(ndim):
-    a = filled("rounded", (3, 2, 7, 5)[: ndim + 2])
-    expected = [naive.inverse_compression_ratio(example, 11) for example in a.numpy()]
-    assert inverse_compression_ratio(a, 11, ndim).tolist() == pytest.approx(expected)
+    assert inverse_compression_ratio(a, num_weights, ndim).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -135,28 +125,16 @@ def test_inverse_compression_ratio_has_the_closed_form_of_the_paper(
 
 
 def test_normalized_loss_worked_by_hand():
-    x = torch.tensor([[1.0, -2.0, 3.0, -4.0]] * 4)
-    x_hat = torch.stack([x[0], 0 * x[0], -x[0], torch.tensor([1.0, 0.0, 3.0, -3.0])])
+    x = torch.tensor([[1.0, -2.0, 3.0, -4.0]]) * torch.tensor([[1.0], [10.0], [0.1], [1.0]])
+    x_hat = torch.stack([x[0], 0 * x[1], -x[2], torch.tensor([1.0, 0.0, 3.0, -3.0])])
     for shape in ((4, 4), (4, 2, 2)):
         loss = normalized_loss(x.view(shape), x_hat.view(shape))
         assert loss.tolist() == pytest.approx([0.0, 1.0, 2.0, 0.3])
 
 
-def test_normalized_loss_scores_each_example_relative_to_itself():
-    x, x_hat = normal(3, 9), normal(3, 9, seed=1)
-    scale = torch.tensor([[1.0], [1e-3], [1e3]], dtype=x.dtype)
-    torch.testing.assert_close(normalized_loss(scale * x, scale * x_hat), normalized_loss(x, x_hat))
-
-
 def test_phi_worked_by_hand():
     inverse_cr, loss = torch.tensor([0.5, 3.0, 0.0, 0.21]), torch.tensor([1.2, 4.0, 0.7, 0.44])
     assert phi(inverse_cr, loss).tolist() == pytest.approx([1.3, 5.0, 0.7, math.sqrt(0.2377)])
-
-
-def test_mean_of_phi_is_not_phi_of_the_means():
-    inverse_cr, loss = torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])
-    assert phi(inverse_cr, loss).mean().item() == pytest.approx(5.0)
-    assert phi(inverse_cr.mean(), loss.mean()).item() == pytest.approx(3.5 * math.sqrt(2))
 
 
 # --- Section III-A: the activation functions ------------------------------------------------------
@@ -166,9 +144,9 @@ def assert_equals_twin(function, s, ndim):
     twin = getattr(naive, function.__name__)
     for parameter in parameters(function, s.shape[s.ndim - ndim :]):
         a = function(s, parameter, ndim)
-        assert (a.dtype, a.shape, a.device) == (s.dtype, s.shape, s.device)
+        assert (a.dtype, a.shape) == (s.dtype, s.shape)
         expected = map_by_map(lambda m, p=parameter: twin(m, p), s, ndim)
-        assert torch.equal(a.cpu(), expected), f"{function.__name__} with {parameter}"
+        assert torch.equal(a, expected), f"{function.__name__} with {parameter}"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -199,20 +177,13 @@ def test_activate_takes_the_density_from_the_kernel_size(
 ):
     ndim, s = len(spatial), filled(fill, (2, *spatial))
     for m in range(1, min(spatial) + 1):
+        before = s.clone()
         a = activate_at(s, activation, m, ndim, border_tolerance)
+        assert torch.equal(s, before)
         expected = map_by_map(
             lambda one, m=m: naive.activate(one, activation, m, border_tolerance), s, ndim
         )
         assert torch.equal(a, expected), f"kernel size {m}"
-
-
-@each_ndim
-@each_activation
-def test_activation_leaves_its_input_as_it_was(activation, ndim):
-    s = normal(2, 7, 5)
-    before = s.clone()
-    activate_at(s, activation, 3, ndim)
-    assert torch.equal(s, before)
 
 
 @pytest.mark.parametrize(
@@ -236,24 +207,15 @@ def test_activation_does_not_depend_on_the_layout_in_memory(function, ndim, laid
 @pytest.mark.parametrize(
     ("function", "parameter", "s", "expected"),
     [
-        (topk_absolutes, 1, [1, -2, 2, 2], [0, -2, 0, 0]),
+        (topk_absolutes, 1, [1, -2, 2, 2], [0, -2, 0, 0]),  # the lower index on ties
         (topk_absolutes, 2, [1, -2, 2, 2], [0, -2, 2, 0]),
         (topk_absolutes, 3, [1] * 70, [1] * 3 + [0] * 67),
         (extrema_pool_indices, 3, [-2, 2, 2, 1, 3, -3], [-2, 0, 0, 0, 3, 0]),
-        (extrema_pool_indices, 3, [1, 0, 0, 1, 0, 0, 9, 9], [1, 0, 0, 1, 0, 0, 0, 0]),
+        (extrema_pool_indices, 3, [1, 0, 0, 1, 0, 0, 9, 9], [1, 0, 0, 1, 0, 0, 0, 0]),  # no rest
         (extrema, 2, [0, 2, 0, 2, 0, 2, 0], [0, 2, 0, 0, 0, 2, 0]),
         (extrema, 2, [0, 3, 0, 0, 2, 0], [0, 3, 0, 0, 2, 0]),
-        (extrema, 3, [0, 3, 0, 0, 2, 0], [0, 3, 0, 0, 0, 0]),
-        (extrema, 2, [0, 4, 0, 3, 0, 2, 0], [0, 4, 0, 0, 0, 2, 0]),
-    ],
-    ids=[
-        *["top-k: the lower index on ties"] * 3,
-        "pool: the lower index on ties",
-        "pool: no sample after the last cell",
-        "extrema: the lower index on ties",
-        "extrema: beyond the distance",
-        "extrema: the distance is inclusive",
-        "extrema: a suppressed one suppresses nothing",
+        (extrema, 3, [0, 3, 0, 0, 2, 0], [0, 3, 0, 0, 0, 0]),  # the distance is inclusive
+        (extrema, 2, [0, 4, 0, 3, 0, 2, 0], [0, 4, 0, 0, 0, 2, 0]),  # a suppressed one does nothing
     ],
 )
 def test_sparse_activation_worked_by_hand(function, parameter, s, expected):
@@ -263,43 +225,18 @@ def test_sparse_activation_worked_by_hand(function, parameter, s, expected):
 @pytest.mark.parametrize(
     ("s", "expected"),
     [
-        ([1, 2, 2, 0], [0, 1, 0, 0]),
-        ([1, -2, -2, -1], [0, 0, 1, 0]),
-        ([5, 1, 1, 1], [0, 0, 0, 0]),
-        ([-5, 1, 1, 1], [1, 1, 0, 0]),
-        ([1, 1, 1, 5], [0, 0, 0, 1]),
-        ([1, 1, 1, -5], [0, 0, 0, 0]),
-        ([3, 1, 2, 3], [0, 0, 0, 1]),
-        ([-1, -3, -1, -2], [0, 1, 0, 0]),
-    ],
-    ids=[
-        "a plateau's peak is its first sample",
-        "a plateau's valley is its last sample",
-        "the first sample is no peak",
-        "the first sample can be a valley",
-        "the last sample can be a peak",
-        "the last sample is no valley",
-        "a dip above zero is no valley",
-        "a bump below zero is no peak",
+        ([1, 2, 2, 0], [0, 1, 0, 0]),  # a plateau's peak is its first sample
+        ([1, -2, -2, -1], [0, 0, 1, 0]),  # a plateau's valley is its last
+        ([5, 1, 1, 1], [0, 0, 0, 0]),  # the first sample is no peak
+        ([-5, 1, 1, 1], [1, 1, 0, 0]),  # the first sample can be a valley
+        ([1, 1, 1, 5], [0, 0, 0, 1]),  # the last sample can be a peak
+        ([1, 1, 1, -5], [0, 0, 0, 0]),  # the last sample is no valley
+        ([3, 1, 2, 3], [0, 0, 0, 1]),  # a dip above zero is no valley
+        ([-1, -3, -1, -2], [0, 1, 0, 0]),  # a bump below zero is no peak
     ],
 )
 def test_extremum_at_plateaus_and_borders(s, expected):
     assert is_extremum(torch.tensor(s)).int().tolist() == expected
-
-
-def test_extrema_in_images_suppresses_a_square():
-    s = torch.zeros(9, 9)
-    s[4, 4], s[6, 6], s[4, 7], s[1, 2] = 4.0, 3.0, 2.0, 1.0
-    kept = extrema(s, 2, ndim=2).nonzero().tolist()
-    assert kept == [[1, 2], [4, 4], [4, 7]]
-
-
-@each_ndim
-def test_extrema_of_one_map_do_not_depend_on_the_maps_beside_it(ndim):
-    s = normal(3, 2, 6, 5)
-    for distance in (1, 2, 4, 9):
-        alone = torch.stack([torch.stack([extrema(m, distance, ndim) for m in row]) for row in s])
-        assert torch.equal(extrema(s, distance, ndim), alone)
 
 
 def test_extrema_of_a_long_signal_equal_their_twin():
@@ -310,111 +247,31 @@ def test_extrema_of_a_long_signal_equal_their_twin():
 
 
 @st.composite
-def maps(draw):
+def integers(draw):
     """A small map of one or two axes, with ties and plateaus."""
-    spatial = draw(
-        st.one_of(
-            st.tuples(st.integers(1, 20)),
-            st.tuples(st.integers(1, 7), st.integers(1, 7)),
-        )
-    )
+    side = st.integers(1, 7)
+    spatial = draw(st.one_of(st.tuples(st.integers(1, 20)), st.tuples(side, side)))
     size = math.prod(spatial)
     values = draw(st.lists(st.integers(-4, 4), min_size=size, max_size=size))
     return torch.tensor(values, dtype=torch.float32).view(spatial)
 
 
-@st.composite
-def maps_with_parameter(draw, function):
-    s = draw(maps())
-    return s, draw(st.sampled_from(parameters(function, s.shape)))
-
-
-def invariant(function):
-    """Give a test a map and a k, cell or distance that belongs to the function."""
-    return lambda test: settings(deadline=None)(given(maps_with_parameter(function))(test))
-
-
-def assert_kept_entries_equal_the_input(a, s):
-    assert torch.equal(a, torch.where(a != 0, s, 0.0))
-
-
-@invariant(topk_absolutes)
-def test_topk_keeps_k_entries_none_weaker_than_those_left(case):
-    s, k = case
-    a = topk_absolutes(s, k, s.ndim)
-    assert_kept_entries_equal_the_input(a, s)
-    assert a.count_nonzero() == min(k, s.count_nonzero())
-    left = (s - a).abs().max()
-    assert all(value.abs() >= left for value in a[a != 0])
-    assert torch.equal(topk_absolutes(-s, k, s.ndim), -a)
-
-
-@invariant(extrema_pool_indices)
-def test_pool_keeps_one_entry_in_each_cell(case):
-    s, cell = case
-    a = extrema_pool_indices(s, cell, s.ndim)
-    assert_kept_entries_equal_the_input(a, s)
-    assert torch.equal(extrema_pool_indices(-s, cell, s.ndim), -a)
-    whole = tuple(slice(side // cell * cell) for side in s.shape)
-    for corner in itertools.product(*[range(0, side - cell + 1, cell) for side in s.shape]):
-        members = tuple(slice(c, c + cell) for c in corner)
-        assert a[members].count_nonzero() == s[members].any()
-        assert a[members].abs().max() == s[members].abs().max()
-    assert a.count_nonzero() == a[whole].count_nonzero()
-
-
-@invariant(extrema)
-def test_kept_extrema_are_far_apart_and_no_other_could_stay(case):
-    s, distance = case
-    a = extrema(s, distance, s.ndim)
-    assert_kept_entries_equal_the_input(a, s)
-    kept = [tuple(p) for p in a.nonzero().tolist()]
-    assert all(naive.is_extremum(s.numpy(), p) for p in kept)
-    assert all(naive.distance(p, o) > distance for p, o in itertools.combinations(kept, 2))
-    for p in np.ndindex(*s.shape):
-        if naive.is_extremum(s.numpy(), p) and s[p] != 0 and p not in kept:
-            rivals = [o for o in kept if naive.distance(p, o) <= distance]
-            assert any(abs(s[o]) > abs(s[p]) or (abs(s[o]) == abs(s[p]) and o < p) for o in rivals)
-
-
+@each_sparse
 @settings(deadline=None)
-@given(maps())
-def test_identity_and_relu_keep_all_and_the_positive(s):
-    assert torch.equal(identity(s), s)
-    assert torch.equal(relu(s), s.clamp(min=0))
-
-
-@each_ndim
-@each_activation
-def test_activation_passes_gradcheck(activation, ndim):
-    s = normal(2, 5, 6).requires_grad_()
-    for m in (1, 2, 5):
-        assert gradcheck(lambda s, m=m: activate_at(s, activation, m, ndim), s)
+@given(integers())
+def test_activation_of_any_small_integers_equals_its_twin(function, s):
+    assert_equals_twin(function, s, s.ndim)
 
 
 # --- Section III-B: the network -------------------------------------------------------------------
 
 
-def in_double(kernel_sizes, activation, ndim, seed=0):
+def in_double(kernel_sizes, activation, ndim, border_tolerance=2):
     """A SAN with weights large enough to matter, in double precision."""
-    model = SAN(kernel_sizes, activation, ndim, generator=generator(seed)).double()
+    model = SAN(kernel_sizes, activation, ndim, border_tolerance, generator=generator()).double()
     for kernel in model.kernels:
         kernel.data *= 5
     return model
-
-
-@pytest.mark.parametrize("kernel_sizes", [[1], [3, 4], [4], [5, 2, 3]], ids=str)
-@each_ndim
-@each_activation
-def test_shapes_of_every_step(activation, ndim, kernel_sizes):
-    x, q = normal(2, *(9, 6)[:ndim], dtype=torch.float32), len(kernel_sizes)
-    model = SAN(kernel_sizes, activation, ndim)
-    a = model.encode(x)
-    assert model.similarities(x).shape == a.shape == (2, q, *x.shape[1:])
-    assert model.partial_reconstructions(a).shape == a.shape
-    assert model.decode(a).shape == model(x).shape == x.shape
-    assert model(x).dtype == x.dtype
-    assert [w.shape for w in model.kernels] == [(m,) * ndim for m in kernel_sizes]
 
 
 @each_ndim
@@ -428,30 +285,19 @@ def test_decode_sums_the_partial_reconstructions(ndim):
         torch.testing.assert_close(model.decode(only), r[:, i])
 
 
-def assert_san_equals_twin(activation, spatial, kernel_sizes, device):
-    model, x = in_double(kernel_sizes, activation, len(spatial)), normal(2, *spatial)
-    kernels = [w.detach().numpy().copy() for w in model.kernels]
-    model, on_device = model.to(device), x.to(device)
-    a, x_hat = model.encode(on_device).cpu(), model(on_device).cpu()
-    for i, example in enumerate(x.numpy()):
-        expected_a, expected = naive.san(example, kernels, activation)
-        torch.testing.assert_close(a[i], torch.from_numpy(expected_a))
-        torch.testing.assert_close(x_hat[i], torch.from_numpy(expected))
-
-
 @pytest.mark.parametrize("kernel_sizes", [[1], [2], [3], [6], [4, 3], [2, 5]], ids=str)
 @pytest.mark.parametrize("spatial", [(11,), (7, 6)])
 @each_activation
 def test_san_equals_its_twin(activation, spatial, kernel_sizes):
-    assert_san_equals_twin(activation, spatial, kernel_sizes, "cpu")
-
-
-def test_border_tolerance_reaches_the_activation():
-    x = normal(2, 40)
-    for tolerance in (0, 3):
-        model = SAN([9], "extrema", border_tolerance=tolerance, generator=generator()).double()
-        expected = extrema(model.similarities(x), 9 - tolerance)
-        assert torch.equal(model.encode(x), expected)
+    x = normal(2, *spatial)
+    for tolerance in (0, 2, 3):
+        model = in_double(kernel_sizes, activation, len(spatial), tolerance)
+        kernels = [w.detach().numpy() for w in model.kernels]
+        a, x_hat = model.encode(x).detach(), model(x).detach()
+        for i, example in enumerate(x.numpy()):
+            expected_a, expected = naive.san(example, kernels, activation, tolerance)
+            torch.testing.assert_close(a[i], torch.from_numpy(expected_a))
+            torch.testing.assert_close(x_hat[i], torch.from_numpy(expected))
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -464,13 +310,6 @@ def test_borders_are_those_of_same_padding_in_torch(ndim, m):
     s = convolve(x[:, None], w, padding="same")
     torch.testing.assert_close(model.similarities(x), s)
     torch.testing.assert_close(model(x), convolve(s, w, padding="same")[:, 0])
-
-
-def test_even_kernel_reaches_one_sample_further_behind():
-    model = SAN([4], "identity")
-    model.kernels[0].data = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    impulse = torch.eye(7)[3:4]
-    assert model.similarities(impulse)[0, 0].tolist() == [0, 4, 3, 2, 1, 0, 0]
 
 
 @each_ndim
@@ -493,13 +332,6 @@ def test_num_weights_counts_every_sample(kernel_sizes, ndim, expected):
     assert SAN(kernel_sizes, "relu", ndim).num_weights == expected
 
 
-@each_ndim
-def test_normal_weights_have_mean_0_and_deviation_a_tenth(ndim):
-    model = SAN([(10_000, 100)[ndim - 1]], "identity", ndim, generator=generator())
-    assert model.kernels[0].mean().item() == pytest.approx(0.0, abs=0.005)
-    assert model.kernels[0].std().item() == pytest.approx(0.1, rel=0.03)
-
-
 def test_weights_are_those_of_the_generator_or_of_the_seed_of_torch():
     def draw(seed):
         return torch.cat(list(SAN([4, 4], "relu", generator=generator(seed)).kernels))
@@ -513,48 +345,10 @@ def test_weights_are_those_of_the_generator_or_of_the_seed_of_torch():
         assert torch.equal(torch.cat(list(SAN([4, 4], "relu").kernels)), draw(3))
 
 
-@pytest.mark.parametrize("init", ["normal", "constant"])
-def test_global_random_state_is_left_alone(init):
-    before = torch.get_rng_state()
-    SAN([4], "relu", init=init, generator=generator())
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 @each_ndim
 def test_constant_weights_are_a_tenth(ndim):
     model = SAN([3, 4], "relu", ndim, init="constant")
     assert all((w == 0.1).all() for w in model.kernels)
-
-
-def train(model, x, steps):
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        F.l1_loss(model(x), x).backward()
-        optimizer.step()
-
-
-@pytest.mark.parametrize(("init", "alike"), [("constant", True), ("normal", False)])
-@each_ndim
-@each_activation
-def test_twin_kernels_stay_identical_only_when_they_start_constant(activation, ndim, init, alike):
-    model = SAN([3, 3], activation, ndim, init=init, generator=generator())
-    start = model.kernels[0].detach().clone()
-    train(model, normal(4, *(20, 12)[:ndim], dtype=torch.float32), steps=5)
-    first, second = model.kernels
-    assert not torch.equal(first, start)
-    assert torch.equal(first, second) == alike
-
-
-@each_ndim
-@each_activation
-def test_state_dict_round_trip_gives_the_same_reconstruction(activation, ndim):
-    x = normal(2, *(9, 7)[:ndim], dtype=torch.float32)
-    model = SAN([4, 3], activation, ndim, generator=generator(0))
-    other = SAN([4, 3], activation, ndim, generator=generator(1))
-    assert not torch.equal(other(x), model(x))
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(other(x), model(x))
 
 
 # --- errors ---------------------------------------------------------------------------------------

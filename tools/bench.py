@@ -74,18 +74,6 @@ def fit_each(data, activation: str, kernel_sizes, protocol: Protocol) -> None:
         fit(data, activation, kernel_size, seed=0, protocol=protocol)
 
 
-class PlainCNN(nn.Sequential):
-    """The classifier of signals, of torch's layers."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__(
-            *(nn.Conv1d(1, 3, 5), nn.ReLU(), nn.MaxPool1d(2)),
-            *(nn.Conv1d(3, 16, 5), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten()),
-            *(nn.Linear(656, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
-            nn.Linear(84, num_classes),
-        )
-
-
 def classify_plainly(san: nn.Module, data: DataSet, network: nn.Module, protocol: Protocol) -> None:
     """Train a classifier of what a SAN reconstructs, batch by batch, and test its best epoch."""
     optimizer = torch.optim.Adam(network.parameters(), lr=protocol.learning_rate)
@@ -94,7 +82,7 @@ def classify_plainly(san: nn.Module, data: DataSet, network: nn.Module, protocol
     def predict(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             x_hat = san(x)
-        return network(x_hat[:, None] if x.ndim == 2 else x_hat.flatten(1))
+        return network(x_hat)
 
     for _ in range(protocol.epochs):
         for batch in torch.randperm(len(data.train)).split(protocol.batch_size):
@@ -118,9 +106,7 @@ def page_plainly(data: DataSet, grids: dict[int, range], epochs: int) -> None:
                 for san in {epoch: trained.model(kernel_size, 0, rule)
                             for epoch, rule in trained.select()[["epoch", "rule"]].to_numpy()
                             }.values():  # fmt: skip
-                    classes = len(data.card.classes)
-                    signals = data.train.ndim == 2
-                    network = PlainCNN(classes) if signals else nn.Linear(28 * 28, classes)
+                    network = classifier_of(data)(len(data.card.classes))
                     classify_plainly(san, data, network, protocol)
                     evaluate(san, data.test)
 
@@ -139,6 +125,11 @@ def signals(n: int) -> SimpleNamespace:
 def part_of(data: DataSet, share: int) -> DataSet:
     """The first examples of each part, one in ``share``."""
     return data.first(*(max(1, len(x) // share) for x in (data.train, data.validation, data.test)))
+
+
+def classifier_of(data: DataSet) -> type[nn.Module]:
+    """The classifier of such data."""
+    return CNN if data.train.ndim == 2 else FNN
 
 
 def protocols_of(grids: dict[int, range], epochs: int) -> Iterator[tuple[Protocol, range]]:
@@ -204,13 +195,12 @@ def whole_page(name: str, share: int) -> Iterator[Row]:
     """All that the page of a data set with labels computes, with one seed."""
     data = sanbook.data.load(name)
     epochs, few = 5, part_of(data, share)
-    network = CNN if data.train.ndim == 2 else FNN
 
     def compute(data: DataSet) -> None:
         for protocol, sizes in protocols_of(GRIDS[name], epochs):
             for activation in ACTIVATIONS:
                 swept = sweep(data, activation, sizes, seeds=[0], protocol=protocol)
-                classify_reconstructions(swept, data, network)
+                classify_reconstructions(swept, data, classifier_of(data))
 
     compute(few)
     key = name.partition("-")[0]

@@ -3,20 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from every_method import Data, one_of_each
 
 from sanbook.methods import coder as coding
 from sanbook.methods.learned import Dictionary
-
-
-@pytest.fixture(scope="module", params=[1, 2], ids=["signals", "images"])
-def data(request):
-    return Data(request.param)
-
-
-@pytest.fixture(scope="module")
-def every(data):
-    return one_of_each(data)
 
 
 def test_every_message_is_read_bit_for_bit(data, every):

@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pytest
 import torch
 from every_method import Data
 
@@ -12,11 +11,6 @@ from sanbook.methods import fixed
 from sanbook.methods.fixed import DCT, DownSampling, PiecewiseLinear, Wavelets
 
 LINEAR = [DCT(), DCT(block=5), Wavelets(wavelet="sym4", level=2), Wavelets(wavelet="bior2.2")]
-
-
-@pytest.fixture(scope="module", params=[1, 2], ids=["signals", "images"])
-def data(request):
-    return Data(request.param)
 
 
 def test_all_coefficients_lose_nothing(data):

@@ -37,20 +37,6 @@ def report():
     return physionet_report(ACTIVATIONS)
 
 
-def test_results_of_a_recording_have_the_fixed_columns(report, tmp_path):
-    report.write_results("")
-    assert not list(tmp_path.iterdir())
-    report.write_results(str(tmp_path))
-    record = json.loads((tmp_path / "physionet/mitdb.json").read_text())
-    rows = pd.DataFrame(record["rows"])
-    assert {*published("physionet").columns, *TIDY} <= set(rows)
-    assert rows.groupby("selection").size().to_dict() == {
-        "published_m": 20, "test": 5, "validation": 5,
-    }  # fmt: skip
-    assert set(record["kernels"]) == set(ACTIVATIONS)
-    assert record["cards"]["mitdb"]["source"] == "simulated"
-
-
 def test_simulated_data_are_not_compared_with_the_paper(report):
     findings = report.findings().book["text/markdown"]
     assert findings.count("\n- ") == 3

@@ -87,30 +87,6 @@ def test_steps_are_those_of_scikit_learn(x):
         torch.testing.assert_close(exact - code @ dictionary, pursuit.residual)
 
 
-def test_amplitudes_are_those_of_least_squares(x):
-    dictionary = torch.randn(30, 40, generator=torch.Generator().manual_seed(3)).double()
-    pursuit = explicit(x.double(), dictionary, most=9)
-    for _ in range(9):
-        pursuit.step()
-    for k in (1, 4, 9):
-        amplitudes = pursuit.amplitudes(torch.full([3], k))
-        assert not amplitudes[:, k:].any()
-        for one, chosen, found in zip(x.double(), pursuit.chosen, amplitudes, strict=True):
-            columns = dictionary[chosen[:k]].T
-            expected = torch.linalg.lstsq(columns, one[:, None]).solution[:, 0]
-            torch.testing.assert_close(found[:k], expected)
-
-
-def test_each_example_has_its_own_number_of_steps(x):
-    dictionary = torch.eye(40).double()
-    pursuit = explicit(x.double(), dictionary, most=5)
-    for _ in range(5):
-        pursuit.step()
-    code = pursuit.code(torch.tensor([0, 2, 5]), 40)
-    for k, one, found in zip((0, 2, 5), x, code.float(), strict=True):
-        assert torch.equal(found, san_core.topk_absolutes(one, k) if k else torch.zeros(40))
-
-
 @pytest.mark.parametrize("refit", [True, False], ids=["orthogonal", "plain"])
 def test_examples_may_be_taken_out(x, refit):
     dictionary = every_atom(KERNELS, 40)
@@ -136,20 +112,6 @@ def test_examples_may_be_taken_out(x, refit):
         assert together.entries.amax() < 30  # one was chosen twice
 
 
-def test_without_refit_energy_is_conserved(x):
-    dictionary = every_atom(KERNELS, 40)
-    dictionary = dictionary / dictionary.norm(dim=1, keepdim=True)
-    exact = x.double()
-    pursuit = explicit(exact, dictionary, most=30, refit=False)
-    for k in range(1, 31):
-        pursuit.step()
-        amplitudes = pursuit.amplitudes(torch.full([3], k))
-        energy = amplitudes.square().sum(dim=1) + pursuit.residual.square().sum(dim=1)
-        torch.testing.assert_close(energy, exact.square().sum(dim=1))
-    code = pursuit.code(torch.full([3], 30), len(dictionary))
-    torch.testing.assert_close(code @ dictionary + pursuit.residual, exact)
-
-
 @pytest.mark.parametrize("apart", [0.0, 1e-12, 1e-6, 1e-3])
 def test_near_duplicates_do_no_harm(x, apart):
     half = torch.randn(20, 40, generator=torch.Generator().manual_seed(4)).double()
@@ -169,7 +131,7 @@ def test_near_duplicates_do_no_harm(x, apart):
 # --- the pursuit that stops by itself -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cost", [2, 3])
+@pytest.mark.parametrize("cost", [2, 3, 40])  # at 40 nothing is worth it
 @pytest.mark.parametrize("num_weights", [0, 8])
 @pytest.mark.parametrize("refit", [True, False], ids=["orthogonal", "plain"])
 def test_pursuit_stops_where_phi_is_smallest(x, cost, num_weights, refit):
@@ -204,32 +166,6 @@ def test_pursuit_stops_where_phi_is_smallest(x, cost, num_weights, refit):
         assert (found <= phis.amin(dim=1) + 1e-6).all()  # absolute errors, not squared ones
     else:
         torch.testing.assert_close(found, phis.amin(dim=1))
-
-
-def test_examples_together_are_examples_alone(x):
-    atoms = Atoms(KERNELS, 40)
-    together = follow(atoms, x.cumsum(dim=1), cost=2)
-    assert len({len(path.chosen) for path in together}) > 1  # some end before others
-    for example, path in zip(x.cumsum(dim=1), together, strict=True):
-        (alone,) = follow(atoms, example[None], cost=2)
-        assert torch.equal(alone.chosen, path.chosen)
-        torch.testing.assert_close(alone.amplitudes, path.amplitudes)
-
-
-def test_signal_of_two_atoms_is_two_entries():
-    a = torch.zeros(1, 3, 40)
-    a[0, 0, 10], a[0, 1, 30] = 2.0, -3.0
-    code = pursue(Atoms(KERNELS, 40), san(KERNELS).decode(a).detach(), cost=2)
-    torch.testing.assert_close(code, a, atol=1e-5, rtol=1e-5)
-
-
-def test_pursuit_is_never_worse_than_nothing(x):
-    for cost in (2, 5, 39, 40):
-        code = pursue(Atoms(KERNELS, 40), x, cost)
-        counts = code.flatten(1).count_nonzero(dim=1)
-        loss = san_core.normalized_loss(x, san(KERNELS).decode(code).detach())
-        assert (san_core.phi(cost * counts / 40, loss) <= 1 + 1e-6).all()
-    assert not code.any()  # one entry costs as much as nothing loses
 
 
 # --- hats -----------------------------------------------------------------------------------------
@@ -288,10 +224,6 @@ def test_absolute_error_is_never_above_that_of_least_squares():
         squares = torch.linalg.lstsq(drawn.T, x).solution
         error = (x - least_absolute_error(drawn, x) @ drawn).abs().sum()
         assert error <= (x - squares @ drawn).abs().sum() + 1e-9
-
-
-def test_no_atoms_have_no_amplitudes():
-    assert least_absolute_error(torch.zeros(0, 5).double(), torch.ones(5).double()).shape == (0,)
 
 
 # --- kernels --------------------------------------------------------------------------------------

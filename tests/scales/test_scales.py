@@ -97,11 +97,6 @@ def test_conventions_are_those_of_a_san(model, x):
     torch.testing.assert_close(model.metrics(x, a), expected)
 
 
-def test_dense_maps_are_decoded_as_by_a_san(model):
-    a = torch.randn(3, 20, 41, generator=torch.Generator().manual_seed(2))
-    torch.testing.assert_close(model.decode(a), san(model).decode(a), atol=1e-4, rtol=1e-4)
-
-
 def test_pursuit_is_that_of_scikit_learn(model, x):
     model = model.double()
     atoms = model.atoms(60)
@@ -130,16 +125,6 @@ def test_activation_at_a_border_is_found():
         torch.testing.assert_close(found, a, atol=1e-4, rtol=1e-4)
 
 
-def test_mothers_that_are_alike_do_no_harm(x):
-    prototype = torch.tensor([1.0, 2.0, 1.0])  # the same backwards
-    alone = MultiscaleSAN(prototype[None], LENGTHS)
-    for apart in (0.0, 1e-6, 1e-3):
-        twins = MultiscaleSAN(torch.stack([prototype, prototype + apart]), LENGTHS)
-        # Each has its own W, so that they stop elsewhere; the first steps are alike.
-        for one, two in zip(alone.follow(x), twins.follow(x), strict=True):
-            torch.testing.assert_close(one.losses[:5], two.losses[:5], atol=5e-3, rtol=0)
-
-
 @pytest.mark.parametrize("cost", [2, 3])
 def test_phi_is_never_above_that_of_zeros(cost):
     noise = torch.randn(20, 50, generator=torch.Generator().manual_seed(3))
@@ -149,12 +134,6 @@ def test_phi_is_never_above_that_of_zeros(cost):
         nothing = model.metrics(noise, torch.zeros(20, len(model.kernels()), 50))
         assert (found[:, 2] <= nothing[:, 2] + 1e-6).all()
         assert (found[:, 0] >= nothing[:, 0]).all()
-
-
-def test_scale_paid_takes_fewer_activations(model, x):
-    free = model.encode(x).count_nonzero()
-    model.cost = 3
-    assert 0 < model.encode(x).count_nonzero() < free
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,14 @@
 """Tests of sanbook.training: the sweep against plain training, tested against the paper."""
 
-import os
 import random
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import needs
 
 import sanbook.data
 from san_core import ACTIVATION_FUNCTIONS, ACTIVATIONS, phi
@@ -282,11 +281,13 @@ def test_global_random_states_and_data_are_left_as_they_were(train):
 
 @each_activation
 def test_results_do_not_depend_on_the_number_of_threads(activation):
-    data, swept = data_set(), []
+    data, swept, drawn = data_set(), [], []
     for threads in (1, 3):
         torch.set_num_threads(threads)
         swept.append(sweep(data, activation, [3, 4, 9], seeds=[1, 2], protocol=SHORT))
+        drawn.append(reconstruct(swept[0].model(9, 2), data.train))
     torch.set_num_threads(1)
+    assert all(map(torch.equal, *drawn))
     pd.testing.assert_frame_equal(swept[0].table, swept[1].table, check_exact=True)
     for key, kernels in swept[0].last.items():
         assert torch.equal(kernels, swept[1].last[key])
@@ -322,13 +323,10 @@ def overfitted():
     return sweep(data_set(), "relu", [9, 2, 30, 9], seeds=[4, 1], protocol=protocol)
 
 
-def test_columns_of_the_table(overfitted):
-    assert list(overfitted.table.columns) == [*KEYS, *MEASURES]
-    assert overfitted.table.notna().all(axis=None)
-
-
 def test_rows_of_the_table(overfitted):
     table = overfitted.table
+    assert list(table.columns) == [*KEYS, *MEASURES]
+    assert table.notna().all(axis=None)
     assert not table.duplicated(KEYS).any()
     models = {(m, seed) for m in (2, 9, 30) for seed in (1, 4)}
     for split in ("train", "validation"):
@@ -370,27 +368,10 @@ def test_models_give_their_test_rows_again(overfitted):
         assert again == pytest.approx([getattr(row, metric) for metric in MEASURES], rel=1e-4)
 
 
-@pytest.mark.parametrize("rule", ["best", "last"])
-@each_ndim
-def test_models_of_fit_give_their_test_rows_again(ndim, rule):
-    protocol = Protocol(epochs=12, num_kernels=2, init="normal", learning_rate=0.1)
-    trained = fit(data_set(ndim), "relu", 5, seed=1, protocol=protocol)
-    selected = trained.select().set_index("rule").loc[rule]
-    again = evaluate(trained.model(5, 1, rule), data_set(ndim).test).mean(dim=0).tolist()
-    assert again == pytest.approx(selected[list(MEASURES)].tolist(), rel=1e-6)
-    assert selected.epoch == {"best": best_epochs(trained.table)[5, 1], "last": 12}[rule]
-
-
 @each_way
 def test_first_of_equally_good_epochs_is_the_best(train):
     trained = train(data_set(), "relu", [4], protocol=Protocol(epochs=3, learning_rate=0.0))
     assert trained.select().set_index("rule").epoch.to_dict() == {"best": 1, "last": 3}
-
-
-def test_best_epoch_is_a_copy_that_further_training_does_not_change(overfitted):
-    epochs = best_epochs(overfitted.table)
-    for model, best in overfitted.best.items():
-        assert torch.equal(best, overfitted.last[model]) == (epochs[model] == 12)
 
 
 def test_changing_a_model_does_not_change_what_it_was_made_of(overfitted):
@@ -416,13 +397,6 @@ def test_train_rows_are_measured_before_each_step(train):
     trained = train(data, "relu", [4], protocol=protocol)
     row = trained.table[trained.table.split == "train"].iloc[0]
     assert row[list(MEASURES)].tolist() == pytest.approx(before.tolist(), rel=1e-5)
-
-
-def test_progress_bar_shows_in_a_terminal_only(capsys):
-    sweep(data_set(), "relu", [4], protocol=SHORT)
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert captured.out == ""
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -477,13 +451,8 @@ def test_divergence_names_the_kernel_size_that_diverged():
 
 # --- the paper ------------------------------------------------------------------------------------
 
-REAL = Path(os.environ.get("SAN_DATA") or "no such folder")
 
-
-@pytest.mark.skipif(
-    not (REAL / "physionet" / "mitdb").is_dir(),
-    reason="needs the recordings: set SAN_DATA to a folder that has physionet/mitdb",
-)
+@needs("physionet/mitdb")
 @pytest.mark.parametrize(
     ("activation", "m", "expected", "tolerance"),
     [
@@ -516,8 +485,12 @@ def test_sweep_refuses_no_sizes_and_equal_seeds(kernel_sizes, seeds):
         sweep(data, "identity", kernel_sizes, seeds=seeds)
 
 
-def test_a_process_of_a_notebook_shows_no_bar_in_its_terminal(monkeypatch, capfd):
-    monkeypatch.setenv("SAN_PROGRESS", "shown")
+@pytest.mark.parametrize("there", ["SAN_PROGRESS", "ipykernel"])
+def test_no_bar_is_shown_but_in_a_notebook_of_the_lab(monkeypatch, capfd, there):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if there == "ipykernel":
+        monkeypatch.setitem(sys.modules, there, sys)
+    else:
+        monkeypatch.setenv(there, "shown")
     sweep(data_set(seed=11), "extrema", [3], seeds=[0], protocol=SHORT)
     assert capfd.readouterr() == ("", "")
