@@ -130,6 +130,14 @@ def test_small_package_depends_on_what_it_imports_and_no_more():
     assert {name.replace("markdown_it", "markdown-it-py") for name in LATE} <= optional
 
 
+def test_data_and_signals_import_nothing_that_is_of_unix_alone():
+    modules = [
+        path for name in ("data", "signals") for path in (ROOT / "sanbook" / name).rglob("*.py")
+    ]
+    names = {name for path in modules for name in imported_names(path)}
+    assert not names & {"fcntl", "grp", "posix", "pwd", "resource", "syslog", "termios", "tty"}
+
+
 def package_of(name):
     """The row of the table of packages that a dotted name belongs to."""
     first, *rest = name.split(".")
