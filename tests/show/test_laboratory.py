@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 import wasmtime
 from conftest import barriers
+from edf_file import edf_file
 
 import sanbook.data
 from san_core import (
@@ -338,30 +339,9 @@ def test_records_are_read_as_by_python(read, tmp_path, name):
     assert_read_alike(read, paths, 0, rate=250.0)
 
 
-def edf(labels=("ECG", "EDF Annotations"), sizes=(10, 4), onsets=(0, 1, 2), width=2, **changed):
+def edf(labels=("ECG", "EDF Annotations"), sizes=(10, 4), onsets=(0, 1, 2), **changed):
     """An EDF or BDF file of three records."""
-    fields = {"version": "0" if width == 2 else "\xffBIOSEMI", "records": "3", "duration": "1"}
-    fields |= {"low": "-5", "high": "5", "dlow": "-2048", "dhigh": "2047", "units": "mV"}
-    fields |= {"reserved": ""} | changed
-    count = len(labels)
-    head = fields["version"].ljust(8) + " " * 160 + "01.02.0303.04.05"
-    head += str(256 * (1 + count)).ljust(8) + fields["reserved"].ljust(44)
-    head += fields["records"].ljust(8)
-    head += fields["duration"].ljust(8) + str(count).ljust(4)
-    columns = [(labels, 16), ("", 80), (fields["units"], 8), (fields["low"], 8)]
-    columns += [(fields["high"], 8), (fields["dlow"], 8), (fields["dhigh"], 8), ("", 80)]
-    columns += [(sizes, 8), ("", 32)]
-    for values, size in columns:
-        each = values if isinstance(values, tuple) else (values,) * count
-        head += "".join(str(value).ljust(size) for value in each)
-    body = b""
-    for onset in onsets:
-        for label, samples in zip(labels, sizes, strict=True):
-            if label == "EDF Annotations":
-                body += f"+{onset}\x14\x14\0".encode().ljust(width * samples, b"\0")
-            else:
-                body += NOISE.integers(0, 256, width * samples, np.uint8).tobytes()
-    return head.encode("latin-1") + body
+    return edf_file(labels, sizes, onsets, **changed)[0]
 
 
 EDFS = {

@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from sanbook.signals.formats import FileError, open_file, open_recording
-from sanbook.signals.windows import windows_of
 
 CASES = Path(__file__).parent / "cases"
 WAVE = [0.0, 0.2026, 0.3834, 0.5252]  # what most of the cases begin with
@@ -108,13 +107,6 @@ def test_gap_in_times_is_missing_samples():
     stored = pd.read_csv(CASES / "csv-time-column-with-gap/gap.csv")
     places = (stored.time * 100).round().astype(int)
     np.testing.assert_array_equal(values[places], stored.ECG)
-
-
-def test_windows_over_a_gap_are_left_out_and_later_ones_have_their_times():
-    recording = open_recording(CASES / "csv-time-column-with-gap/gap.csv")
-    windows = list(windows_of(recording, 100))
-    assert [window.start for window in windows] == [*range(0, 900, 100)]
-    assert [window.fault for window in windows] == ["", "", *["gap"] * 5, "", ""]
 
 
 def test_rate_that_times_contradict():
@@ -266,18 +258,6 @@ def test_times_without_a_unit_take_it_from_the_rate(tmp_path):
     assert read(path, rate=250)[0].sampling_rate == 250
     with pytest.raises(FileError, match=r"says 0\.25 Hz, but the rate given is 100 Hz"):
         read(path, rate=100)
-
-
-@pytest.mark.parametrize("lost", [[300], [10, 11, 12, 400], [*range(200, 500)]])
-@pytest.mark.parametrize("decimals", [3, 6])
-def test_lost_samples_are_missing_at_their_times(tmp_path, lost, decimals):
-    path = tmp_path / "own.csv"
-    frame = table(rate=64).round({"time": decimals}).drop(index=lost)
-    path.write_text(text(frame))
-    recording, values = read(path)
-    assert recording.sampling_rate == 64
-    assert np.flatnonzero(np.isnan(values)).tolist() == lost
-    np.testing.assert_array_equal(np.delete(values, lost), frame.ECG)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,5 @@
 """Tests of sanbook.signals.windows: signals written by NumPy, pandas and wfdb."""
 
-import pickle
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +9,7 @@ from conftest import sha256
 
 import sanbook.signals.windows
 from sanbook.data.windows import standardized_windows
-from sanbook.signals.formats import edf, numpy, open_recording
-from sanbook.signals.formats import wfdb as records
+from sanbook.signals.formats import numpy, open_recording
 
 
 def noise(samples):
@@ -97,94 +91,18 @@ def test_own_signal_with_a_large_offset_keeps_its_digits(tmp_path):
     torch.testing.assert_close(shifted, plain, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("write_own", [record, csv, npz])
-@pytest.mark.parametrize("column", ["", "EEG"])
-def test_column_that_is_not_one_of_the_own_ones(tmp_path, write_own, column):
-    path = write_own(tmp_path, noise(600).reshape(300, 2))
-    message = rf"{path.name}: '{column}' does not name exactly one of its columns \['ECG', 'PPG'\]"
-    with pytest.raises(ValueError, match=message):
-        sanbook.signals.windows.load_signal(path, 100, column)
-
-
-class Trap:
-    def __reduce__(self):
-        return pytest.fail, ("unpickled",)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("own.csv", "ecg\n1\n2\n", "2 samples .*are fewer than 3 windows of 2 samples"),
-        (
-            "own.csv",
-            "ecg,t\n1,1\n,2\n2,3\n3,4\n1,5\n2,6\n",
-            "1 window with a gap is left out, from sample 0",
-        ),
-        (
-            "own.csv",
-            "ecg\n1\n2\n3\n3\n1\n2\n",
-            "1 window of a constant value is left out, from sample 2",
-        ),
-        ("own.npy", b"", "holds no array of numbers"),
-        ("own.npy", np.array([Trap()]), "holds no array of numbers"),
-        ("own.npy", pickle.dumps(Trap()), "holds no array of numbers"),
-        ("own.npz", b"PK\x03\x04 broken", "cannot be read: "),
-        ("own.npy", np.ones((50, 2)), r"does not name exactly one of its columns \[0, 1\]"),
-        ("own.npy", np.ones(50, complex), "not a signal but complex128"),
-        ("own.mat", "", ".mat is none of the kinds .csv"),
-    ],
-)
-def test_own_signal_that_cannot_be_used(tmp_path, name, content, message):
-    path = tmp_path / name
-    if isinstance(content, np.ndarray):
-        np.save(path, content, allow_pickle=True)
-    else:
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    column = "ecg" if "ecg,t" in str(content) else ""
-    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
-        sanbook.signals.windows.load_signal(path, 2, column)
-
-
-def test_own_signal_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        sanbook.signals.windows.load_signal(tmp_path / "own.csv", 100)
-    header = record(tmp_path, noise(600).reshape(300, 2))
-    header.with_suffix(".dat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"names own\.dat, which is not"):
-        sanbook.signals.windows.load_signal(header, 100, "PPG")
-
-
 # Reading block by block
 
 
-def edf_of(folder, values):
-    edfio = pytest.importorskip("edfio")
-    signals = [
-        edfio.EdfSignal(values[:, i], 50, label=label, physical_dimension=units)
-        for i, (label, units) in enumerate([("ECG", "mV"), ("PPG", "V")])
-    ]
-    edfio.Edf(signals).write(folder / "own.edf")
-    return folder / "own.edf"
-
-
-@pytest.mark.parametrize("write_own", [record, csv, npz, npy, edf_of])
 @pytest.mark.parametrize("block", [1, 50, 130, 10_000])
-def test_windows_do_not_depend_on_how_a_file_is_read(tmp_path, monkeypatch, write_own, block):
-    values = noise(1500).reshape(750, 2)
-    path = write_own(tmp_path, values)
-    column = "" if write_own is npy else 1
-    for module in (edf, numpy, records):
-        monkeypatch.setattr(module, "BLOCK", block)
-    opened = open_recording(path, column)
-    cut = list(sanbook.signals.windows.windows_of(opened, 100))
+def test_windows_do_not_depend_on_how_a_file_is_read(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(numpy, "BLOCK", block)
+    np.save(tmp_path / "own.npy", noise(750))
+    cut = list(sanbook.signals.windows.windows_of(open_recording(tmp_path / "own.npy"), 100))
     assert [window.start for window in cut] == [*range(0, 701, 100)]
     assert [window.fault for window in cut] == [""] * 7 + ["rest"]
     found = np.concatenate([window.values for window in cut])
-    exact = write_own in (csv, npz, npy)
-    np.testing.assert_allclose(found, values[:, 1], rtol=0, atol=0 if exact else 1e-3)
-    monkeypatch.undo()
-    whole = np.concatenate(list(open_recording(path, column).blocks(100)))
-    np.testing.assert_array_equal(found, whole)
+    np.testing.assert_array_equal(found, noise(750))
 
 
 def test_windows_with_faults_are_named_and_left_out(tmp_path):
@@ -238,30 +156,3 @@ def test_parts_alternate_over_a_long_recording(tmp_path):
     assert torch.equal(data.test, cut[[1, 5, 7, 11]])
     own = torch.from_numpy(values.reshape(24, 10).std(1, ddof=1)[[2, 10, 14, 22]])
     torch.testing.assert_close(deviations.double(), own, rtol=1e-5, atol=0)
-
-
-# A small installation
-
-
-SMALL = """
-import sys
-
-for absent in "torchvision neurokit2 sklearn IPython".split():
-    sys.modules[absent] = None  # an import of it raises
-import sanbook.signals.windows
-
-print(sanbook.signals.windows.load_signal(sys.argv[1], 100).test.shape)
-"""
-
-
-def test_small_installation_reads_a_signal(tmp_path):
-    path = tmp_path / "own.csv"
-    pd.DataFrame({"ecg": noise(600)}).to_csv(path, index=False)
-    out = subprocess.run(
-        [sys.executable, "-c", SMALL, str(path)],
-        cwd=Path(__file__).parent.parent.parent,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert out == "torch.Size([2, 100])\n"
