@@ -192,35 +192,31 @@ def reconstruct(model: SAN, x: Tensor) -> tuple[Tensor, Tensor]:
     (tensor(0.0100), tensor(2.1000))
     """
     model.similarities(x[:1])  # complains about the axes of x and about kernels larger than it
-    # In rows, whatever the strides of x: parts of it are written in place.
-    x_hat, counts = torch.empty(x.shape, dtype=x.dtype), torch.empty(len(x), dtype=torch.long)
     share = max(1, -(-len(x) // torch.get_num_threads()))
-    parts = zip(x.split(share), x_hat.split(share), counts.split(share), strict=True)
-    for _ in in_threads(lambda part: reconstruct_into(model, *part), parts):
-        pass
+    parts = in_threads(lambda part: reconstruct_here(model, part), x.split(share))
+    x_hat, counts = map(torch.cat, zip(*parts, strict=True))
     inverse_cr = inverse_compression_ratio_from_counts(
         counts, model.num_weights, x[0].numel(), model.ndim
     )
     return x_hat, inverse_cr
 
 
-def reconstruct_into(model: SAN, x: Tensor, x_hat: Tensor, counts: Tensor) -> None:
-    """Write reconstructions, as `reconstruct` gives them, and the counts of activations, ``(B,)``.
+def reconstruct_here(model: SAN, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Reconstructions, as `reconstruct` gives them, and the counts of activations, ``(B,)``.
 
-    ``x_hat``, ``(B, *spatial)`` as ``x``, must be contiguous. All is done in the calling thread; by
-    the compiled loops, unless the activation function is not one of the paper's or the examples
-    are not in single precision.
+    All is done in the calling thread; by the compiled loops, unless the activation function is not
+    one of the paper's or the examples are not in single precision.
     """
     if kernels.kind_of(model.activation) is not None and x.dtype == torch.float32:
-        (counts[:],), _ = kernels.code(model, kernels.as_images(x), x_hat=kernels.as_images(x_hat))
-        return
-    at_once = max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))
-    for start in range(0, len(x), at_once):
-        part = slice(start, start + at_once)
+        x_hat = torch.empty(x.shape)
+        (counts,), _ = kernels.code(model, kernels.as_images(x), x_hat=kernels.as_images(x_hat))
+        return x_hat, counts
+    parts = []
+    for part in x.split(max(1, LARGEST_BATCH // (len(model.kernels) * x[0].numel()))):
         with torch.no_grad():
-            a = model.encode(x[part])
-            x_hat[part] = model.decode(a)
-        counts[part] = a.flatten(1).count_nonzero(dim=1)
+            a = model.encode(part)
+            parts.append((model.decode(a), a.flatten(1).count_nonzero(dim=1)))
+    return tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 def evaluate(model: SAN, x: Tensor) -> Tensor:

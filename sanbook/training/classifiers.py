@@ -24,13 +24,12 @@ from sanbook.training import (
     in_threads,
     loops,
     orders_of_epochs,
-    reconstruct_into,
+    reconstruct_here,
 )
 from sanbook.training.cache import cached
 from sanbook.training.loops import TAPS
 
 LARGEST_INPUT = 2**18  # samples that one classifier predicts at once
-EXAMPLES = 1000  # that a SAN is measured on at once
 
 
 # --- the networks ---------------------------------------------------------------------------------
@@ -118,10 +117,9 @@ def classify(
         protocol: see `Protocol`.
     """
 
-    def inputs_of(k):
-        return {part: x[k] for part, x in inputs.items()}
-
-    return _classify(network, inputs_of, labels, seeds, protocol)
+    return _classify(
+        network, lambda k: {part: x[k] for part, x in inputs.items()}, labels, seeds, protocol
+    )
 
 
 def _classify(
@@ -239,7 +237,7 @@ def classify_reconstructions(
     models = [trained.model(of.kernel_size, of.seed, of.rule) for of in runs.itertuples()]
 
     def inputs_of(k):
-        return _reconstructions(models[k], data)
+        return {part: reconstruct_here(models[k], getattr(data, part))[0] for part in data.labels}
 
     classified = _classify(network, inputs_of, data.labels, runs.seed.tolist(), trained.protocol)
     measured = pd.DataFrame(in_threads(lambda model: table_metrics(model, data.test), models))
@@ -257,26 +255,10 @@ def classify_reconstructions(
     return table.reset_index(drop=True), predictions
 
 
-def _reconstructions(model: SAN, data) -> dict[str, Tensor]:
-    """What a SAN reconstructs of the parts of ``data``, in the calling thread."""
-    reconstructed = {}
-    for part in data.labels:
-        x = getattr(data, part)
-        reconstructed[part] = torch.empty(x.shape)
-        counts = torch.empty(len(x), dtype=torch.long)
-        reconstruct_into(model, x, reconstructed[part], counts)
-    return reconstructed
-
-
 def table_metrics(model: SAN, x: Tensor) -> dict[str, float | bool]:
     """How good a SAN is on test examples, with the weights counted in both ways."""
-    counts, losses, dead = torch.empty(len(x), dtype=torch.long), torch.empty(len(x)), True
-    for first in range(0, len(x), EXAMPLES):
-        part = slice(first, first + EXAMPLES)
-        x_hat = torch.empty_like(x[part])
-        reconstruct_into(model, x[part], x_hat, counts[part])
-        losses[part] = normalized_loss(x[part], x_hat)
-        dead = dead and not x_hat.any()
+    x_hat, counts = reconstruct_here(model, x)
+    losses = normalized_loss(x, x_hat)
     inverse_cr, inverse_cr_qm = (
         inverse_compression_ratio_from_counts(counts, num_weights, x[0].numel(), model.ndim)
         for num_weights in (model.num_weights, sum(len(kernel) for kernel in model.kernels))
@@ -287,5 +269,5 @@ def table_metrics(model: SAN, x: Tensor) -> dict[str, float | bool]:
         "phi": phi(inverse_cr, losses).mean().item(),
         "inverse_compression_ratio_qm": inverse_cr_qm.mean().item(),
         "phi_qm": phi(inverse_cr_qm, losses).mean().item(),
-        "dead": dead,
+        "dead": not x_hat.any().item(),
     }
