@@ -18,6 +18,9 @@ from traitlets.config import Config
 # Libraries of many pages; "__main__" keeps each kernel from running the program that started it.
 IMPORTED = ["__main__", "ipykernel.kernelapp", "matplotlib.pyplot", "neurokit2", "numba", "pandas"]
 IMPORTED += ["sklearn.datasets", "torch", "torch.nn.functional", "wfdb"]
+# Arrays of 8 MB and more go back to the system when they are freed. glibc, which reads this when a
+# process starts, would keep those below 32 MB, such as ten thousand images.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**23))
 METHODS = multiprocessing.get_all_start_methods()
 CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
 CONTEXT.set_forkserver_preload(IMPORTED)
