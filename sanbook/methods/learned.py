@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sanbook.methods.base import Method, Tried, evaluate_code
+from sanbook.methods.base import Method
 from sanbook.methods.fixed import cut, join
 from sanbook.scales.pursuit import Pursuit
 
@@ -97,26 +97,22 @@ class Dictionary(Method):
 
     def encode(self, x: Tensor) -> Tensor:
         """See `Method`; ``(B, q, *grid of patches)``."""
-        (code,) = self.encode_within(x, [self.tolerance])
-        return code
-
-    def encode_within(self, x: Tensor, tolerances: list[float]) -> Iterator[Tensor]:
-        """The codes for each of several tolerances, by one pursuit."""
         blocks = cut(x, self.size).flatten(x.ndim)  # (B, *grid, size^ndim)
         patch, atoms = blocks.flatten(0, -2).double(), self.weights[0].double()
         pursuit = Pursuit(
             patch, strongest=lambda residual: (residual @ atoms.T).abs().argmax(dim=1),
             draw=atoms.__getitem__, most=min(atoms.shape),
         )  # fmt: skip
-        errors = [pursuit.residual.square().sum(dim=1)]
-        while (errors[-1] > min(tolerances)).any() and pursuit.steps < min(atoms.shape):
-            pursuit.going = (errors[-1] > min(tolerances)).nonzero().flatten()
+        steps = torch.zeros(len(patch), dtype=torch.long)
+        for _ in range(min(atoms.shape)):
+            error = pursuit.residual.square().sum(dim=1)
+            pursuit.going = (error > self.tolerance).nonzero().flatten()
+            if not len(pursuit.going):
+                break
             pursuit.step()
-            errors.append(pursuit.residual.square().sum(dim=1))
-        for tolerance in tolerances:
-            steps = (torch.stack(errors) > tolerance).sum(dim=0)
-            code = pursuit.code(steps, len(atoms)).to(x.dtype)
-            yield code.view(*blocks.shape[:-1], len(atoms)).movedim(-1, 1)
+            steps[pursuit.going] += 1
+        code = pursuit.code(steps, len(atoms)).to(x.dtype)
+        return code.view(*blocks.shape[:-1], len(atoms)).movedim(-1, 1)
 
     def decode(self, code: Tensor, spatial: torch.Size) -> Tensor:
         """See `Method`."""
@@ -124,23 +120,7 @@ class Dictionary(Method):
         return join(blocks.unflatten(-1, [self.size] * len(spatial)), spatial)
 
 
-@dataclasses.dataclass(frozen=True)
-class EachTolerance:
-    """A dictionary with each of several tolerances, tried in one go."""
-
-    dictionary: Dictionary
-    tolerances: list[float]
-
-    def try_on(self, x: Tensor) -> Iterator[Tried]:
-        """See `Method`."""
-        codes = self.dictionary.encode_within(x, self.tolerances)
-        for tolerance, code in zip(self.tolerances, codes, strict=True):
-            dictionary = dataclasses.replace(self.dictionary, tolerance=tolerance)
-            inverse_cr, loss, _ = evaluate_code(dictionary, x, code).unbind(dim=1)
-            yield dictionary, inverse_cr, loss
-
-
-def dictionaries(train: Tensor, seed: int) -> Iterator[EachTolerance]:
+def dictionaries(train: Tensor, seed: int) -> Iterator[Dictionary]:
     """Candidates of dictionary learning: size of the patches, number of atoms, tolerated error."""
     from sklearn.decomposition import MiniBatchDictionaryLearning
     from sklearn.exceptions import ConvergenceWarning
@@ -148,7 +128,6 @@ def dictionaries(train: Tensor, seed: int) -> Iterator[EachTolerance]:
     for size in patch_sizes(train):
         examples = patches(train, size, PATCHES, seed).numpy()
         energy = float((examples**2).sum(axis=1).mean())
-        tolerances = [share * energy for share in (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)]
         for count in (4, 16) if train.ndim == 2 else (4, 16, 64):
             learner = MiniBatchDictionaryLearning(
                 count, max_iter=5, batch_size=64, transform_algorithm="omp", random_state=seed
@@ -159,7 +138,8 @@ def dictionaries(train: Tensor, seed: int) -> Iterator[EachTolerance]:
                 warnings.filterwarnings("ignore", message, ConvergenceWarning)
                 learner.fit(examples)
             atoms = torch.from_numpy(learner.components_).to(train.dtype)
-            yield EachTolerance(Dictionary(size, tolerances[0], (atoms,)), tolerances)
+            for share in (0.01, 0.03, 0.1, 0.3, 0.6, 1.0):
+                yield Dictionary(size, share * energy, (atoms,))
 
 
 # --- convolutional dictionary ---------------------------------------------------------------------
