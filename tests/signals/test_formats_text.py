@@ -197,6 +197,8 @@ def test_an_oscilloscope_and_labview_have_one_signal(tmp_path):
     recording, values = read(tmp_path, content)
     assert (recording.column, recording.sampling_rate) == ("Voltage", 250)
     np.testing.assert_array_equal(values, WAVE)
+    (tmp_path / "own.csv").rename(tmp_path / "own.lvm")
+    assert open_recording(tmp_path / "own.lvm").sampling_rate == 250
 
 
 @pytest.mark.parametrize("rate", [250, 1])
