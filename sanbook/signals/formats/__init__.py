@@ -39,8 +39,8 @@ def open_file(path: str | os.PathLike, **overrides) -> SignalFile:
     """Open a file of signals and learn the names of its channels. Nothing is unpickled.
 
     Args:
-        path: text in columns (.csv, .txt, .tsv, .asc, .lvm, .dat without a header of a WFDB record),
-            "-" for such text on standard input, or a pipe; .npy or .npz; the header (.hea) or the
+        path: text in columns (.csv, .txt, .tsv, .asc, .lvm, .dat that no WFDB header names), "-"
+            for such text on standard input, or a pipe; .npy or .npz; the header (.hea) or the
             signal file of a WFDB record; .edf or .bdf.
         overrides: ``rate``, ``separator``, ``decimal``, ``skip``, ``time``, see `Overrides`.
 
