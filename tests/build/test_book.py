@@ -487,8 +487,7 @@ def test_playground_carries_what_its_record_says(book):
     assert record.pop("profile") == "quick"
     cards = record.pop("cards")
     assert data == record
-    assert set(cards) == {*data["signals"], "mnist"}
-    assert set(data["signals"]) == set(data["kernels"])
+    assert set(cards) == set(data["signals"]) == set(data["kernels"])
     for name, shown in data["signals"].items():
         assert len(shown["x"]) == sanbook.data.WINDOW
         assert cards[name]["source"] == "simulated"
