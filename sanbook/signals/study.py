@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as first_done
 from concurrent.futures.process import BrokenProcessPool
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-import san_core
 from san_core import ACTIVATIONS
+from sanbook.code import code_of
 from sanbook.data.windows import standardized_windows
 from sanbook.files import whole
 from sanbook.methods import fixed as transforms
@@ -43,9 +42,6 @@ from sanbook.training import MEASURES, Protocol, sweep
 
 SPLIT = (6, 2, 4)  # windows for training, validation and test, as in the article's section IV-A
 PARTS = np.repeat(["train", "validation", "test"], SPLIT)
-# The packages and the libraries that a result depends on.
-PACKAGES = ("methods", "scales", "signals", "training")
-LIBRARIES = ("torch", "numpy", "numba", "scipy", "pywavelets", "wfdb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,12 +158,7 @@ class _Split:
 @functools.cache
 def hash_of_code() -> str:
     """A hash of the code and the libraries that results depend on."""
-    digest = hashlib.sha256(Path(san_core.__file__).read_bytes())
-    for package in PACKAGES:
-        for module in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
-            digest.update(module.read_bytes())
-    digest.update(repr([(name, version(name)) for name in LIBRARIES]).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(repr(code_of(__name__)).encode()).hexdigest()
 
 
 def result_files(units: list[Unit], plan: Plan, results: Path) -> tuple[dict[Unit, Path], dict]:
