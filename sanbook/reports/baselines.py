@@ -164,7 +164,7 @@ class Report(reports.Page):
             found.append(
                 f"**The multiscale SAN**, which goes beyond the paper, scores {ours[0]:.3f} on the "
                 f"signals, and {ours[1]:.3f} with the scale charged. The best SAN of the paper "
-                f"scores {self.best_san[chosen].mean():.3f}."
+                f"on each signal scores {self.best_san[chosen].mean():.3f} in the mean."
             )
         return show.findings(*found)
 
@@ -324,7 +324,7 @@ def describe_smallest(phi: pd.Series, charged: pd.Series, coded: pd.Series) -> s
 
     >>> phi = pd.Series({"DCT": 0.4, "wavelets": 0.2})
     >>> describe_smallest(phi, phi + 0.1, phi)
-    '*wavelets*, 0.200; also with the scale charged, 0.300, and from bytes, 0.200.'
+    '*wavelets*, 0.200. It is also first with the scale charged (0.300) and from bytes (0.200).'
     >>> describe_smallest(phi, phi, 1 - phi)
     '*wavelets*, 0.200; with the scale charged *wavelets*, 0.200; from bytes *DCT*, 0.600.'
     """
@@ -332,7 +332,8 @@ def describe_smallest(phi: pd.Series, charged: pd.Series, coded: pd.Series) -> s
     values = [count.min() for count in (phi, charged, coded)]
     form = "*{0}*, {3:.3f}; with the scale charged *{1}*, {4:.3f}; from bytes *{2}*, {5:.3f}."
     if len(set(names)) == 1:
-        form = "*{0}*, {3:.3f}; also with the scale charged, {4:.3f}, and from bytes, {5:.3f}."
+        form = "*{0}*, {3:.3f}. It is also first with the scale charged ({4:.3f}) and from bytes "
+        form += "({5:.3f})."
     return form.format(*names, *values)
 
 

@@ -12,8 +12,12 @@ from sanbook.data.dataset import DataSet
 from sanbook.data.manifest import MANIFEST
 from sanbook.show import figures
 
-KINDS = {"real": "of the paper", "substitute": "substitute", "unverified": "unverified",
-         "simulated": "simulated"}  # fmt: skip
+KINDS = {
+    "real": "of the paper",
+    "substitute": "of another record or channel",
+    "unverified": "unverified",
+    "simulated": "simulated",
+}
 
 
 class Report(reports.Page):

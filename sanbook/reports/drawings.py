@@ -134,8 +134,8 @@ def explorer(
     return show.live(
         "explorer",
         label=f"fig-explorer-{name}",
-        caption=f"Any of the networks on the first of the test {examples} of {label}: choose an "
-        "activation function and a kernel size.",
+        caption=f"Any of the networks on the first of the test {examples}. Data: {label}. Choose "
+        "an activation function and a kernel size.",
         data={
             "activations": describe_activations(),
             "border_tolerance": models[first][chosen[first]].border_tolerance,

@@ -141,7 +141,7 @@ class Report(reports.Page):
             f"**Agreement with the paper:** {mean} with {protocol.init} initialization matches "
             f"{within(means, printed, 'phi').sum()} of the {len(printed)} published φ̄ within "
             f"{TOLERANCE:g}, and at least one run matches "
-            f"{near.groupby(rows.activation).any().sum()}."
+            f"{near.groupby(rows.activation).any().sum()} of them."
         )
 
     def published_and_ours(self) -> show.Shown:
@@ -236,7 +236,7 @@ class Report(reports.Page):
             figure,
             f"CR⁻¹ against L̃ on the test windows of {self.database}, one point for each kernel "
             "size. Stars mark the kernel size selected on validation, and the kernels on the right "
-            f"belong to them. {(phi < 1).mean():.0%} of the points score φ̄ below 1.",
+            f"belong to them. {100 * (phi < 1).mean():.0f} % of the points score φ̄ below 1.",
             f"Scatter plot of CR⁻¹ against L̃ for {self.best.kernel_size.nunique()} kernel sizes. "
             f"φ̄ on test lies between {phi.min():.2f} and {phi.max():.2f}.",
         )

@@ -95,8 +95,8 @@ class Report(reports.Page):
                 measured.append((evaluate(model, x)[0, 2].item(), activation, m))
         phi, activation, m = min(measured)
         return (
-            f"The window of {name} is described best by {NAMES[activation]} with m = {m}, of all "
-            f"networks offered here: φ = {phi:.2f}."
+            f"The window of {name} is described best by {NAMES[activation]} with a kernel of "
+            f"{reports.counted(m, 'sample')}, of all networks offered here: φ = {phi:.2f}."
         )
 
     def write_results(self, results: str) -> None:

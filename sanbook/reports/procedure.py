@@ -143,8 +143,9 @@ class Procedure(reports.Page):
         return show.findings(
             f"The published φ̄ lies within the range of our {self.seeds} seeds (± {TOLERANCE:g}) "
             f"for {within} of {len(self.table)} pairs of recording and function from normal "
-            f"weights, and for {constant_within} from weights of 0.1. Some seed chooses the "
-            f"published kernel size for {sizes} and {constant_sizes} pairs. "
+            f"weights, and for {constant_within} from weights of 0.1. At least one seed "
+            f"chooses the published kernel size for {sizes} pairs from normal weights, and for "
+            f"{constant_sizes} from weights of 0.1. "
             f"{describe_reference()}",
             f"The ranks of the published φ̄ among ours have p = {p:.2g} against a uniform "
             f"distribution from normal weights, and p = {constant_p:.2g} from weights of 0.1.",

@@ -148,18 +148,18 @@ class Starts(reports.Page):
         compared = ""
         if self.seeds >= 6:
             compared = (
-                " Two of each start, chosen on validation, reach "
-                f"{self.restarts_of(STARTS, 2):.3f}, and six of the best start alone "
+                " Two networks of each start reach "
+                f"{self.restarts_of(STARTS, 2):.3f}, and six networks of the best start alone "
                 f"{self.restarts_of([best], 6):.3f}, at equal cost."
             )
         return show.findings(
             f"Mean φ̄ on {len(self.recordings)} recordings and four functions is {said}, with the "
             f"kernel size chosen on validation. {describe_reference()}",
-            f"The best start alone is not the best everywhere: on {database} with "
-            f"{NAMES[activation]}, {START_WORDS[best]} end {loss.iloc[-1]:.2f} above the best "
-            "other start.",
-            f"One network chosen on validation among one of each start reaches "
-            f"{self.restarts_of(STARTS, 1):.3f}.{compared}",
+            f"The start with the smallest mean is not the best everywhere: on {database} with "
+            f"{NAMES[activation]}, {START_WORDS[best]} give a φ̄ that is {loss.iloc[-1]:.2f} larger "
+            "than the φ̄ of the best other start.",
+            "One network of each start is trained, and one of the three is chosen on validation: "
+            f"the mean φ̄ is {self.restarts_of(STARTS, 1):.3f}.{compared}",
         )
 
     def restarts_of(self, inits: Sequence[str], count: int) -> float:

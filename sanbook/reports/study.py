@@ -169,8 +169,8 @@ class Report(reports.Page):
         ratios = self.carried.div(np.diag(self.carried), axis=1).to_numpy()[away]
         return (
             f"**Transfer:** an Extrema kernel of another recording scores {np.median(ratios):.2f} "
-            "times the φ̄ of the recording's own kernel, in the median. It is better than the own "
-            f"kernel for {int((ratios < 1).sum())} of {len(ratios)} pairs."
+            "times the φ̄ of the recording's own kernel, in the median. The kernel of "
+            f"another recording is better for {int((ratios < 1).sum())} of {len(ratios)} pairs."
         )
 
     @figures.style()

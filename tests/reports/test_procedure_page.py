@@ -40,7 +40,7 @@ def test_the_page_tells_a_right_start_from_a_wrong_one(page):
     assert (differ, normal) == (44, 44)
     assert p < 1e-9
     said = page.findings().text
-    assert "44 and 0 pairs" in said
+    assert "for 44 pairs from normal weights, and for 0 from weights of 0.1" in said
     assert "Normal weights are nearer for 44 of them" in said
 
 

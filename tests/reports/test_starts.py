@@ -77,7 +77,7 @@ def page(monkeypatch):
 def test_the_page_says_which_start_is_best_and_where_it_hurts(page):
     said = page.findings().text
     assert "0.515 from normal weights, 0.615 from weights of 0.1, 0.465 from segments" in said
-    assert "on prcp with Extrema, segments of the signal end 0.30 above" in said
+    assert "on prcp with Extrema, segments of the signal give a φ̄ that is 0.30 larger" in said
     assert "prcp" in page.harm().html
     html = page.table().html
     assert "1 of 2" in html
