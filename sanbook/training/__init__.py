@@ -2,7 +2,7 @@
 
 `fit` is the published protocol written plainly, one `san_core.SAN` at a time. `sweep` trains many
 kernel sizes and seeds with the compiled loops of `sanbook.training.loops`, as many at the same time
-as the page has threads, and is tested to follow `fit`. Both minimise the mean absolute
+as the page has threads, and is tested to follow `fit`. Both minimize the mean absolute
 reconstruction error with Adam (article Sec. III-B; learning rate 0.01, betas 0.9 and 0.999), keep a
 copy of the weights of the epoch with the smallest mean phi on validation, and return the same tidy
 table.
