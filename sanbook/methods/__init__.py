@@ -23,7 +23,7 @@ from sanbook.methods.networks import TrainedNetwork
 from sanbook.scales import MultiscaleSAN, compare_scales
 from sanbook.training.cache import cached
 
-#: Candidates of each method: a function of the training examples and a seed.
+# Candidates of each method: a function of the training examples and a seed.
 METHODS = {
     "DCT": transforms.one_count(transforms.dct),
     "DCT in blocks": transforms.one_count(transforms.block_dct),
@@ -41,14 +41,14 @@ if importlib.util.find_spec("sporco") is None:
     ABSENT["convolutional dictionary"] = "SPORCO is not installed, which has no wheels"
     del METHODS["convolutional dictionary"]
 
-#: The same where each example takes as many entries as make its own phi smallest.
+# The same where each example takes as many entries as make its own phi smallest.
 OWN_COUNT = {
     "DCT, count per example": transforms.own_count(transforms.dct),
     "DCT in blocks, count per example": transforms.own_count(transforms.block_dct),
     "piecewise linear, count per example": transforms.own_count(transforms.piecewise_linear),
 }
 
-#: And of shapes that come at several scales: ``scale_paid=True`` has entries pay for theirs.
+# And of shapes that come at several scales: ``scale_paid=True`` has entries pay for theirs.
 SCALED = {
     "wavelets, count per example": transforms.own_count(transforms.wavelets),
     "shift-invariant wavelets, OMP": atoms.wavelet_pursuits,
@@ -57,7 +57,7 @@ SCALED = {
     "random kernels, OMP": atoms.random_pursuits,
 }
 
-#: Every method, and those that have no candidates for images.
+# Every method, and those that have no candidates for images.
 ALL = METHODS | OWN_COUNT | SCALED
 SIGNALS_ONLY = {"piecewise linear", "piecewise linear, count per example", *SCALED} - {
     "wavelets, count per example"

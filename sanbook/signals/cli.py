@@ -60,7 +60,7 @@ TRAINING = (
            "once for each seed, the multiscale SAN with the first; default: 0,1,2"),
 )  # fmt: skip
 
-#: Of each command what it does, its arguments and its examples.
+# Of each command what it does, its arguments and its examples.
 COMMANDS = {
     "compare": (
         "measure SANs and other methods on a signal",

@@ -49,7 +49,7 @@ class Plan:
     """What is done with each unit; the defaults are those of the paper's first experiment."""
 
     window: int = 1000
-    kernel_sizes: tuple[int, ...] = tuple(range(1, 250))
+    kernel_sizes: tuple[int, ...] = dataclasses.field(default_factory=lambda: tuple(range(1, 250)))
     seed: int = 0
     epochs: int = 30
     candidates: tuple[tuple[int, int], ...] = CANDIDATES  # of the multiscale SAN

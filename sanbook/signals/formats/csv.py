@@ -39,7 +39,7 @@ HEAD = 1000  # lines of a file that its layout is told from
 LIVE = 64  # rows of a stream for the same purpose, as who writes it may wait for an answer
 LONGEST = 2**20  # characters of a line
 END = 2**12  # bytes that the last time of a file is looked for in
-#: How files that are no text in columns begin, and what they are.
+# How files that are no text in columns begin, and what they are.
 FOREIGN = {
     b"version https://git-lfs": "a pointer of Git LFS. Fetch the file itself with git lfs pull",
     b"PK\x03\x04": "a zip or Excel file. Save the sheet as CSV",
