@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 import sanbook.training
-from sanbook.reports.labelled import (
+from sanbook.reports.labelled_tables import (
     compare_accuracy,
     compare_phi,
     describe_dead,
