@@ -451,7 +451,7 @@ function startLaboratory(root, data) {
     return [
       `Of ${trained.length} networks ${name} with m = ${m} has the smallest φ̄ on validation.`,
       `On the ${test.length} test windows its φ̄ is ${phi.toFixed(2)}: ${kept.toFixed(0)} activations a window, one ` +
-      `every ${every.toFixed(rate ? 2 : 0)} ${rate ? "s" : "samples"}, and ${(100 * loss).toFixed(0)} % of the error of a flat line.`,
+      `every ${Number(every.toPrecision(2))} ${rate ? "s" : "samples"}, and ${(100 * loss).toFixed(0)} % of the error of a flat line.`,
       diverged > 0 && `${diverged} more diverged and count as none.`,
       verdictOf(phi, others, cut.strongest, data.tie),
       spared && spared.validation[2] - validation[2] < data.tie
