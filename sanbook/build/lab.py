@@ -14,7 +14,6 @@ from pathlib import Path
 from sanbook.code import ROOT
 
 LAB = ROOT / "_build" / "lab"
-LABELLED = ("uci_epilepsy", "mnist", "fashion_mnist")
 PAGE = re.compile(r"\{doc\}`(?P<text>[^`<]+?) *</?(?P<page>[\w/]+)>`")
 
 
@@ -41,12 +40,14 @@ def _linked(text: str, folder: Path, source: Path) -> str:
 
     def link(role: re.Match) -> str:
         page = role["page"]
-        made_by = {"physionet": "physionet"} | dict.fromkeys(LABELLED, "labelled")
-        for name in (page, made_by.get(page.split("/")[0], "")):
+        if (ROOT / "book" / f"{page}.md").is_file():  # a text, whose role JupyterLab shows as words
+            return role[0]
+        # A page without a notebook of its own is made by one for several data sets.
+        for name in (page, page.split("/")[0], "labelled"):
             if (source / f"{name}.ipynb").is_file():
                 path = Path(os.path.relpath(f"{name}.ipynb", folder)).as_posix()
                 return f"[{role['text']}]({path})"
-        return role[0]  # a page of text, whose role JupyterLab shows as words
+        return role[0]
 
     return PAGE.sub(link, text)
 

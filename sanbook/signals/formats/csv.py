@@ -272,7 +272,7 @@ class _Table:
 
             def blocks(size: int) -> Iterator[np.ndarray]:
                 remarks.clear()
-                clock = None if self.clock is None else self._clock_of(self.clock).at(rate)
+                clock = told and told.at(rate)
                 at_once = max(size, BLOCK // 8) if files else size
                 yield from self._blocks(column, lines(), clock, at_once, remarks)
 

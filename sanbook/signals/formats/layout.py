@@ -48,8 +48,9 @@ COUNTER = re.compile(r"(?i)(sample|row|packet)?[ _]*(index|number|counter|count|
 class TextLayout:
     """How the lines of a text are read: ``first`` is the number of the first row, from 0 on.
 
-    ``numeric`` are the columns that hold numbers, ``width`` counts the fields of a row, of which
-    the last is empty and no column if it is ``trailing``; ``blank`` columns have none as yet.
+    ``numeric`` are the columns that hold numbers, ``blank`` are those without a number so far.
+    ``width`` counts the fields of a row, of which the last is empty and no column if it is
+    ``trailing``.
     """
 
     separator: str

@@ -76,7 +76,7 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
         decision += f", {stated:g} Hz from the archive" if stated else ""
         clocks = [name for name in dated if name != channel.array and len(arrays[name]) == samples]
         moments = arrays[clocks[0]] if clocks else None
-        told = clocks and _clock_of(path.name, clocks[0], moments, rate)
+        told = _clock_of(path.name, clocks[0], moments, rate) if clocks else None
         if not told and wishes.time not in ("", "none"):
             raise FileError(
                 f"{path.name}: array {wishes.time!r} holds no times of {samples} samples. Name the "
@@ -87,7 +87,7 @@ def open_arrays(path: Path, wishes: Overrides) -> SignalFile:
             decision += f", times in array {told.name!r}"
 
         def blocks(size: int) -> Iterator[np.ndarray]:
-            clock = told and _clock_of(path.name, told.name, moments, rate).at(rate)
+            clock = told and told.at(rate)
             # What is mapped counts as memory until it is closed, so each block has its own map.
             for first in range(0, samples, BLOCK):
                 part = array if is_archive else _mapped(path)

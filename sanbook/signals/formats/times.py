@@ -213,10 +213,9 @@ class Clock:
         return 0.0
 
     def at(self, rate: float | None) -> "Clock":
-        """This clock, whose samples lie as far apart as a rate says that hardly differs."""
-        if rate and self.rate:
-            self.step *= self.rate / rate
-        return self
+        """A fresh clock, whose samples lie as far apart as a rate says that hardly differs."""
+        step = self.step * self.rate / rate if rate and self.rate else self.step
+        return dataclasses.replace(self, step=step)
 
     @property
     def drift(self) -> float:
