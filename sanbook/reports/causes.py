@@ -49,9 +49,9 @@ class Causes(reports.Page):
         )
 
     def groups(self) -> Iterator[pd.DataFrame]:
-        """The unmatched numbers of each SAN, whose data set `examples` is then.
+        """The unmatched numbers of each SAN; `examples` is the data set of the SAN meanwhile.
 
-        The quick profile has few of both.
+        The quick profile takes one SAN of each table, and few examples.
         """
         shown = set()
         for (table, database, *_), numbers in self.unmatched.groupby(KEYS, sort=False):

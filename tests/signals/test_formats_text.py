@@ -111,7 +111,7 @@ def test_later_rows_tell_day_and_month(tmp_path):
         ("[\n" + "0.5,\n" * 300 + "0.5\n]\n", "is JSON"),
         ("Type,Local Number,Message,Field 1,Value 1,\n" + "Data,0,record,heart_rate,98,\n" * 300,
          "messages of a FIT file"),
-        (",".join(map(str, WAVE)) + "\n", "has 600 fields in a line, but 1 lines"),
+        (",".join(map(str, WAVE)) + "\n", "has 1 line of 600 fields. Save each sample"),
         ("Name X, 2, 3\n" + "word 4a\n" * 300, "no column of numbers"),
         (2 * "".join(["Interval=\t0.01 s\n", "ChannelTitle=\tecg\n",
                       *(f"{k / 100:.2f}\t{k}\n" for k in range(300))]),

@@ -176,8 +176,8 @@ def recognize(name: str, lines: Sequence[str], wishes: Overrides) -> TextLayout:
     layout.first = _first_row(layout, lines, skip)
     if layout.width > WIDE and len(body) < 4:
         raise FileError(
-            f"{name}: has {layout.width} fields in a line, but {len(body)} lines. Save each sample "
-            "in a line of its own."
+            f"{name}: has {len(body)} line{'s' * (len(body) > 1)} of {layout.width} fields. Save "
+            "each sample in a line of its own."
         )
     above = list(enumerate(lines[: layout.first]))[skip:]
     if not given and wishes.decimal != "." and _has_decimal_commas(name, layout, lines, above):
