@@ -1,7 +1,8 @@
 """The data sets with labels: UCI-epilepsy, MNIST and Fashion-MNIST: obtain, read, simulate.
 
-torchvision reads the images and knows where to download them. Its own download is not used: it has
-no time limit and unpacks a file under its final name, where what it breaks off with would stay.
+torchvision knows where to download the images. Its own download is not used: it has no time limit
+and unpacks a file under its final name, where what it breaks off with would stay. Its reader is not
+used either, as importing torchvision takes 160 MB and more than a second.
 
 Simulated data are an EEG of noise, a rhythm and spikes, and the digits and photographs that come
 with scikit-learn. They follow from a seed.
@@ -116,18 +117,27 @@ def _split_segments(
 
 
 def _read_images(folder: Path, card: Provenance) -> DataSet:
-    # Here, as it takes seconds to import; not its MNIST, which prefers files of an older layout.
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
     x, y, test, test_labels = (
-        read(folder / f"{kind}-{what}-ubyte")
+        read_idx(folder / f"{kind}-{what}-ubyte")
         for kind in ("train", "t10k")
-        for read, what in ((read_image_file, "images-idx3"), (read_label_file, "labels-idx1"))
+        for what in ("images-idx3", "labels-idx1")
     )
     split = [len(x) - VALIDATION_IMAGES, VALIDATION_IMAGES]
     # Divided in place: as numbers, images take four times the memory.
     grey = [images.float().div_(255) for images in (*x.split(split), test)]
-    return _without_blank(grey, [*y.split(split), test_labels], card)
+    return _without_blank(grey, [labels.long() for labels in (*y.split(split), test_labels)], card)
+
+
+def read_idx(path: Path) -> Tensor:
+    """The bytes of an IDX file of images ``(B, height, width)`` or of labels ``(B,)``.
+
+    The head is two zeros, 8 for bytes, the number of axes, and the length of each axis in four
+    bytes (http://yann.lecun.com/exdb/mnist).
+    """
+    content = torch.from_numpy(np.fromfile(path, np.uint8))
+    axes = int(content[3])
+    lengths, values = content[4 : 4 + 4 * axes], content[4 + 4 * axes :]
+    return values.reshape(lengths.numpy().view(">i4").tolist())
 
 
 def simulate(source: Source, reason: str, **options) -> DataSet:

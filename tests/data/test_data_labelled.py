@@ -17,6 +17,7 @@ import sanbook.data
 import sanbook.data.download
 import sanbook.data.labelled
 from sanbook.data.dataset import DataSet, Provenance
+from sanbook.data.labelled import read_idx
 from sanbook.data.manifest import MANIFEST, KnownFile
 
 UCI_CLASSES = ("seizure", "tumour or healthy area", "eyes closed or open")
@@ -333,6 +334,15 @@ def test_images_that_no_mirror_has(tmp_path, mirrors):
     check_note(load_images(tmp_path, "auto").card, "does not verify")
     # Nothing else is left behind, and the good ones are kept.
     assert {file.name for file in raw.iterdir()} == set(FILES) - {LAST}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_idx_files_are_read_as_torchvision_reads_them(tmp_path, content, file):
+    path = tmp_path / file
+    path.write_bytes(content[file])
+    assert torch.equal(
+        read_idx(path), torchvision.datasets.mnist.read_sn3_pascalvincent_tensor(path)
+    )
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
