@@ -150,8 +150,13 @@ def pages(switches: Switches, record: bool = False) -> list[Page]:
         ),
         Page(
             "causes",
-            # As many seeds as other pages have, but none of the record's.
-            parameters={**common, "seeds": list(range(100, 100 + len(switches.seeds)))},
+            # As many seeds as other pages have, but none of the record's, whose smallest rates are
+            # 1 of 200.
+            parameters={
+                **common,
+                "seeds": list(range(100, 100 + len(switches.seeds))),
+                "further": 200 if record else 2 * len(switches.seeds),
+            },
             data=every,
             files=(PUBLISHED, REPRODUCED),
             leaves=("causes.json",),

@@ -134,6 +134,7 @@ _PARAMETERS = {
     },
     "data_directory": (_path(Path.is_dir), _EXISTS.format("folder", "$SAN_DATA, otherwise data/")),
     "seeds": (_several(_whole_number(0)), _NUMBERS.format(0)),
+    "further": (_whole_number(1), "a whole number from 1"),
     "seed": (_whole_number(0), "a whole number from 0"),
     "kernel_sizes": (_several(_whole_number(1), least=0), _NUMBERS.format(1)),
     "path": (_path(Path.is_file), _EXISTS.format("file", "the recording of the paper")),

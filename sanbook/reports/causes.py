@@ -1,6 +1,6 @@
 """The experiments on the numbers that no reference run matches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pandas as pd
 from torch import Tensor
@@ -18,16 +18,10 @@ from sanbook.reproduction.reference import describe_reference, read_reference, r
 class Causes(reports.Page):
     """Which numbers need a cause, and what this build's experiments say of them."""
 
-    def __init__(
-        self, profile: str, seeds: Sequence[int], data: str, directory: str | None
-    ) -> None:
+    def __init__(self, profile: str, data: str, directory: str | None) -> None:
         self.profile, self.quick = profile, profile == "quick"
         self.where = {"data": data, "directory": directory}
         self.epochs = 1 if self.quick else None
-        # Seeds of the first experiment: 200 for the ten of the reference results, whose smallest
-        # rates are 1 of 200, and 18 for the three of a book, where they would take half its time.
-        count = 1 if self.quick else 2 * len(seeds) ** 2
-        self.further = range(seeds[0], seeds[0] + count)
         self.numbers = compare_numbers(reference())
         self.unmatched = unmatched(self.numbers)
         self.cards, self.explained = {}, []
