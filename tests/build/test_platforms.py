@@ -1,8 +1,8 @@
 """The lock installs everywhere: for each platform and Python every package has a wheel."""
 
 import os
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ PLATFORMS = (
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_lock_resolves_from_wheels(tmp_path, platform, python):
-    command = [shutil.which("uv"), "pip", "compile", "--no-config", "--quiet"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--no-config", "--quiet"]
     command += ["--only-binary", ":all:"]
     command += ["--python-platform", platform, "--python-version", python]
     resolved = subprocess.run(
