@@ -37,6 +37,7 @@ from sanbook.data.verify import listed
 from sanbook.files import write_table
 from sanbook.reproduction.results import PROFILES, find, write_record
 from sanbook.show.names import NAMES as FUNCTIONS
+from sanbook.show.names import START_WORDS
 
 if TYPE_CHECKING:  # some pages need neither
     from matplotlib.figure import Figure
@@ -123,7 +124,7 @@ def _text(value) -> bool:
 
 # What each parameter may be: names, or a test and the same in words.
 _NAMES = {"database": DATABASES, "dataset": LABELLED, "profile": PROFILES, "data": MODES}
-_LISTS = {"databases": DATABASES, "datasets": NAMES}
+_LISTS = {"databases": DATABASES, "datasets": NAMES, "starts": START_WORDS}
 _NUMBERS = "a list of different whole numbers from {0}, such as [{0}, 7]"
 _EXISTS = "the absolute path of a {} that exists; empty: {}"
 _PARAMETERS = {
@@ -133,6 +134,10 @@ _PARAMETERS = {
         for name, of in _LISTS.items()
     },
     "data_directory": (_path(Path.is_dir), _EXISTS.format("folder", "$SAN_DATA, otherwise data/")),
+    "activations": (
+        _several(FUNCTIONS.__contains__, least=0),
+        f"a list of different names from {', '.join(FUNCTIONS)}; empty: all",
+    ),
     "seeds": (_several(_whole_number(0)), _NUMBERS.format(0)),
     "further": (_whole_number(1), "a whole number from 1"),
     "seed": (_whole_number(0), "a whole number from 0"),

@@ -12,14 +12,15 @@ from torch import Tensor
 from san_core import SAN, inverse_compression_ratio, normalized_loss, phi
 from sanbook import reports, show
 from sanbook.data.dataset import DataSet
-from sanbook.reports.procedure import APART, FUNCTIONS, PAIR, START_WORDS, STARTS
+from sanbook.reports.procedure import APART, FUNCTIONS, PAIR
 from sanbook.reproduction.procedure import best_of
 from sanbook.reproduction.reference import describe_reference, read_reference
-from sanbook.show.names import NAMES
+from sanbook.show.names import NAMES, START_WORDS
 from sanbook.training import PROTOCOLS, Protocol, initial_san, orders_of_epochs, sweep
 from sanbook.training.classifiers import CNN, FNN, classify_reconstructions
 
 TITLES = {"normal": "normal", "constant": "0.1", "segment": "segment"}
+STARTS = tuple(START_WORDS)
 RESTARTS = (1, 2, 5, 10)
 # A published kernel size of each data set with labels, at which the starts are compared.
 CLASSES = {"uci_epilepsy": 15, "mnist": 3, "fashion_mnist": 3}

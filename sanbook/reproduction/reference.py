@@ -1,8 +1,9 @@
 """The reference results, `data/reproduced/`: our last full run on the paper's data, committed.
 
-    python -m sanbook.reproduction.reference runs | causes RESULTS
+    python -m sanbook.reproduction.reference runs | draws | causes RESULTS
 
-writes the runs of a full build and the comparison in README.md, or the causes of what differs
+writes the runs of a full build and the comparison in README.md, or further outcomes of the
+PhysioNet procedure for the ranks (`sanbook.reproduction.ranks`), or the causes of what differs
 (`sanbook.reproduction.causes`).
 """
 
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parent.parent.parent
 REPRODUCED = committed("reproduced")
 NOT_MADE = "its page was not made"
 PROVENANCE = ["date", "commit", "uncommitted_changes", "python", "versions", "device", "seconds"]
+DRAWN = ["database", "activation", "init", "seed", "kernel_size", "phi"]  # columns of draws.csv
 PAGES = {table: table for table in TABLES} | {"physionet": "procedure"}  # with the runs of a table
 # Further tables of the page of the procedure and of that of the starts.
 FURTHER = {
@@ -77,12 +79,18 @@ def reference() -> Evidence:
 
 
 def read_reference(name: str) -> pd.DataFrame:
-    """A committed table: runs, sizes, starts, starts_classes, variants, causes."""
+    """A committed table: runs, draws, sizes, starts, starts_classes, variants, causes."""
     return pd.read_csv(REPRODUCED / f"{name}.csv")
 
 
+def draws() -> pd.DataFrame:
+    """Outcomes of the PhysioNet procedure with more seeds, to be added to those of `reference`."""
+    same = {"table": "physionet", "selection": "test", "dead": False}
+    return read_reference("draws").assign(**same)
+
+
 def provenance() -> dict:
-    """Where each of the `tables` of the reference results comes from, and what is `absent`."""
+    """Where the `tables` of the reference results and the `draws` come from; what is `absent`."""
     return _read(REPRODUCED / "provenance.json")
 
 
@@ -145,20 +153,30 @@ def write_runs(results: str | Path) -> None:
         )
     tables = {}
     for table, rows in ours.runs.groupby("table"):
-        made = _read(f"{results}/provenance/{PAGES[table]}.json")
-        real = [card for card in made["cards"] if card["source"] == "real"]
-        tables[table] = {name: made[name] for name in PROVENANCE}
-        tables[table]["seeds"] = sorted(int(seed) for seed in rows.seed.unique())
-        tables[table]["sha256"] = {card["name"]: card["sha256"] for card in real}
+        tables[table] = _origin(results, PAGES[table], rows)
     REPRODUCED.mkdir(exist_ok=True)
     write_table(REPRODUCED / "runs.csv", ours.runs.round(5))
     for name, page in FURTHER.items():
         made = _read(f"{results}/{page}.json")
         if made is not None and made["profile"] == "paper" and name in made:
             write_table(REPRODUCED / f"{name}.csv", pd.DataFrame(made[name]))
-    facts = {"tables": tables, "absent": ours.absent}
-    (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
+    _write_provenance(tables=tables, absent=ours.absent)
     write_comparison()
+
+
+def _origin(results: str | Path, page: str, rows: pd.DataFrame) -> dict:
+    """Where the rows of a page come from."""
+    made = _read(f"{results}/provenance/{page}.json")
+    real = [card for card in made["cards"] if card["source"] == "real"]
+    return {name: made[name] for name in PROVENANCE} | {
+        "seeds": sorted(int(seed) for seed in rows.seed.unique()),
+        "sha256": {card["name"]: card["sha256"] for card in real},
+    }
+
+
+def _write_provenance(**changed: dict) -> None:
+    facts = (_read(REPRODUCED / "provenance.json") or {}) | changed
+    (REPRODUCED / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def write_comparison() -> None:
@@ -185,22 +203,40 @@ def write_causes(results: str | Path) -> None:
     Raises:
         ValueError: the page was made from placeholder data or in a quick run.
     """
-    made = _read(f"{results}/causes.json")
+    write_table(REPRODUCED / "causes.csv", pd.DataFrame(_full_run(results, "causes")["rows"]))
+
+
+def write_draws(results: str | Path) -> None:
+    """Write `data/reproduced/draws.csv` from the page of the procedure, made with more seeds.
+
+    Raises:
+        ValueError: the page was made from placeholder data or in a quick run.
+    """
+    rows = pd.DataFrame(_full_run(results, "procedure")["rows"])
+    rows = rows[(rows.selection == "test") & (rows.init == "normal")]
+    write_table(REPRODUCED / "draws.csv", rows[DRAWN].round(5))
+    _write_provenance(draws=_origin(results, "procedure", rows))
+
+
+def _full_run(results: str | Path, page: str) -> dict:
+    """The results of a page, which must be a full run on the paper's data."""
+    made = _read(f"{results}/{page}.json")
     sources = {name: card["source"] for name, card in made["cards"].items()}
     if made["profile"] != "paper" or set(sources.values()) - {"real"}:
         raise ValueError(
-            f"{results}: its causes are of the {made['profile']} profile, from {sources}, and not "
-            "of full runs on the paper's data. Run `make record`."
+            f"{results}: {page}.json is of the {made['profile']} profile, from {sources}, and not "
+            "of a full run on the paper's data. Run `make record`."
         )
-    write_table(REPRODUCED / "causes.csv", pd.DataFrame(made["rows"]))
+    return made
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="sanbook.reproduction.reference", description=__doc__)
-    parser.add_argument("what", choices=["runs", "causes"], help="what to keep")
+    keep = {"runs": write_runs, "draws": write_draws, "causes": write_causes}
+    parser.add_argument("what", choices=list(keep), help="what to keep")
     parser.add_argument("results", help="directory of results, such as _build/paper/results")
     given = parser.parse_args()
     try:
-        {"runs": write_runs, "causes": write_causes}[given.what](given.results)
+        keep[given.what](given.results)
     except ValueError as error:
         sys.exit(f"sanbook.reproduction.reference: {error}")

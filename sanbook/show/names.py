@@ -12,6 +12,9 @@ NAMES = {
 }
 # Okabe and Ito's colours, which colour-blind readers can tell apart, one per activation function.
 COLORS = dict(zip(NAMES, ["#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00"], strict=True))
+# The starts of `sanbook.training.INITS`: the two of the published runs, and one that is ours.
+START_WORDS = {"normal": "normal weights", "constant": "weights of 0.1",
+               "segment": "segments of the signal"}  # fmt: skip
 METRICS = {
     "inverse_compression_ratio": "CR⁻¹",
     "normalized_reconstruction_loss": "L̃",

@@ -28,20 +28,25 @@ def page(monkeypatch):
                     run |= {"selection": selection, "phi": phi, "kernel_size": m}
                     rows.append(row | run)
     monkeypatch.setattr(procedure, "reference", lambda: Evidence(pd.DataFrame(rows), {}))
+    more = pd.DataFrame(rows).query("selection == 'test' and init == 'normal'")
+    monkeypatch.setattr(procedure, "draws", lambda: more.assign(seed=more.seed + 8))
     monkeypatch.setattr(procedure, "describe_reference", lambda: "Reference results.")
     return Procedure()
 
 
 def test_the_page_tells_a_right_start_from_a_wrong_one(page):
-    assert page.within_range("normal") >= 40
-    assert page.within_range("constant") < 10
-    assert (page.sizes_chosen("normal"), page.sizes_chosen("constant")) == (44, 0)
+    normal, constant = page.chosen("normal"), page.chosen("constant")
+    assert page.within_range(normal) >= 40
+    assert page.within_range(constant) < 10
+    assert (page.sizes_chosen(normal), page.sizes_chosen(constant)) == (44, 0)
     differ, normal, p = page.nearer()
     assert (differ, normal) == (44, 44)
     assert p < 1e-9
     said = page.findings().text
     assert "for 44 pairs from normal weights, and for 0 from weights of 0.1" in said
     assert "Normal weights are nearer for 44 of them" in said
+    assert "With 16 seeds from normal weights" in said
+    assert "Among the 8 seeds from weights of 0.1" in said
 
 
 def test_the_table_has_what_each_start_chooses(page):

@@ -10,8 +10,8 @@ import torch
 from san_core import SAN
 from sanbook.data.dataset import DataSet, Provenance
 from sanbook.reports import starts
-from sanbook.reports.procedure import FUNCTIONS, STARTS
-from sanbook.reports.starts import AdjointSAN, Starts, train_variant
+from sanbook.reports.procedure import FUNCTIONS
+from sanbook.reports.starts import STARTS, AdjointSAN, Starts, train_variant
 from sanbook.training import Protocol, fit
 
 

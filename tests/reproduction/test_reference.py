@@ -17,12 +17,14 @@ from sanbook.reproduction.reference import (
     ROOT,
     describe_build,
     describe_reference,
+    draws,
     headline,
     measured,
     provenance,
     read_reference,
     reference,
     write_causes,
+    write_draws,
     write_runs,
 )
 from sanbook.reproduction.results import write_record
@@ -195,9 +197,39 @@ def test_causes_of_placeholder_data_or_of_a_quick_run_are_refused(tmp_path, prof
     before = (REPRODUCED / "causes.csv").read_bytes()
     made = {"profile": profile, "cards": {"mnist": {"source": source}}, "rows": []}
     write_record(tmp_path / "causes.json", made)
-    with pytest.raises(ValueError, match="of full runs on the paper"):
+    with pytest.raises(ValueError, match="of a full run on the paper"):
         write_causes(tmp_path)
     assert (REPRODUCED / "causes.csv").read_bytes() == before
+
+
+def test_further_draws_are_what_the_code_prints_from_normal_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(sanbook.reproduction.reference, "REPRODUCED", tmp_path / "reproduced")
+    (tmp_path / "reproduced").mkdir()
+    row = {"database": "mitdb", "activation": "relu", "seed": 10, "kernel_size": 7, "phi": 0.5}
+    rows = [
+        row | {"init": init, "selection": selection}
+        for init in ("normal", "constant")
+        for selection in ("test", "validation")
+    ]
+    cards = {"mitdb": {"name": "mitdb", "source": "real", "sha256": {"100.dat": "0" * 64}}}
+    write_record(tmp_path / "procedure.json", {"profile": "paper", "cards": cards, "rows": rows})
+    made = dict.fromkeys(PROVENANCE, "as it was") | {"cards": list(cards.values())}
+    write_record(tmp_path / "provenance" / "procedure.json", made)
+    write_draws(tmp_path)
+    expected = row | {"init": "normal", "table": "physionet", "selection": "test", "dead": False}
+    assert draws().to_dict("records") == [expected]
+    assert provenance()["draws"]["seeds"] == [10]
+
+
+def test_committed_draws_have_other_seeds_than_the_runs_and_as_many_of_each_pair():
+    further, runs = draws(), reference().runs.query("table == 'physionet'")
+    assert set(further.seed).isdisjoint(runs.seed)
+    assert sorted(set(further.seed)) == provenance()["draws"]["seeds"]
+    seeds = further.groupby(["database", "activation"]).seed
+    assert seeds.nunique().eq(further.seed.nunique()).all()
+    assert seeds.size().eq(further.seed.nunique()).all()
+    pairs = runs[runs.activation != "identity"].groupby(["database", "activation"]).ngroups
+    assert seeds.ngroups == pairs
 
 
 def test_the_readme_shows_the_reference_results():
@@ -210,7 +242,7 @@ def test_the_readme_shows_the_reference_results():
 def test_the_reference_results_say_where_they_come_from():
     facts = provenance()
     assert set(facts["tables"]) | set(facts["absent"]) >= set(TABLES)
-    for made in facts["tables"].values():
+    for made in (*facts["tables"].values(), facts["draws"]):
         assert set(made) == {*PROVENANCE, "seeds", "sha256"}
         assert len(made["commit"]) == 40
         hashes = [sha256 for files in made["sha256"].values() for sha256 in files.values()]
