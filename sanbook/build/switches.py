@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-SIGNAL_KINDS = (".csv", ".edf", ".hea", ".npy", ".npz")
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,6 @@ def read_switches(environment: Mapping[str, str] = os.environ) -> Switches:
     if not directory.is_dir():
         raise ValueError(f"SAN_DATA: {str(directory)!r} is no folder. Make it first.")
     signal = given.get("SIGNAL", "")
-    if signal and Path(signal).suffix not in SIGNAL_KINDS:
-        raise ValueError(
-            f"SIGNAL: {signal!r} is none of the kinds {', '.join(SIGNAL_KINDS)}. Name such a file."
-        )
     if signal and not (ROOT / Path(signal).expanduser()).is_file():
         raise ValueError(f"SIGNAL: there is no file {signal!r}. Check the name.")
     return Switches(

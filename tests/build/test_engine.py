@@ -477,11 +477,12 @@ def test_reference_results_have_ten_seeds_in_a_folder_of_their_own(monkeypatch):
     monkeypatch.setattr(task_book, "run", run)
     assert task_book.main("record") == 0
     results = str(ROOT / "_build/record/results")
-    (seeds, pages), record, (_, causes), of_causes = done
-    assert seeds == 10
+    (seeds, pages), record, (more, drawn), of_drawn, (_, causes), of_causes = done
+    assert (seeds, more) == (10, 90)
     assert {"procedure", "mnist", "ledger"} < pages
-    assert causes == {"causes"}
+    assert (drawn, causes) == ({"procedure"}, {"causes"})
     assert (record, of_causes) == (["runs", results], ["causes", results])
+    assert of_drawn == ["draws", str(ROOT / "_build/record/draws/results")]
 
 
 @pytest.mark.parametrize("switch", [{"PROFILE": "quick"}, {"DATA": "sample"}])
@@ -514,8 +515,7 @@ def make(*arguments):
         ("SEEDS", "1 1", "are not different numbers"),
         ("FRESH", "yes", "is none of 0, 1"),
         ("SAN_DATA", "no such folder", "is no folder. Make it first"),
-        ("SIGNAL", "my signal.txt", "is none of the kinds .csv, .edf, .hea"),
-        ("SIGNAL", "absent.csv", "there is no file"),
+        ("SIGNAL", "absent signal.csv", "there is no file"),
     ],
 )
 def test_wrong_switch_is_refused_before_anything_runs(name, value, words):
