@@ -135,9 +135,7 @@ class Procedure(reports.Page):
         within, constant_within = map(self.within_range, starts)
         sizes, constant_sizes = map(self.sizes_chosen, starts)
         ranked = self.ranked_runs.query("table == 'physionet' and selection == 'test'")
-        p, constant_p = (
-            uniformity(published_ranks(ranked, init)["rank"].to_numpy()) for init in TITLES
-        )
+        p, constant_p = (uniformity(published_ranks(ranked, init)) for init in TITLES)
         normal = ranked[ranked.init == "normal"]
         count = normal.seed.nunique()
         differ, nearer, sign = self.nearer()
@@ -222,16 +220,16 @@ class Procedure(reports.Page):
                 ["table", "metric"], sort=False
             )
         }
-        fifths = [f"{describe_part(*key)}: {counts(part['rank'])}" for key, part in parts.items()]
+        fifths = [f"{describe_part(*key)}: {counts(part)}" for key, part in parts.items()]
         figure, grid = figures.panels(len(parts), across=4, width=10, height=2.4)
         for axes, (key, part) in zip(grid.flat, parts.items(), strict=False):
-            of_fifths = counts(part["rank"])
+            of_fifths = counts(part)
             color = "#0072B2" if key[0] == "normal" else "#D55E00"
             axes.bar(np.arange(BINS) + 0.5, of_fifths, width=0.9, color=color)
             axes.axhline(len(part) / BINS, color="0.3", linestyle="--", linewidth=0.8)
             title, _, start = describe_part(*key).rpartition(", ")
             axes.set_title(f"{title}\n{start}", fontsize=9)
-            p = uniformity(part["rank"])
+            p = uniformity(part)
             axes.annotate(f"{len(part)} numbers, p = {p:.2g}", (0.5, 0.94), ha="center", fontsize=8,
                           xycoords="axes fraction")  # fmt: skip
             axes.set(xticks=[0, BINS], xticklabels=["0", "1"], ylim=(0, 1.35 * max(of_fifths)))
@@ -241,7 +239,8 @@ class Procedure(reports.Page):
             "Ranks of the published numbers among ours, in fifths. If the published "
             "numbers and ours are draws of the same distribution, each fifth has about as many "
             "(dashed). Left: the published number is smaller than most of ours. p: test of "
-            "Kolmogorov and Smirnov against the uniform distribution.",
+            "Kolmogorov and Smirnov against the uniform distribution, the median over orders of "
+            "ties.",
             f"Histograms of ranks in fifths. {'; '.join(fifths)}.",
         )
 
