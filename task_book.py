@@ -291,18 +291,17 @@ def make_record(switches: Switches) -> int:
     alone = replace(switches, jobs=1)  # one page has all processors
     further = tuple(seed for seed in DRAWN_SEEDS if seed not in switches.seeds)
     drawn = replace(alone, folder=switches.folder / "draws", seeds=further)
-    steps = {
-        "runs": (["ledger", "starts"], switches),
-        "draws": (["procedure"], drawn),
-        "causes": (["causes"], alone),
-    }
-    for what, (wanted, given) in steps.items():
-        table = {page.name: page for page in pages(given, record=True)}
-        if what == "draws":
-            chosen = {"activations": RANKED, "starts": ["normal"]}
-            page = table["procedure"]
-            table["procedure"] = replace(page, parameters=page.parameters | chosen)
-        status = make(wanted, table, given)
+    table, of_draws = (
+        {page.name: page for page in pages(given, record=True)} for given in (switches, drawn)
+    )
+    of_draws["procedure"].parameters.update(activations=RANKED, starts=["normal"])
+    steps = (
+        ("runs", ["ledger", "starts"], table, switches),
+        ("draws", ["procedure"], of_draws, drawn),
+        ("causes", ["causes"], table, alone),
+    )
+    for what, wanted, rows, given in steps:
+        status = make(wanted, rows, given)
         if status:
             return status
         keep = [sys.executable, "-m", "sanbook.reproduction.reference", what, str(given.results)]

@@ -89,13 +89,15 @@ class Procedure(reports.Page):
     sources = ("real",)  # nothing else enters
 
     def __init__(self) -> None:
-        self.every_run = reference().runs
-        self.runs = self.every_run.query("table == 'physionet'")
+        every_run = reference().runs
+        self.runs = every_run.query("table == 'physionet'")
         self.recordings = list(self.runs[self.runs.selection == "validation"].database.unique())
         pairs = pd.MultiIndex.from_product([self.recordings, FUNCTIONS], names=PAIR)
         self.table = published("physionet").set_index(PAIR).loc[pairs]
         self.seeds = self.chosen("normal").seed.nunique()
-        self.ranked_runs = pd.concat([self.every_run, draws()])
+        more = draws()
+        self.printed = pd.concat([self.chosen("normal"), more])
+        self.ranks = {init: published_ranks(pd.concat([every_run, more]), init) for init in TITLES}
 
     def chosen(self, init: str, selection: str = "test") -> pd.DataFrame:
         """The runs of a start and a selection."""
@@ -134,10 +136,7 @@ class Procedure(reports.Page):
         starts = [self.chosen(init) for init in TITLES]
         within, constant_within = map(self.within_range, starts)
         sizes, constant_sizes = map(self.sizes_chosen, starts)
-        ranked = self.ranked_runs.query("table == 'physionet' and selection == 'test'")
-        p, constant_p = (uniformity(published_ranks(ranked, init)) for init in TITLES)
-        normal = ranked[ranked.init == "normal"]
-        count = normal.seed.nunique()
+        p, constant_p = (uniformity(r[r.table == "physionet"]) for r in self.ranks.values())
         differ, nearer, sign = self.nearer()
         return show.findings(
             f"The published φ̄ lies within the range of our {self.seeds} seeds (± {TOLERANCE:g}) "
@@ -146,11 +145,12 @@ class Procedure(reports.Page):
             f"chooses the published kernel size for {sizes} pairs from normal weights, and for "
             f"{constant_sizes} from weights of 0.1. "
             f"{describe_reference()}",
-            f"With {count} seeds from normal weights, {self.within_range(normal)} published φ̄ lie "
-            f"within the range, and some seed chooses {self.sizes_chosen(normal)} of the published "
-            f"kernel sizes. The ranks of the published φ̄ among these seeds have p = {p:.2g} "
-            f"against a uniform distribution. Among the {self.seeds} seeds from weights of 0.1, "
-            f"they have p = {constant_p:.2g}.",
+            f"With {self.printed.seed.nunique()} seeds from normal weights, "
+            f"{self.within_range(self.printed)} published φ̄ lie within the range, and some seed "
+            f"chooses {self.sizes_chosen(self.printed)} of the published kernel sizes. The ranks "
+            f"of the published φ̄ among these seeds have p = {p:.2g} against a uniform "
+            f"distribution. Among the {self.seeds} seeds from weights of 0.1, they have "
+            f"p = {constant_p:.2g}.",
             "The mean distances of the two starts to the published φ̄ differ by more than "
             f"{APART:g} for {differ} pairs. Normal weights are nearer for {nearer} of them (sign "
             f"test, p = {sign:.2g}).",
@@ -215,10 +215,8 @@ class Procedure(reports.Page):
         """The ranks of each table and start."""
         parts = {
             (init, *key): part
-            for init in TITLES
-            for key, part in published_ranks(self.ranked_runs, init).groupby(
-                ["table", "metric"], sort=False
-            )
+            for init, ranks in self.ranks.items()
+            for key, part in ranks.groupby(["table", "metric"], sort=False)
         }
         fifths = [f"{describe_part(*key)}: {counts(part)}" for key, part in parts.items()]
         figure, grid = figures.panels(len(parts), across=4, width=10, height=2.4)

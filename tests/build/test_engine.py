@@ -451,9 +451,10 @@ def test_table_of_pages_is_that_of_contents_and_data_sets():
 
 
 def test_page_of_an_own_signal_depends_on_the_files_of_the_recording(tmp_path):
-    for name in ("my[1].csv", "my[1].hea", "my1.csv"):
+    for name in ("my[1].csv", "my[1].hea", "my1.csv", "MY.TXT"):
         (tmp_path / name).write_text("x")
-    for signal_, files in {"my[1].csv": ["my[1].csv", "my[1].hea"], "my1.csv": ["my1.csv"]}.items():
+    own = {"my[1].csv": ["my[1].csv", "my[1].hea"], "my1.csv": ["my1.csv"], "MY.TXT": ["MY.TXT"]}
+    for signal_, files in own.items():
         switches = read_switches({"SIGNAL": str(tmp_path / signal_)})
         (page,) = (page for page in task_book.pages(switches) if page.name == "own_signal")
         assert page.files == tuple(str(tmp_path / name) for name in files)

@@ -39,8 +39,8 @@ def test_the_page_tells_a_right_start_from_a_wrong_one(page):
     assert page.within_range(normal) >= 40
     assert page.within_range(constant) < 10
     assert (page.sizes_chosen(normal), page.sizes_chosen(constant)) == (44, 0)
-    differ, normal, p = page.nearer()
-    assert (differ, normal) == (44, 44)
+    differ, nearer, p = page.nearer()
+    assert (differ, nearer) == (44, 44)
     assert p < 1e-9
     said = page.findings().text
     assert "for 44 pairs from normal weights, and for 0 from weights of 0.1" in said
